@@ -1,0 +1,49 @@
+# The targets that a person or CI runs. `make` alone lists them.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: install migrate seed serve ## Install, migrate, seed and serve on http://127.0.0.1:8000
+
+.PHONY: install
+install: ## Install exactly what uv.lock says into .venv
+	uv sync --locked --quiet
+
+.PHONY: migrate
+migrate: ## Apply the migrations that the database lacks
+	$(BIN)/school-billing migrate
+
+.PHONY: seed
+seed: ## Make the first administrator and the demo schools
+	$(BIN)/school-billing seed
+
+.PHONY: serve
+serve: ## Serve the API; Ctrl-C stops it
+	$(BIN)/school-billing serve
+
+.PHONY: check
+check: install ## Lint, check the format and the types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: format
+format: install ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: test
+test: install ## Run every test, in parallel, on a real PostgreSQL
+	$(BIN)/pytest -n auto
+
+.PHONY: smoke
+smoke: install ## Run the tests that need no database
+	$(BIN)/pytest -m smoke
+
+.PHONY: coverage
+coverage: install ## Run every test and report what they cover, here and in htmlcov/
+	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html

@@ -1,0 +1,13 @@
+-- A page of all invoices in the order of their ids. For one school or one student see the files beside this
+-- one, which have an index to walk.
+select
+  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at,
+  payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+from invoices
+where id > :after
+  and (:tenant::uuid is null or school_id = :tenant)
+  and (:status::text is null or status = :status)
+  and (:due_from::date is null or due_date >= :due_from)
+  and (:due_to::date is null or due_date <= :due_to)
+order by id
+limit :limit offset :offset

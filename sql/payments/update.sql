@@ -1,0 +1,75 @@
+-- The movement as changed: a row, or none where it is not the tenant's or the invoice that it should move to does
+-- not exist in its school.
+--
+-- One statement changes the movement and what it means to its invoice, or to both invoices where it moves from
+-- one to another. Locks: the movement first, then the invoices in the order of their ids, so that two
+-- movements that change places cannot wait for each other in a circle.
+with before as (
+  -- Whoever changes this movement at the same moment is waited for, and what they left is what is read.
+  select id, school_id, invoice_id, kind, amount
+  from payments
+  where id = :payment_id
+    and (:tenant::uuid is null or school_id = :tenant)
+  for update
+),
+after as (
+  select
+    id,
+    school_id,
+    coalesce(:invoice_id, invoice_id) as invoice_id,
+    coalesce(:kind, kind) as kind,
+    coalesce(:amount::numeric(12, 2), amount) as amount
+  from before
+),
+effects as (
+  select school_id, invoice_id, kind, -amount as amount from before
+  union all
+  select school_id, invoice_id, kind, amount from after
+),
+differences as (
+  select
+    school_id,
+    invoice_id,
+    coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0) as payments,
+    coalesce(sum(amount) filter (where kind = 'REFUND'), 0) as refunds
+  from effects
+  group by school_id, invoice_id
+  having sum(amount) filter (where kind = 'PAYMENT') <> 0
+      or sum(amount) filter (where kind = 'REFUND') <> 0
+),
+locked_invoices as (
+  select invoices.id
+  from invoices
+  join differences on differences.invoice_id = invoices.id and differences.school_id = invoices.school_id
+  order by invoices.id
+  for no key update of invoices
+),
+all_locked as (
+  select (select count(*) from locked_invoices) = (select count(*) from differences) as yes
+),
+moved_invoices as (
+  update invoices
+  set payments_total = payments_total + differences.payments,
+      refunds_total = refunds_total + differences.refunds,
+      updated_at = now()
+  from differences
+  where invoices.id = differences.invoice_id
+    and invoices.school_id = differences.school_id
+    and (select yes from all_locked)
+  returning invoices.id
+)
+update payments
+set invoice_id = after.invoice_id,
+    kind = after.kind,
+    amount = after.amount,
+    method = case when :method_given then :method else payments.method end,
+    reference = case when :reference_given then :reference else payments.reference end,
+    paid_at = coalesce(:paid_at, payments.paid_at),
+    updated_at = now()
+from after
+where payments.id = after.id
+  and payments.school_id = after.school_id
+  and (select count(*) from moved_invoices) = (select count(*) from differences)
+returning
+  payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, payments.method,
+  payments.reference, payments.paid_at, payments.created_at, payments.updated_at

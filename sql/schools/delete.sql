@@ -1,0 +1,6 @@
+-- The school that was deleted: a row, or none where it is not the tenant's. The foreign keys of students and
+-- users refuse it while there are such.
+delete from schools
+where id = :school_id
+  and (:tenant::uuid is null or id = :tenant)
+returning id, name, currency, time_zone, created_at, updated_at

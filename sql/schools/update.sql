@@ -1,0 +1,15 @@
+-- The school as changed; null leaves a column as it is. No row where it is not the tenant's, or where the
+-- currency would change under invoices that exist: their amounts would mean something else.
+update schools
+set name = coalesce(:name, name),
+    currency = coalesce(:currency, currency),
+    time_zone = coalesce(:time_zone, time_zone),
+    updated_at = now()
+where id = :school_id
+  and (:tenant::uuid is null or id = :tenant)
+  and (
+    :currency::text is null
+    or currency = :currency
+    or not exists (select from invoices where invoices.school_id = schools.id)
+  )
+returning id, name, currency, time_zone, created_at, updated_at

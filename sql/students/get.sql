@@ -1,0 +1,5 @@
+-- One student: a row, or none where it is not the tenant's.
+select id, school_id, full_name, external_id, created_at, updated_at
+from students
+where id = :student_id
+  and (:tenant::uuid is null or school_id = :tenant)

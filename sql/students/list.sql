@@ -1,0 +1,10 @@
+-- A page of all students in the order of their ids; :name finds any part of a name, whatever its case. For one
+-- school see list_of_school.sql, which has an index to walk.
+select id, school_id, full_name, external_id, created_at, updated_at
+from students
+where id > :after
+  and (:tenant::uuid is null or school_id = :tenant)
+  and (:external_id::text is null or external_id = :external_id)
+  and (:name::text is null or strpos(lower(full_name), lower(:name)) > 0)
+order by id
+limit :limit offset :offset

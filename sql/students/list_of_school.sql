@@ -1,0 +1,10 @@
+-- A page of one school's students in the order of their ids, along the index on (school_id, id).
+select id, school_id, full_name, external_id, created_at, updated_at
+from students
+where school_id = :school_id
+  and id > :after
+  and (:tenant::uuid is null or school_id = :tenant)
+  and (:external_id::text is null or external_id = :external_id)
+  and (:name::text is null or strpos(lower(full_name), lower(:name)) > 0)
+order by id
+limit :limit offset :offset

@@ -1,0 +1,9 @@
+-- The student as changed: a row, or none where it is not the tenant's. A null name leaves the name; the
+-- external id may be null, so a flag says whether it is given.
+update students
+set full_name = coalesce(:full_name, full_name),
+    external_id = case when :external_id_given then :external_id else external_id end,
+    updated_at = now()
+where id = :student_id
+  and (:tenant::uuid is null or school_id = :tenant)
+returning id, school_id, full_name, external_id, created_at, updated_at

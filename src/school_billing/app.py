@@ -1,0 +1,122 @@
+"""The composition root: on one screen, what the service is made of."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.spec import Tag
+
+from school_billing.auth.controller import AuthController
+from school_billing.auth.guards import OPEN, DocumentAccess, Guard, provide_caller
+from school_billing.auth.repository import Users
+from school_billing.auth.tokens import Tokens
+from school_billing.constraints import CONSTRAINTS
+from school_billing.database.pool import Database, connect
+from school_billing.health.controller import HealthController
+from school_billing.health.repository import HealthChecks
+from school_billing.invoices.controller import InvoiceController
+from school_billing.invoices.repository import Invoices
+from school_billing.observability.metrics import Metrics
+from school_billing.observability.middleware import Observed
+from school_billing.payments.controller import PaymentController
+from school_billing.payments.repository import Payments
+from school_billing.schools.controller import SchoolController
+from school_billing.schools.repository import Schools
+from school_billing.settings import Settings
+from school_billing.statements.controller import StatementController
+from school_billing.statements.repository import Statements
+from school_billing.students.controller import StudentController
+from school_billing.students.repository import Students
+from school_billing.web.bodies import ContractRequest
+from school_billing.web.docs import docs_routes, openapi_config
+from school_billing.web.openapi import DocumentErrors
+from school_billing.web.pages import provide_page
+from school_billing.web.problems import exception_handlers
+from school_billing.web.scalars import ScalarSchemas
+
+TITLE = "School Billing API"
+DESCRIPTION = """
+The money side of schools: schools, their students, the invoices raised on students, and the payments and
+refunds recorded on invoices; and the statements that say who owes what and why.
+
+Amounts are exact decimals with two places, sent as strings (`"600.00"`), in the currency of the school. Instants
+are in UTC; days are days of the school's time zone. Lists are plain arrays, newest last, with the next page in the
+`Link` header. Every error is a problem document (RFC 9457) with a `code` to rely on.
+"""
+TAGS = [
+    Tag("auth", "Logging in."),
+    Tag("schools", "The tenants, each with its currency and its time zone."),
+    Tag("students", "Students of a school."),
+    Tag("invoices", "Invoices raised on students."),
+    Tag("payments", "Movements of money on invoices: payments and refunds."),
+    Tag("statements", "Who owes what, and how it came to that."),
+    Tag("health", "Whether the service is well."),
+]
+
+
+def create_app(settings: Settings) -> Observed:
+    """Make the ASGI application; it connects to settings.database_url when it starts."""
+    metrics = Metrics()
+    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+
+    @asynccontextmanager
+    async def database(app: Litestar) -> AsyncIterator[None]:
+        async with connect(
+            settings.database_url,
+            pool_min=settings.database_pool_min,
+            pool_max=settings.database_pool_max,
+            acquire_timeout_ms=settings.database_acquire_timeout_ms,
+            statement_timeout_ms=settings.database_statement_timeout_ms,
+            application_name=settings.database_application_name,
+        ) as app.state.database:
+            metrics.watch(app.state.database)
+            yield
+
+    litestar = Litestar(
+        route_handlers=[
+            AuthController,
+            SchoolController,
+            StudentController,
+            InvoiceController,
+            PaymentController,
+            StatementController,
+            HealthController,
+            *docs_routes(opt={"access": OPEN}),
+        ],
+        dependencies={
+            "caller": Provide(provide_caller),
+            "page": Provide(provide_page),
+            "tokens": Provide(lambda: tokens, sync_to_thread=False),
+            "metrics": Provide(lambda: metrics, sync_to_thread=False),
+            "users": _repository(Users),
+            "schools": _repository(Schools),
+            "students": _repository(Students),
+            "invoices": _repository(Invoices),
+            "payments": _repository(Payments),
+            "statements": _repository(Statements),
+            "health_checks": _repository(HealthChecks),
+        },
+        guards=[Guard(settings, tokens)],
+        request_class=ContractRequest,
+        request_max_body_size=settings.request_max_body_bytes,
+        exception_handlers=exception_handlers(CONSTRAINTS),
+        lifespan=[database],
+        openapi_config=openapi_config(TITLE, version("school-billing"), DESCRIPTION, TAGS, opt={"access": OPEN}),
+        plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings.reads_are_public)],
+        logging_config=None,
+    )
+    return Observed(litestar, metrics)
+
+
+Repository = TypeVar("Repository")
+
+
+def _repository(kind: Callable[[Database], Repository]) -> Provide:
+    def provide(state: State) -> Any:
+        return kind(state.database)
+
+    return Provide(provide, sync_to_thread=False)

@@ -1,0 +1,125 @@
+"""school-billing: serve, migrate, rollback, seed.
+
+Each command imports what it needs when it runs: only `serve` waits for the web framework.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from school_billing.settings import InvalidSettings, Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name; exit 1 with a sentence where it cannot be done."""
+    options = _parser().parse_args(arguments)
+    # The default ends the process where it stands; as an exception it lets the embedded server stop first.
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    try:
+        settings = Settings.from_environment(os.environ)
+        with _database_url(settings) as url:
+            options.command(msgspec.structs.replace(settings, database_url=url), options)
+    except InvalidSettings as error:
+        sys.exit(f"school-billing: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="school-billing",
+        description="The School Billing API. Configured by environment variables; see the README.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the API")
+    serve.set_defaults(command=_serve)
+
+    migrate = commands.add_parser("migrate", help="apply the migrations that the database lacks")
+    migrate.set_defaults(command=_migrate)
+
+    rollback = commands.add_parser("rollback", help="roll back the newest migrations")
+    rollback.add_argument("--count", type=int, default=1, help="how many (default: 1)")
+    rollback.set_defaults(command=_rollback)
+
+    seed = commands.add_parser("seed", help="make the first administrator and the demo schools")
+    seed.add_argument(
+        "--demo",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="with the demo schools (default: only in development)",
+    )
+    seed.set_defaults(command=_seed)
+    return parser
+
+
+def _serve(settings: Settings, _options: argparse.Namespace) -> None:
+    import uvicorn  # noqa: PLC0415 - only this command needs the web framework.
+
+    from school_billing.app import create_app  # noqa: PLC0415
+    from school_billing.observability.logging import configure_logging  # noqa: PLC0415
+
+    configure_logging(settings.log_level, settings.log_format)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,  # The application writes one line a request itself, with the request id.
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
+    from school_billing.database.migrations import migrate  # noqa: PLC0415
+
+    applied = migrate(settings.database_url)
+    for migration in applied:
+        print(f"applied {migration}")
+    if not applied:
+        print("nothing to apply: the database is up to date")
+
+
+def _rollback(settings: Settings, options: argparse.Namespace) -> None:
+    from school_billing.database.migrations import rollback  # noqa: PLC0415
+
+    for migration in rollback(settings.database_url, options.count):
+        print(f"rolled back {migration}")
+
+
+def _seed(settings: Settings, options: argparse.Namespace) -> None:
+    from school_billing.seed import seed  # noqa: PLC0415
+
+    demo = not settings.in_production if options.demo is None else options.demo
+    for line in asyncio.run(seed(settings, demo=demo)):
+        print(line)
+
+
+@contextmanager
+def _database_url(settings: Settings) -> Iterator[str]:
+    """Give the configured database, or run the embedded one for as long as the command takes."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    from school_billing.database.embedded import EmbeddedUnavailable, embedded_postgres  # noqa: PLC0415
+
+    try:
+        with embedded_postgres(Path(settings.data_dir)) as url:
+            yield url
+    except EmbeddedUnavailable as error:
+        sys.exit(f"school-billing: {error}")
+
+
+def _exit_on_sigterm(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)

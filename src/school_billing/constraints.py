@@ -1,0 +1,109 @@
+"""What the refusal of each of the schema's constraints means to the caller, by the constraint's name.
+
+A test compares this table with the constraints and unique indexes that the database has, so that a new one
+without a meaning fails the build.
+"""
+
+from school_billing.web.problems import Conflict, InvalidBody, Meaning, NotFound
+
+_TWICE = Meaning(Conflict, "duplicate_id", "There is one of this id already.")
+_TOTALS_DIFFER = Meaning(
+    Conflict, "totals_differ", "The totals of an invoice would not equal the sum of its movements."
+)
+
+CONSTRAINTS: dict[str, Meaning] = {
+    "schools_pkey": _TWICE,
+    "schools_name_length": Meaning(InvalidBody, "invalid_body", "A name has 1 to 255 characters.", field="name"),
+    "schools_currency_is_iso_4217": Meaning(
+        InvalidBody, "invalid_body", "A currency is an ISO 4217 code.", field="currency"
+    ),
+    "schools_time_zone_is_known": Meaning(
+        InvalidBody, "invalid_body", "A time zone is one that is known.", field="time_zone"
+    ),
+    "students_pkey": _TWICE,
+    "students_school_id_fkey": Meaning(
+        NotFound,
+        "school_not_found",
+        "There is no such school.",
+        on_delete="The school has students and cannot be deleted.",
+    ),
+    "students_external_id_key": Meaning(
+        Conflict,
+        "duplicate_external_id",
+        "The school has a student of this external id already.",
+        field="external_id",
+    ),
+    "students_full_name_length": Meaning(
+        InvalidBody, "invalid_body", "A name has 1 to 255 characters.", field="full_name"
+    ),
+    "students_external_id_length": Meaning(
+        InvalidBody, "invalid_body", "An external id has 1 to 255 characters.", field="external_id"
+    ),
+    "invoices_pkey": _TWICE,
+    "invoices_student_id_fkey": Meaning(
+        NotFound,
+        "student_not_found",
+        "There is no such student in the invoice's school.",
+        on_delete="The student has invoices and cannot be deleted.",
+    ),
+    "invoices_total_amount_positive": Meaning(
+        InvalidBody, "invalid_body", "An amount is above zero.", field="total_amount"
+    ),
+    "invoices_description_length": Meaning(
+        InvalidBody,
+        "invalid_body",
+        "A description has at most 500 characters.",
+        field="description",
+    ),
+    "invoices_movements_not_negative": Meaning(
+        Conflict, "totals_negative", "The totals of an invoice's movements would fall below zero."
+    ),
+    "invoices_paid_at_most_total": Meaning(
+        Conflict, "overpayment", "More would be paid on the invoice than its total amount."
+    ),
+    "invoices_refunded_at_most_paid": Meaning(
+        Conflict, "over_refund", "More would be refunded on the invoice than was paid."
+    ),
+    "invoices_none_paid_when_void": Meaning(
+        Conflict, "invoice_void", "A void invoice has nothing paid and takes no movements."
+    ),
+    "invoices_totals_match_movements": _TOTALS_DIFFER,
+    "invoices_start_without_movements": _TOTALS_DIFFER,
+    "payments_match_invoice_totals": _TOTALS_DIFFER,
+    "payments_pkey": _TWICE,
+    "payments_invoice_id_fkey": Meaning(
+        NotFound,
+        "invoice_not_found",
+        "There is no such invoice in the payment's school.",
+        on_delete="The invoice has movements and cannot be deleted.",
+    ),
+    "payments_kind_known": Meaning(InvalidBody, "invalid_body", "A movement is a PAYMENT or a REFUND.", field="kind"),
+    "payments_amount_positive": Meaning(InvalidBody, "invalid_body", "An amount is above zero.", field="amount"),
+    "payments_method_length": Meaning(InvalidBody, "invalid_body", "A method has 1 to 50 characters.", field="method"),
+    "payments_reference_length": Meaning(
+        InvalidBody, "invalid_body", "A reference has 1 to 255 characters.", field="reference"
+    ),
+    "payments_paid_at_not_in_future": Meaning(
+        InvalidBody, "invalid_body", "Money cannot have moved in the future.", field="paid_at"
+    ),
+    "users_pkey": _TWICE,
+    "users_username_key": Meaning(
+        Conflict, "duplicate_username", "There is a user of this name already.", field="username"
+    ),
+    "users_username_shape": Meaning(
+        InvalidBody,
+        "invalid_body",
+        "A username has 1 to 255 characters, in lower case.",
+        field="username",
+    ),
+    "users_password_hash_is_argon2id": Meaning(
+        InvalidBody, "invalid_body", "A password is stored as an argon2id hash.", field="password"
+    ),
+    "users_role_known": Meaning(InvalidBody, "invalid_body", "A role is admin, accountant or viewer.", field="role"),
+    "users_school_id_fkey": Meaning(
+        NotFound,
+        "school_not_found",
+        "There is no such school.",
+        on_delete="The school has users and cannot be deleted.",
+    ),
+}

@@ -1,0 +1,27 @@
+"""What can go wrong between a query and its answer, without a driver's words in it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from school_billing.database.sql import AnyQuery
+
+
+class DatabaseError(Exception):
+    """A query was not answered."""
+
+
+class ConstraintViolated(DatabaseError):
+    """A named constraint of the schema refused the change."""
+
+    def __init__(self, constraint: str, query: "AnyQuery") -> None:
+        super().__init__(f"{query.name}: {constraint}")
+        self.constraint = constraint
+        self.query = query
+
+
+class ValueRefused(DatabaseError):
+    """A value has the right type but no meaning for the database, such as an instant outside its calendar."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached, is starting or stopping, or did not answer in time."""

@@ -1,0 +1,82 @@
+"""Migrations: yoyo, run under a lock of PostgreSQL's own.
+
+yoyo guards a run with a row in a table. A process that is killed leaves that row behind, and a second one
+gives up on it after ten seconds. An advisory lock ends with its connection and can be waited for, so it is
+taken first, and a row that is found under it belongs to nobody.
+"""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import yoyo
+
+from school_billing.paths import resource_folder
+
+# Any fixed number will do, as long as nobody else locks the same one in the same database.
+_ADVISORY_LOCK = 7_404_031_550_207_116_800
+
+
+def migrate(url: str) -> list[str]:
+    """Apply every migration that the database at `url` lacks; a second migrator waits for the first.
+
+    Returns:
+        The ids of those applied, in their order.
+    """
+    with _backend(url) as backend:
+        waiting = backend.to_apply(_migrations())
+        ids = [migration.id for migration in waiting]
+        backend.apply_migrations(waiting)
+        return ids
+
+
+def rollback(url: str, count: int | None = None) -> list[str]:
+    """Roll back the newest `count` migrations of the database at `url`; None means all.
+
+    Returns:
+        The ids of those rolled back, newest first.
+    """
+    with _backend(url) as backend:
+        applied = backend.to_rollback(_migrations())
+        chosen = applied if count is None else applied[:count]
+        ids = [migration.id for migration in chosen]
+        backend.rollback_migrations(chosen)
+        return ids
+
+
+def _migrations() -> Any:
+    return yoyo.read_migrations(str(resource_folder("migrations")))
+
+
+@contextmanager
+def _backend(url: str) -> Iterator[Any]:
+    _name_the_user()
+    with psycopg.connect(url, autocommit=True, application_name="school-billing migrate") as lock:
+        lock.execute("select pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+        backend = yoyo.get_backend(_yoyo_url(url))
+        try:
+            backend.break_lock()
+            yield backend
+        finally:
+            backend.connection.close()
+
+
+def _yoyo_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"postgresql", "postgres"}:
+        raise ValueError("DATABASE_URL must begin with postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _name_the_user() -> None:
+    """Give yoyo a user name where the system has none, such as a container with an arbitrary uid.
+
+    yoyo asks for it after it applied a migration and before it marks it: without a name the two would differ.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = "school-billing"

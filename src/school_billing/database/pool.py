@@ -1,0 +1,146 @@
+"""The connection pool, and the three ways in which a repository runs a query."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from school_billing.database.errors import (
+    ConstraintViolated,
+    DatabaseUnavailable,
+    ValueRefused,
+)
+from school_billing.database.sql import AnyQuery, Query
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+Observer = Callable[[AnyQuery, float], None]
+
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+class PoolSize(msgspec.Struct, frozen=True):
+    """How many connections the pool has: open, of them idle, and the most it may open."""
+
+    open: int
+    idle: int
+    limit: int
+
+
+class Database:
+    """A pool of connections to one PostgreSQL.
+
+    Every query is one statement that commits by itself, so a request costs one round trip for each: there is no
+    BEGIN, and no RESET when a connection goes back, because nothing here changes a session.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout_seconds: float) -> None:
+        self._pool = pool
+        self._acquire_timeout_seconds = acquire_timeout_seconds
+        self.observer: Observer | None = None
+        """Is told of each query and its seconds, the wait for a connection not counted."""
+
+    async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
+        """Run `query` and return its first row as the struct that it fills, or None.
+
+        Raises:
+            ConstraintViolated: A constraint of the schema refused the change.
+            ValueRefused: A value means nothing to the database.
+            DatabaseUnavailable: There is no connection to be had, or it was lost.
+        """
+        arguments = query.arguments(values)
+        record = await self._run(query, lambda c: c.fetchrow(query.text, *arguments))
+        return None if record is None else query.returns(*record)
+
+    async def all(self, query: Query[Row], /, **values: Any) -> list[Row]:
+        """Run `query` and return every row as the struct that it fills; raises like `one`."""
+        arguments = query.arguments(values)
+        records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
+        return [query.returns(*record) for record in records]
+
+    def size(self) -> PoolSize:
+        """Tell how many connections there are."""
+        return PoolSize(
+            open=self._pool.get_size(),
+            idle=self._pool.get_idle_size(),
+            limit=self._pool.get_max_size(),
+        )
+
+    async def _run(
+        self,
+        query: AnyQuery,
+        run: Callable[[Any], Awaitable[Answer]],
+    ) -> Answer:
+        try:
+            async with self._pool.acquire(timeout=self._acquire_timeout_seconds) as connection:
+                started = perf_counter()
+                try:
+                    return await run(connection)
+                finally:
+                    if self.observer is not None:
+                        self.observer(query, perf_counter() - started)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise ConstraintViolated(error.constraint_name or "", query) from error
+        except (asyncpg.DataError, OverflowError) as error:
+            raise ValueRefused(query.name) from error
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable(query.name) from error
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    pool_min: int = 1,
+    pool_max: int = 10,
+    acquire_timeout_ms: int = 5_000,
+    statement_timeout_ms: int = 30_000,
+    application_name: str = "school-billing",
+) -> AsyncIterator[Database]:
+    """Open a pool to the PostgreSQL at `url` and close it at the end, within a bounded time.
+
+    Raises:
+        DatabaseUnavailable: Nothing answers there.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=pool_min,
+            max_size=pool_max,
+            reset=_leave_as_is,
+            # A little longer than the server's own limit, which gives the clearer error.
+            command_timeout=statement_timeout_ms / 1000 + 5,
+            timeout=acquire_timeout_ms / 1000,
+            server_settings={
+                "application_name": application_name,
+                "statement_timeout": str(statement_timeout_ms),
+                "timezone": "UTC",
+            },
+        )
+    except _UNAVAILABLE as error:
+        raise DatabaseUnavailable("connect") from error
+    try:
+        yield Database(pool, acquire_timeout_ms / 1000)
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), timeout=10)
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _leave_as_is(_connection: object) -> None:
+    """Reset nothing: no query of ours changes a session, and a reset is a round trip at every release."""

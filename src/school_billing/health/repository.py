@@ -1,0 +1,26 @@
+"""A question that only a working database answers."""
+
+from school_billing.database.pool import Database
+from school_billing.database.sql import Query
+from school_billing.health.contracts import Health
+from school_billing.web.problems import Unavailable
+
+CHECK = Query("health/check", Health)
+
+
+class HealthChecks:
+    """Asks the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def check(self) -> Health:
+        """Return that the database answers.
+
+        Raises:
+            DatabaseUnavailable: It does not.
+        """
+        answer = await self._database.one(CHECK)
+        if answer is None:
+            raise Unavailable
+        return answer

@@ -1,0 +1,1 @@
+"""Invoices raised on students."""

@@ -1,0 +1,116 @@
+"""/invoices."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from school_billing.auth.contracts import Caller
+from school_billing.auth.guards import ACCOUNTANTS, READERS
+from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
+from school_billing.invoices.repository import InvoiceFilter, Invoices
+from school_billing.students.repository import Students
+from school_billing.web.pages import Page
+from school_billing.web.responses import created
+
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
+OfStudent = Annotated[UUID | None, QueryParameter(description="Only of this student.")]
+WithStatus = Annotated[InvoiceStatus | None, QueryParameter(description="Only in this status.")]
+DueFrom = Annotated[date | None, QueryParameter(description="Only due on this day or later.")]
+DueTo = Annotated[date | None, QueryParameter(description="Only due on this day or earlier.")]
+
+
+class InvoiceController(Controller):
+    """Invoices raised on students."""
+
+    path = "/"
+    tags = ("invoices",)
+
+    @post("/invoices", access=ACCOUNTANTS, summary="Raise an invoice")
+    async def create_invoice(
+        self,
+        data: JSONBody[InvoiceIn],
+        invoices: NamedDependency[Invoices],
+        caller: NamedDependency[Caller],
+    ) -> Response[Invoice]:
+        """Raise an invoice on a student; the school is the student's own."""
+        invoice = await invoices.create(caller.tenant, data)
+        return created(invoice, f"/invoices/{invoice.id}")
+
+    @get("/invoices", access=READERS, summary="List invoices")
+    async def list_invoices(
+        self,
+        page: NamedDependency[Page],
+        invoices: NamedDependency[Invoices],
+        caller: NamedDependency[Caller],
+        school_id: OfSchool = None,
+        student_id: OfStudent = None,
+        status: WithStatus = None,
+        due_from: DueFrom = None,
+        due_to: DueTo = None,
+    ) -> Response[list[Invoice]]:
+        """List invoices, newest last."""
+        wanted = InvoiceFilter(
+            school_id=school_id,
+            student_id=student_id,
+            status=status,
+            due_from=due_from,
+            due_to=due_to,
+        )
+        return page.answer(await invoices.list(caller.tenant, wanted, page))
+
+    @get("/students/{student_id:str}/invoices", access=READERS, summary="List a student's invoices")
+    async def list_invoices_of_student(
+        self,
+        student_id: FromPath[UUID],
+        page: NamedDependency[Page],
+        invoices: NamedDependency[Invoices],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+        status: WithStatus = None,
+        due_from: DueFrom = None,
+        due_to: DueTo = None,
+    ) -> Response[list[Invoice]]:
+        """List a student's invoices, newest last."""
+        wanted = InvoiceFilter(student_id=student_id, status=status, due_from=due_from, due_to=due_to)
+        found = await invoices.list(caller.tenant, wanted, page)
+        if not found:
+            await students.get(caller.tenant, student_id)
+        return page.answer(found)
+
+    @get("/invoices/{invoice_id:str}", access=READERS, summary="Get an invoice")
+    async def get_invoice(
+        self,
+        invoice_id: FromPath[UUID],
+        invoices: NamedDependency[Invoices],
+        caller: NamedDependency[Caller],
+    ) -> Invoice:
+        """Return one invoice."""
+        return await invoices.get(caller.tenant, invoice_id)
+
+    @patch("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Change an invoice")
+    async def update_invoice(
+        self,
+        invoice_id: FromPath[UUID],
+        data: JSONBody[InvoicePatch],
+        invoices: NamedDependency[Invoices],
+        caller: NamedDependency[Caller],
+    ) -> Invoice:
+        """Change the fields that the body names; null clears the description.
+
+        409 for a total below what is paid, and for another student once money has moved.
+        """
+        return await invoices.update(caller.tenant, invoice_id, data)
+
+    @delete("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Delete an invoice")
+    async def delete_invoice(
+        self,
+        invoice_id: FromPath[UUID],
+        invoices: NamedDependency[Invoices],
+        caller: NamedDependency[Caller],
+    ) -> None:
+        """Delete an invoice. 409 while it has movements."""
+        await invoices.delete(caller.tenant, invoice_id)

@@ -1,0 +1,1 @@
+"""Sight: logs, metrics and the wrapper around the application that feeds them."""

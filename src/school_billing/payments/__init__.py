@@ -1,0 +1,1 @@
+"""Movements of money on invoices: payments and refunds."""

@@ -1,0 +1,1 @@
+"""Schools: the tenants, each with its currency and its time zone."""

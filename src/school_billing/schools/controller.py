@@ -1,0 +1,76 @@
+"""/schools."""
+
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from school_billing.auth.contracts import Caller
+from school_billing.auth.guards import ADMINS, READERS
+from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
+from school_billing.schools.repository import Schools
+from school_billing.web.pages import Page
+from school_billing.web.problems import Forbidden
+from school_billing.web.responses import created
+
+
+class SchoolController(Controller):
+    """Schools: the tenants, each with its currency and its time zone."""
+
+    path = "/"
+    tags = ("schools",)
+
+    @post("/schools", access=ADMINS, summary="Add a school")
+    async def create_school(
+        self,
+        data: JSONBody[SchoolIn],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+    ) -> Response[School]:
+        """Add a school. For administrators who are not bound to one school."""
+        if caller.tenant is not None:
+            raise Forbidden("You are bound to one school and cannot add another.")
+        school = await schools.create(data)
+        return created(school, f"/schools/{school.id}")
+
+    @get("/schools", access=READERS, summary="List schools")
+    async def list_schools(
+        self,
+        page: NamedDependency[Page],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+    ) -> Response[list[School]]:
+        """List the schools that the caller may see, newest last."""
+        return page.answer(await schools.list(caller.tenant, page))
+
+    @get("/schools/{school_id:str}", access=READERS, summary="Get a school")
+    async def get_school(
+        self,
+        school_id: FromPath[UUID],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+    ) -> School:
+        """Return one school."""
+        return await schools.get(caller.tenant, school_id)
+
+    @patch("/schools/{school_id:str}", access=ADMINS, summary="Change a school")
+    async def update_school(
+        self,
+        school_id: FromPath[UUID],
+        data: JSONBody[SchoolPatch],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+    ) -> School:
+        """Change the fields that the body names. 409 for the currency of a school that has invoices."""
+        return await schools.update(caller.tenant, school_id, data)
+
+    @delete("/schools/{school_id:str}", access=ADMINS, summary="Delete a school")
+    async def delete_school(
+        self,
+        school_id: FromPath[UUID],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+    ) -> None:
+        """Delete a school. 409 while it has students or users."""
+        await schools.delete(caller.tenant, school_id)

@@ -1,0 +1,95 @@
+"""The schools table."""
+
+from uuid import UUID
+
+from school_billing.database.pool import Database
+from school_billing.database.sql import Query
+from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
+from school_billing.web.pages import Page
+from school_billing.web.patches import set_or_none
+from school_billing.web.problems import Conflict, NotFound
+
+CREATE = Query("schools/create", School, name=str, currency=str, time_zone=str)
+GET = Query("schools/get", School, tenant=UUID | None, school_id=UUID)
+LIST = Query("schools/list", School, tenant=UUID | None, after=UUID, limit=int, offset=int)
+UPDATE = Query(
+    "schools/update",
+    School,
+    tenant=UUID | None,
+    school_id=UUID,
+    name=str | None,
+    currency=str | None,
+    time_zone=str | None,
+)
+DELETE = Query("schools/delete", School, tenant=UUID | None, school_id=UUID)
+
+
+class SchoolNotFound(NotFound):
+    """There is no such school."""
+
+    code = "school_not_found"
+
+
+class CurrencyInUse(Conflict):
+    """The currency cannot change: the school has invoices, and their amounts would mean something else."""
+
+    code = "currency_in_use"
+
+
+class Schools:
+    """Schools; `tenant` is the school that the caller is bound to, None for all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, school: SchoolIn) -> School:
+        """Add a school."""
+        created = await self._database.one(
+            CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone
+        )
+        assert created is not None  # noqa: S101 - an INSERT of VALUES returns its row or raises.
+        return created
+
+    async def get(self, tenant: UUID | None, school_id: UUID) -> School:
+        """Return a school.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+        """
+        school = await self._database.one(GET, tenant=tenant, school_id=school_id)
+        if school is None:
+            raise SchoolNotFound
+        return school
+
+    async def list(self, tenant: UUID | None, page: Page) -> list[School]:
+        """Return a page of schools and one more."""
+        return await self._database.all(LIST, tenant=tenant, after=page.after, limit=page.fetch, offset=page.offset)
+
+    async def update(self, tenant: UUID | None, school_id: UUID, patch: SchoolPatch) -> School:
+        """Change what `patch` names.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+            CurrencyInUse: The currency would change under the school's invoices.
+        """
+        updated = await self._database.one(
+            UPDATE,
+            tenant=tenant,
+            school_id=school_id,
+            name=set_or_none(patch.name),
+            currency=set_or_none(patch.currency),
+            time_zone=set_or_none(patch.time_zone),
+        )
+        if updated is None:
+            await self.get(tenant, school_id)
+            raise CurrencyInUse
+        return updated
+
+    async def delete(self, tenant: UUID | None, school_id: UUID) -> None:
+        """Delete a school that nothing depends on.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+        """
+        if await self._database.one(DELETE, tenant=tenant, school_id=school_id) is None:
+            raise SchoolNotFound

@@ -1,0 +1,53 @@
+"""The first administrator and the demo schools; seeding again changes nothing."""
+
+import msgspec
+
+from school_billing.auth.contracts import Role
+from school_billing.auth.passwords import hash_password
+from school_billing.auth.repository import Users
+from school_billing.database.pool import connect
+from school_billing.database.sql import Query
+from school_billing.settings import Settings
+
+
+class Seeded(msgspec.Struct, frozen=True):
+    """How many rows a demo school came with; none where it was there already."""
+
+    students: int
+    invoices: int
+    payments: int
+
+
+SPRINGFIELD = Query("demo/springfield", Seeded)
+RIVERSIDE = Query("demo/riverside", Seeded)
+
+
+async def seed(settings: Settings, *, demo: bool) -> list[str]:
+    """Make what is missing.
+
+    Returns:
+        A line for a person about each thing.
+    """
+    lines = []
+    async with connect(settings.database_url, pool_max=1) as database:
+        users = Users(database)
+        name = settings.admin_username
+        if await users.find(name) is None:
+            await users.create(name, hash_password(settings.admin_password), Role.ADMIN)
+            lines.append(f"added the administrator {name}")
+        else:
+            lines.append(f"the administrator {name} is there already")
+        if demo:
+            for school, query in {
+                "Springfield Elementary": SPRINGFIELD,
+                "Riverside Academy": RIVERSIDE,
+            }.items():
+                seeded = await database.one(query)
+                if seeded is None or not seeded.students:
+                    lines.append(f"{school} is there already")
+                else:
+                    lines.append(
+                        f"added {school}: {seeded.students} students, {seeded.invoices} invoices, "
+                        f"{seeded.payments} payments and refunds"
+                    )
+    return lines

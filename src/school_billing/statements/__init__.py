@@ -1,0 +1,1 @@
+"""Statements: who owes what, and how it came to that."""

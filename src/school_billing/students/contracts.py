@@ -1,0 +1,38 @@
+"""What goes in and out of /students."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from school_billing.web.fields import Name
+
+FullName = Annotated[Name, Meta(examples=["Lisa Simpson"])]
+ExternalId = Annotated[Name, Meta(description="The school's own number; unique in the school.", examples=["S-1024"])]
+
+
+class Student(Struct, frozen=True):
+    """A student of a school."""
+
+    id: UUID
+    school_id: UUID
+    full_name: FullName
+    external_id: ExternalId | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class StudentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A student to be added."""
+
+    school_id: UUID
+    full_name: FullName
+    external_id: ExternalId | None = None
+
+
+class StudentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What should change of a student; a field that is absent stays as it is, and null clears it."""
+
+    full_name: FullName | UnsetType = UNSET
+    external_id: ExternalId | UnsetType | None = UNSET

@@ -1,0 +1,104 @@
+"""/students."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from school_billing.auth.contracts import Caller
+from school_billing.auth.guards import ACCOUNTANTS, READERS
+from school_billing.schools.repository import Schools
+from school_billing.students.contracts import Student, StudentIn, StudentPatch
+from school_billing.students.repository import StudentFilter, Students
+from school_billing.web.pages import Page
+from school_billing.web.responses import created
+
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
+WithExternalId = Annotated[str | None, QueryParameter(max_length=255, description="Only the one of this external id.")]
+WithName = Annotated[
+    str | None,
+    QueryParameter(max_length=255, description="Only those whose name has this in it, in any case."),
+]
+
+
+class StudentController(Controller):
+    """Students of a school."""
+
+    path = "/"
+    tags = ("students",)
+
+    @post("/students", access=ACCOUNTANTS, summary="Add a student")
+    async def create_student(
+        self,
+        data: JSONBody[StudentIn],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+    ) -> Response[Student]:
+        """Add a student to a school. 409 if the school has one of the same external id."""
+        student = await students.create(caller.tenant, data)
+        return created(student, f"/students/{student.id}")
+
+    @get("/students", access=READERS, summary="List students")
+    async def list_students(
+        self,
+        page: NamedDependency[Page],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+        school_id: OfSchool = None,
+        external_id: WithExternalId = None,
+        name: WithName = None,
+    ) -> Response[list[Student]]:
+        """List students, newest last."""
+        wanted = StudentFilter(school_id=school_id, external_id=external_id, name=name)
+        return page.answer(await students.list(caller.tenant, wanted, page))
+
+    @get("/schools/{school_id:str}/students", access=READERS, summary="List a school's students")
+    async def list_students_of_school(
+        self,
+        school_id: FromPath[UUID],
+        page: NamedDependency[Page],
+        students: NamedDependency[Students],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+        external_id: WithExternalId = None,
+        name: WithName = None,
+    ) -> Response[list[Student]]:
+        """List a school's students, newest last."""
+        wanted = StudentFilter(school_id=school_id, external_id=external_id, name=name)
+        found = await students.list(caller.tenant, wanted, page)
+        if not found:
+            await schools.get(caller.tenant, school_id)
+        return page.answer(found)
+
+    @get("/students/{student_id:str}", access=READERS, summary="Get a student")
+    async def get_student(
+        self,
+        student_id: FromPath[UUID],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+    ) -> Student:
+        """Return one student."""
+        return await students.get(caller.tenant, student_id)
+
+    @patch("/students/{student_id:str}", access=ACCOUNTANTS, summary="Change a student")
+    async def update_student(
+        self,
+        student_id: FromPath[UUID],
+        data: JSONBody[StudentPatch],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+    ) -> Student:
+        """Change the fields that the body names; null clears the external id."""
+        return await students.update(caller.tenant, student_id, data)
+
+    @delete("/students/{student_id:str}", access=ACCOUNTANTS, summary="Delete a student")
+    async def delete_student(
+        self,
+        student_id: FromPath[UUID],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+    ) -> None:
+        """Delete a student. 409 while there are invoices."""
+        await students.delete(caller.tenant, student_id)

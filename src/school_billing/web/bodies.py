@@ -1,0 +1,86 @@
+"""Bodies: JSON decoded once, straight into the handler's struct, with every wrong field named."""
+
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from school_billing.web.fields import PATTERN_SENTENCES
+from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType
+from school_billing.web.scalars import decode_scalar
+
+
+class ContractRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is decoded into the type of the handler's `data`.
+
+    Litestar decodes in two steps, to dicts with floats and then laxly to the struct ("5" becomes 5). Here it is
+    one strict step, and numbers keep their digits.
+    """
+
+    async def json(self) -> Any:
+        """Return the body as the struct that the handler asks for.
+
+        Raises:
+            UnsupportedMediaType: The body is declared as something else than JSON.
+            MalformedBody: It is not JSON.
+            InvalidBody: It breaks a rule of the contract.
+        """
+        declared = self.headers.get("content-type", "application/json")
+        media_type = declared.partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise UnsupportedMediaType
+        field = self.route_handler.parsed_data_field
+        return decode(await self.body(), field.annotation if field is not None else Any)
+
+
+def decode(body: bytes, contract: Any) -> Any:
+    """Decode a JSON `body` into the struct `contract`.
+
+    Raises:
+        MalformedBody: It is not JSON.
+        InvalidBody: It breaks a rule of the contract; the error lists each field that does.
+    """
+    try:
+        return _decoder(contract).decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(errors=_field_errors(body, contract, error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedBody from None
+
+
+@cache
+def _decoder(contract: Any) -> "msgspec.json.Decoder[Any]":
+    # A scalar is decoded untyped first; float_hook hands it a number's digits, so that no float is ever made.
+    return msgspec.json.Decoder(contract, dec_hook=decode_scalar, float_hook=Decimal)
+
+
+def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) -> list[FieldError]:
+    """List every field that is wrong, where msgspec stops at the first."""
+    try:
+        given = _decoder(Any).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return [_field_error("", first)]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(contract)}
+    errors = [FieldError(name, "This field is not known here") for name in given if name not in fields]
+    for name, field in fields.items():
+        if name not in given:
+            if field.required:
+                errors.append(FieldError(name, "This field is required"))
+            continue
+        try:
+            msgspec.convert(given[name], field.type, dec_hook=decode_scalar)
+        except msgspec.ValidationError as error:
+            errors.append(_field_error(name, error))
+    return errors or [_field_error("", first)]
+
+
+def _field_error(name: str, error: msgspec.ValidationError) -> FieldError:
+    message, _, path = str(error).partition(" - at `$")
+    for pattern, sentence in PATTERN_SENTENCES.items():
+        if repr(pattern) in message:
+            message = sentence
+    return FieldError(name + path.rstrip("`"), message.replace("`", ""))

@@ -1,0 +1,136 @@
+"""The OpenAPI document: what Litestar makes of the routes, completed with what it leaves out."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
+from litestar.plugins import ReceiveRoutePlugin
+from litestar.routes import BaseRoute
+
+from school_billing.web.problems import PROBLEM_MEDIA_TYPE, Problem
+
+_ERRORS = {
+    400: "The request is not JSON, or a parameter is not valid.",
+    401: "There is no valid access token.",
+    403: "The caller's role does not allow this.",
+    404: "There is no such thing.",
+    409: "The change does not fit the present state.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "The body breaks a rule; `errors` names the fields.",
+    503: "The database is not available at the moment.",
+}
+_SUCCESSES = {200: "Done.", 201: "Added.", 204: "Deleted."}
+
+_LOCATION = {"description": "Where it can be found.", "schema": {"type": "string", "format": "uri-reference"}}
+_LINK = {
+    "description": 'The next page, as <...>; rel="next" (RFC 8288); absent on the last.',
+    "schema": {"type": "string"},
+}
+
+
+class DocumentErrors(ReceiveRoutePlugin):
+    """Describes the problem documents that a route can answer with, so that no route has to."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Add the errors of each handler of `route` to its responses."""
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
+                handler.responses = {**_errors_of(handler), **(handler.responses or {})}
+
+
+def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
+    takes = set(handler.parsed_fn_signature.parameters)
+    has_id = any("{" in path for path in handler.paths)
+    statuses = set[int]()
+    if takes & {"caller", "users", "health_checks"}:
+        statuses |= {503}
+    if "caller" in takes:
+        statuses |= {401, 403}
+    if "page" in takes:
+        statuses |= {400}
+    if has_id:
+        statuses |= {400, 404}
+    if "data" in takes:
+        statuses |= {400, 401, 404, 409, 413, 415, 422}
+    if "DELETE" in handler.http_methods:
+        statuses |= {409}
+    return {
+        status: ResponseSpec(
+            Problem,
+            description=_ERRORS[status],
+            media_type=PROBLEM_MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in sorted(statuses)
+    }
+
+
+def name_operation(handler: HTTPRouteHandler, _method: object, _path: object) -> str:
+    """Return the handler's name, such as create_payment, as the operation's id."""
+    return handler.handler_name
+
+
+def complete_document(app: Litestar) -> dict[str, Any]:
+    """Return the OpenAPI document with the docstrings of structs and fields, and with the headers of responses."""
+    document = app.openapi_schema.to_schema()
+    structs = {struct.__name__: struct for struct in _structs(msgspec.Struct)}
+    for name, schema in document["components"]["schemas"].items():
+        if name in structs:
+            _describe_schema(schema, structs[name])
+    for path in document["paths"].values():
+        for operation in path.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                _describe_operation(operation)
+    return document
+
+
+def _describe_schema(schema: dict[str, Any], struct: type[msgspec.Struct]) -> None:
+    schema.setdefault("description", inspect.cleandoc(struct.__doc__ or ""))
+    if struct.__struct_config__.forbid_unknown_fields:
+        schema["additionalProperties"] = False
+    for base in struct.__mro__:
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            for field, sentence in _field_sentences(base):
+                schema["properties"].get(field, {}).setdefault("description", sentence)
+
+
+def _describe_operation(operation: dict[str, Any]) -> None:
+    parameters = operation.get("parameters", [])
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            parameter["description"] = f"The id of the {parameter['name'].removesuffix('_id')}."
+    for status, response in operation["responses"].items():
+        if int(status) in _SUCCESSES:
+            response["description"] = _SUCCESSES[int(status)]
+        if status == "201":
+            response["headers"] = {"Location": _LOCATION}
+        if status == "200" and any(parameter["name"] == "cursor" for parameter in parameters):
+            response["headers"] = {"Link": _LINK}
+
+
+def _structs(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for struct in base.__subclasses__():
+        if struct.__module__.startswith("school_billing."):
+            yield struct
+        yield from _structs(struct)
+
+
+def _field_sentences(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    """Yield the fields that have a docstring below them, and it: Python itself does not keep it."""
+    definition = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 - the source of a class is a class.
+    for statement, follower in pairwise(definition.body):
+        match statement, follower:
+            case (
+                ast.AnnAssign(target=ast.Name(id=field)),
+                ast.Expr(value=ast.Constant(value=str(sentence))),
+            ):
+                yield field, sentence

@@ -1,0 +1,252 @@
+"""Errors as the caller sees them: RFC 9457 problem details, `application/problem+json`.
+
+The docstring of an error is its default sentence; `code` is what a program may rely on. A constraint of the
+database has its meaning in a table by name, which app.py hands in.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from school_billing.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
+from school_billing.web.request_ids import current_request_id
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_SECONDS = "1"
+
+log = structlog.get_logger("school_billing.problems")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a body, or with one parameter."""
+
+    field: str
+    """The field's path, such as "amount"; "" means the whole body."""
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document (RFC 9457), with members of our own: code, request_id and errors."""
+
+    type: str
+    """Always "about:blank": the code says more than a link would."""
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """What went wrong, in a sentence for a person."""
+    code: str
+    """What went wrong, for a program; it does not change between versions."""
+    instance: str
+    """The path of the request."""
+    request_id: str
+    """The X-Request-Id, by which the logs know the request."""
+    errors: list[FieldError] = []
+    """The fields or parameters that are wrong, where there are such."""
+
+
+class ApiError(Exception):
+    """Something went wrong here."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
+        self.detail = detail or type(self).__doc__ or self.code
+        self.errors = list(errors)
+        super().__init__(self.detail)
+
+
+class BadRequest(ApiError):
+    """The request could not be understood."""
+
+    status = 400
+    code = "bad_request"
+
+
+class MalformedBody(BadRequest):
+    """The body is not valid JSON."""
+
+    code = "malformed_json"
+
+
+class InvalidParameter(BadRequest):
+    """A parameter of the path or the query is not valid."""
+
+    code = "invalid_parameter"
+
+
+class NotAuthenticated(ApiError):
+    """This needs a valid access token."""
+
+    status = 401
+    code = "not_authenticated"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="school-billing"'}  # RFC 6750 section 3
+
+
+class Forbidden(ApiError):
+    """Your role does not allow this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(ApiError):
+    """The change does not fit the present state."""
+
+    status = 409
+    code = "conflict"
+
+
+class UnsupportedMediaType(ApiError):
+    """The body must be JSON, sent as Content-Type: application/json."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class InvalidBody(ApiError):
+    """The body breaks a rule."""
+
+    status = 422
+    code = "invalid_body"
+
+
+class Unavailable(ApiError):
+    """The database is not available at the moment. Please try again."""
+
+    status = 503
+    code = "database_unavailable"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": _RETRY_AFTER_SECONDS}
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    """What the refusal of a constraint means to the caller."""
+
+    error: type[ApiError]
+    code: str
+    detail: str
+    field: str = ""
+    """The field of the body that broke the rule, where there is one."""
+    on_delete: str = ""
+    """For a foreign key: the sentence when the refused change is the delete of the parent, a 409."""
+
+
+def exception_handlers(meanings: Mapping[str, Meaning]) -> ExceptionHandlersMap:
+    """Make the handlers that turn every exception into a problem document; `meanings` is by constraint name."""
+
+    def on_constraint(request: Request[Any, Any, Any], error: ConstraintViolated) -> Response[Problem]:
+        meaning = meanings.get(error.constraint)
+        if meaning is None:
+            return on_bug(request, error)
+        if meaning.on_delete and error.query.deletes:
+            return _respond(request, Conflict.status, "in_use", meaning.on_delete)
+        errors = [FieldError(meaning.field, meaning.detail)] if meaning.field else []
+        return _respond(request, meaning.error.status, meaning.code, meaning.detail, errors)
+
+    return {
+        ApiError: _on_api_error,
+        ConstraintViolated: on_constraint,
+        ValueRefused: _on_value_refused,
+        DatabaseUnavailable: _on_unavailable,
+        ValidationException: _on_invalid_parameters,
+        HTTPException: _on_http_exception,
+        Exception: on_bug,
+    }
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Answer 500 to what should not have happened, and log all that is known of it."""
+    log.error("unhandled error", exc_info=error, method=request.method, path=request.url.path)
+    return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
+
+
+def _on_api_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
+    return _respond(request, error.status, error.code, error.detail, error.errors, error.headers)
+
+
+def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> Response[Problem]:
+    log.info("value refused", query=str(error), cause=type(error.__cause__).__name__)
+    return _respond(
+        request,
+        InvalidBody.status,
+        "value_out_of_range",
+        "A value lies outside what can be stored.",
+    )
+
+
+def _on_unavailable(request: Request[Any, Any, Any], error: DatabaseUnavailable) -> Response[Problem]:
+    log.warning("database unavailable", query=str(error), cause=repr(error.__cause__))
+    return _on_api_error(request, Unavailable())
+
+
+def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+    found = [entry for entry in error.extra or () if isinstance(entry, dict)]
+    if any(entry.get("key") == "data" for entry in found):
+        return _on_api_error(request, MalformedBody("The body is empty; it must be JSON."))
+    errors = [FieldError(entry.get("key", ""), entry.get("message", "").replace("`", "")) for entry in found]
+    named = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
+    return _on_api_error(request, InvalidParameter(f"{named}.", errors))
+
+
+def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))  # RFC 9110 section 15.5.6
+    phrase = HTTPStatus(error.status_code).phrase
+    return _respond(
+        request,
+        error.status_code,
+        code or phrase.lower().replace(" ", "_"),
+        detail or f"{phrase}.",
+        headers=headers,
+    )
+
+
+def _allowed_methods(request: Request[Any, Any, Any]) -> set[str]:
+    template = request.scope.get("path_template")
+    methods = {method for route in request.app.routes if route.path_format == template for method in route.methods}
+    return methods | ({"HEAD"} if "GET" in methods else set())
+
+
+_HTTP_ERRORS = {
+    404: ("route_not_found", "There is nothing at this path. GET /docs shows what there is."),
+    405: ("method_not_allowed", "This path does not take this method; see the Allow header."),
+    413: ("body_too_large", "The body is too large."),
+}
+
+
+def _respond(
+    request: Request[Any, Any, Any],
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[Problem]:
+    problem = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=request.url.path,
+        request_id=current_request_id.get(),
+        errors=list(errors),
+    )
+    return Response(problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {}))

@@ -1,0 +1,17 @@
+"""Answers that are more than a body."""
+
+from typing import TypeVar
+
+from litestar import Response
+
+Body = TypeVar("Body")
+
+
+def created(body: Body, location: str) -> Response[Body]:
+    """Return 201 with the `location` of what was created (RFC 9110 section 15.3.2)."""
+    return Response(body, status_code=201, headers={"Location": location})
+
+
+def json_document(document: str, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """Return a JSON document that the database rendered, as it is."""
+    return Response(document.encode(), media_type="application/json", headers=headers)
