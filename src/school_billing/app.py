@@ -35,6 +35,7 @@ from school_billing.web.bodies import ContractRequest
 from school_billing.web.docs import docs_routes, openapi_config
 from school_billing.web.openapi import DocumentErrors
 from school_billing.web.pages import provide_page
+from school_billing.web.parameters import refuse_unknown_parameters
 from school_billing.web.problems import exception_handlers
 from school_billing.web.scalars import ScalarSchemas
 
@@ -100,7 +101,7 @@ def create_app(settings: Settings) -> Observed:
             "statements": _repository(Statements),
             "health_checks": _repository(HealthChecks),
         },
-        guards=[Guard(settings, tokens)],
+        guards=[Guard(settings, tokens), refuse_unknown_parameters],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
         exception_handlers=exception_handlers(CONSTRAINTS),

@@ -15,6 +15,8 @@ from typing import NoReturn
 
 import msgspec
 
+from school_billing.database.errors import DatabaseUnavailable
+from school_billing.database.waiting import wait_for_database
 from school_billing.settings import InvalidSettings, Settings
 
 
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = Settings.from_environment(os.environ)
         with _database_url(settings) as url:
             options.command(msgspec.structs.replace(settings, database_url=url), options)
-    except InvalidSettings as error:
+    except (InvalidSettings, DatabaseUnavailable) as error:
         sys.exit(f"school-billing: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -110,6 +112,7 @@ def _seed(settings: Settings, options: argparse.Namespace) -> None:
 def _database_url(settings: Settings) -> Iterator[str]:
     """Give the configured database, or run the embedded one for as long as the command takes."""
     if settings.database_url:
+        wait_for_database(settings.database_url, settings.database_wait_seconds)
         yield settings.database_url
         return
     from school_billing.database.embedded import EmbeddedUnavailable, embedded_postgres  # noqa: PLC0415

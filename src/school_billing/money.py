@@ -51,7 +51,7 @@ class Amount(Scalar, Decimal):
             "school: a string, or a number."
         ),
         one_of=[
-            Schema(type=OpenAPIType.STRING, pattern=f"^{_AMOUNT.pattern}$"),
+            Schema(type=OpenAPIType.STRING, pattern=f"^(?=.*[1-9]){_AMOUNT.pattern}$"),
             Schema(type=OpenAPIType.NUMBER, minimum=0.01, maximum=9999999999.99, multiple_of=0.01),
         ],
         examples=["600.00", 600],

@@ -37,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     """The TCP port to serve on."""
 
+    database_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    """How long a command waits at its start for the database to take connections."""
+
     database_pool_min: Connections = 2
     """Connections opened at start and kept."""
 

@@ -6,6 +6,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute
+from litestar.types import Scope
 
 from school_billing.auth.contracts import Caller, Role
 from school_billing.auth.tokens import InvalidToken, Tokens
@@ -89,7 +90,7 @@ class DocumentAccess(ReceiveRoutePlugin):
                 handler.security = [{BEARER: []}]
 
 
-async def provide_caller(scope: dict[str, Any]) -> Caller:
+async def provide_caller(scope: Scope) -> Caller:
     """Return who sends the request, as the guard found."""
     caller: Caller = scope["state"]["caller"]
     return caller

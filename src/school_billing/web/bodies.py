@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar import Request
@@ -10,6 +10,8 @@ from litestar import Request
 from school_billing.web.fields import PATTERN_SENTENCES
 from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType
 from school_billing.web.scalars import decode_scalar
+
+Contract = TypeVar("Contract")
 
 
 class ContractRequest(Request[Any, Any, Any]):
@@ -35,7 +37,7 @@ class ContractRequest(Request[Any, Any, Any]):
         return decode(await self.body(), field.annotation if field is not None else Any)
 
 
-def decode(body: bytes, contract: Any) -> Any:
+def decode(body: bytes, contract: type[Contract]) -> Contract:
     """Decode a JSON `body` into the struct `contract`.
 
     Raises:
@@ -43,11 +45,12 @@ def decode(body: bytes, contract: Any) -> Any:
         InvalidBody: It breaks a rule of the contract; the error lists each field that does.
     """
     try:
-        return _decoder(contract).decode(body)
+        decoded: Contract = _decoder(cast("Any", contract)).decode(body)
     except msgspec.ValidationError as error:
         raise InvalidBody(errors=_field_errors(body, contract, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedBody from None
+    return decoded
 
 
 @cache
@@ -57,11 +60,16 @@ def _decoder(contract: Any) -> "msgspec.json.Decoder[Any]":
 
 
 def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) -> list[FieldError]:
-    """List every field that is wrong, where msgspec stops at the first."""
+    """List every field that is wrong, where msgspec stops at the first.
+
+    Raises:
+        MalformedBody: The body is not JSON further on.
+    """
     try:
         given = _decoder(Any).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        given = None
+        # A rule was broken before the place where the JSON is.
+        raise MalformedBody from None
     if not isinstance(given, dict):
         return [_field_error("", first)]
     fields = {field.encode_name: field for field in msgspec.structs.fields(contract)}

@@ -205,9 +205,10 @@ def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationExc
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))  # RFC 9110 section 15.5.6
+    headers = {name.title(): value for name, value in (error.headers or {}).items()}
+    if allow := headers.get("Allow"):
+        methods = set(allow.split(", "))
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     phrase = HTTPStatus(error.status_code).phrase
     return _respond(
         request,
@@ -216,12 +217,6 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
         detail or f"{phrase}.",
         headers=headers,
     )
-
-
-def _allowed_methods(request: Request[Any, Any, Any]) -> set[str]:
-    template = request.scope.get("path_template")
-    methods = {method for route in request.app.routes if route.path_format == template for method in route.methods}
-    return methods | ({"HEAD"} if "GET" in methods else set())
 
 
 _HTTP_ERRORS = {

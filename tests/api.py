@@ -1,0 +1,73 @@
+"""The API in the words of the domain: factories with good defaults, so that a test spells out what matters."""
+
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+NOBODY = "01980000-0000-7000-8000-00000000dead"
+"""An id that nothing has."""
+
+
+class Api:
+    """Creates things through HTTP and returns them as the API gave them."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def school(self, **fields: Any) -> Json:
+        """Add a school."""
+        return await self._post("/schools", {"name": "Springfield Elementary"} | fields)
+
+    async def student(self, school: Json | None = None, **fields: Any) -> Json:
+        """Add a student, to a new school unless one is given."""
+        school = school or await self.school()
+        return await self._post("/students", {"school_id": school["id"], "full_name": "Lisa Simpson"} | fields)
+
+    async def invoice(self, student: Json | None = None, total: str = "100.00", **fields: Any) -> Json:
+        """Raise an invoice, on a new student of a new school unless one is given."""
+        student = student or await self.student()
+        body = {"student_id": student["id"], "total_amount": total, "due_date": "2026-02-28"}
+        return await self._post("/invoices", body | fields)
+
+    async def pay(self, invoice: Json, amount: str, **fields: Any) -> Json:
+        """Record a payment."""
+        return await self._post("/payments", {"invoice_id": invoice["id"], "amount": amount} | fields)
+
+    async def refund(self, invoice: Json, amount: str, **fields: Any) -> Json:
+        """Record a refund."""
+        return await self.pay(invoice, amount, kind="REFUND", **fields)
+
+    async def get(self, path: str) -> Any:
+        """Return what is at `path`."""
+        response = await self.client.get(path)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def reload(self, invoice: Json) -> Json:
+        """Return the invoice as it is now."""
+        found: Json = await self.get(f"/invoices/{invoice['id']}")
+        return found
+
+    async def _post(self, path: str, body: Json) -> Json:
+        response = await self.client.post(path, json=body)
+        assert response.status_code == 201, response.text
+        created: Json = response.json()
+        return created
+
+
+def problem(response: httpx.Response, status: int, code: str = "") -> Json:
+    """Check that the answer is a problem document of that status, and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: Json = response.json()
+    assert document["status"] == status
+    assert document["request_id"] == response.headers["x-request-id"]
+    if code:
+        assert document["code"] == code
+    return document
+
+
+def wrong_fields(response: httpx.Response) -> list[str]:
+    """Return the fields that a 422 names."""
+    return [error["field"] for error in problem(response, 422)["errors"]]

@@ -1,0 +1,86 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+
+from school_billing.database.migrations import migrate, rollback
+
+# Everything that a migration can leave behind, one line each.
+SCHEMA = """
+select format(
+  'column %s.%s %s %s %s %s',
+  table_name, column_name, data_type, is_nullable, column_default, generation_expression
+)
+from information_schema.columns where table_schema = 'public'
+union all
+select format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+from pg_constraint where connamespace = 'public'::regnamespace
+union all
+select format('index %s', indexdef) from pg_indexes where schemaname = 'public'
+union all
+select format('function %s', pg_get_functiondef(oid)) from pg_proc where pronamespace = 'public'::regnamespace
+union all
+select format('trigger %s', pg_get_triggerdef(oid)) from pg_trigger where not tgisinternal
+union all
+select format('relation %s %s %s', relname, relkind, reloptions) from pg_class
+where relnamespace = 'public'::regnamespace
+"""
+
+
+def schema(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        lines = [str(row[0]) for row in connection.execute(SCHEMA)]
+    return sorted(line for line in lines if "yoyo" not in line)
+
+
+def test_up_down_and_up_again_gives_the_same_schema(new_database: Callable[..., str]) -> None:
+    url = new_database(empty=True)
+    applied = migrate(url)
+    first = schema(url)
+    assert any("invoices_paid_at_most_total" in line for line in first)
+    assert rollback(url) == applied[::-1]
+    assert schema(url) == []
+    assert migrate(url) == applied
+    assert schema(url) == first
+
+
+def test_each_migration_undoes_what_it_did(new_database: Callable[..., str]) -> None:
+    url = new_database(empty=True)
+    count = len(migrate(url))
+    full = schema(url)
+    for depth in range(1, count + 1):
+        rollback(url, depth)
+        migrate(url)
+        assert schema(url) == full
+
+
+def test_migrating_twice_changes_nothing(new_database: Callable[..., str]) -> None:
+    url = new_database(empty=True)
+    assert migrate(url)
+    assert migrate(url) == []
+
+
+def test_migrations_can_run_again_over_a_crash_before_they_were_marked(new_database: Callable[..., str]) -> None:
+    url = new_database(empty=True)
+    applied = migrate(url)
+    before = schema(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("delete from _yoyo_migration")
+    assert migrate(url) == applied
+    assert schema(url) == before
+
+
+def test_migrators_at_the_same_time_wait_for_each_other(new_database: Callable[..., str]) -> None:
+    url = new_database(empty=True)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(migrate, [url] * 4))
+    assert sorted(bool(applied) for applied in results) == [False, False, False, True]
+
+
+def test_a_lock_that_a_killed_migrator_left_is_broken(new_database: Callable[..., str]) -> None:
+    url = new_database(empty=True)
+    migrate(url)
+    rollback(url, 1)
+    with psycopg.connect(url) as connection:
+        connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 999999)")
+    assert len(migrate(url)) == 1

@@ -1,0 +1,60 @@
+import asyncio
+
+import httpx
+from msgspec.structs import replace
+
+from school_billing.app import create_app
+from school_billing.settings import Settings
+from tests.api import Api, problem
+from tests.conftest import running
+from tests.proxy import door_to
+
+
+async def test_the_process_and_the_database_are_well(anonymous: httpx.AsyncClient) -> None:
+    for path in ("/health", "/health/db"):
+        response = await anonymous.get(path)
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_metrics_count_by_route_template_and_movements_by_kind(api: Api) -> None:
+    async def metric(line: str) -> float:
+        text = (await api.client.get("/metrics")).text
+        return next((float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line)), 0.0)
+
+    payments, refunds = 'billing_movements_total{kind="PAYMENT"}', 'billing_movements_total{kind="REFUND"}'
+    route = 'http_requests_total{method="GET",route="/invoices/{invoice_id}",status="200"}'
+    unmatched = 'http_requests_total{method="OTHER",route="unmatched",status="404"}'
+    before = [await metric(line) for line in (payments, refunds, route, unmatched)]
+    invoice = await api.invoice()
+    await api.pay(invoice, "10.00")
+    await api.pay(invoice, "10.00")
+    await api.refund(invoice, "5.00")
+    await api.client.post("/payments", json={"invoice_id": invoice["id"], "amount": "1000.00"})
+    await api.reload(invoice)
+    await api.client.request("BREW", "/coffee/1")
+    after = [await metric(line) for line in (payments, refunds, route, unmatched)]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [2, 1, 1, 1]
+    assert await metric('db_query_duration_seconds_count{query="payments/create"}') >= 3
+    assert await metric('db_pool_connections{state="limit"}') == 20
+    text = (await api.client.get("/metrics")).text
+    assert invoice["id"] not in text
+    assert "/coffee" not in text
+
+
+async def test_the_service_says_503_while_the_database_is_away_and_recovers_by_itself(settings: Settings) -> None:
+    async with door_to(settings.database_url) as door:
+        service = create_app(replace(settings, database_url=door.url))
+        transport = httpx.ASGITransport(service)  # type: ignore[arg-type] # ASGI by other names
+        async with running(service), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            assert (await client.get("/health/db")).status_code == 200
+            await door.shut()
+            for path in ("/health/db", "/schools"):
+                response = await client.get(path)
+                problem(response, 503, "database_unavailable")
+                assert int(response.headers["retry-after"]) >= 1
+            assert (await client.get("/health")).status_code == 200
+            await door.open()
+            async with asyncio.timeout(10):
+                while (await client.get("/health/db")).status_code != 200:  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0.05)
+            assert (await client.get("/schools")).status_code == 200

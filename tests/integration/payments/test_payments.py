@@ -1,0 +1,198 @@
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from tests.api import NOBODY, Api, Json, problem, wrong_fields
+
+
+def money(invoice: Json) -> tuple[str, ...]:
+    names = ("payments_total", "refunds_total", "paid_total", "balance_due", "status")
+    return tuple(invoice[name] for name in names)
+
+
+async def test_partial_payments_and_a_refund_add_up(api: Api) -> None:
+    invoice = await api.invoice(total="800.00")
+    payment = await api.pay(
+        invoice, "300.00", method="cash", reference="DEMO-PARTIAL-1", paid_at="2026-01-15T13:00:00Z"
+    )
+    assert payment == payment | {
+        "school_id": invoice["school_id"],
+        "invoice_id": invoice["id"],
+        "kind": "PAYMENT",
+        "amount": "300.00",
+        "method": "cash",
+        "reference": "DEMO-PARTIAL-1",
+        "paid_at": "2026-01-15T13:00:00Z",
+    }
+    assert money(await api.reload(invoice)) == ("300.00", "0.00", "300.00", "500.00", "PARTIAL")
+    await api.refund(invoice, "50.00")
+    assert money(await api.reload(invoice)) == ("300.00", "50.00", "250.00", "550.00", "PARTIAL")  # 800 - 300 + 50
+    await api.pay(invoice, "550.00")
+    assert money(await api.reload(invoice)) == ("850.00", "50.00", "800.00", "0.00", "PAID")
+    await api.refund(invoice, "800.00")
+    assert money(await api.reload(invoice)) == ("850.00", "850.00", "0.00", "800.00", "PENDING")
+
+
+async def test_cents_do_not_drift(api: Api) -> None:
+    invoice = await api.invoice(total="1.00")
+    for _ in range(10):
+        await api.pay(invoice, 0.1)  # type: ignore[arg-type] # a JSON number, which 0.1 of a float is not
+    assert money(await api.reload(invoice)) == ("1.00", "0.00", "1.00", "0.00", "PAID")
+
+
+async def test_an_overpayment_is_409_and_records_nothing(api: Api) -> None:
+    invoice = await api.invoice(total="100.00")
+    await api.pay(invoice, "60.00")
+    before = await api.reload(invoice)
+    response = await api.client.post("/payments", json={"invoice_id": invoice["id"], "amount": "40.01"})
+    problem(response, 409, "overpayment")
+    assert await api.reload(invoice) == before
+    assert len(await api.get(f"/invoices/{invoice['id']}/payments")) == 1
+
+
+async def test_an_over_refund_is_409_and_records_nothing(api: Api) -> None:
+    invoice = await api.invoice(total="100.00")
+    await api.pay(invoice, "60.00")
+    body = {"invoice_id": invoice["id"], "amount": "60.01", "kind": "REFUND"}
+    problem(await api.client.post("/payments", json=body), 409, "over_refund")
+    assert money(await api.reload(invoice)) == ("60.00", "0.00", "60.00", "40.00", "PARTIAL")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("amount", 0), ("amount", -1), ("amount", 0.001), ("amount", 1e10), ("amount", "NaN"), ("amount", "abc"),
+        ("amount", "10000000000.00"), ("amount", None), ("amount", [1]), ("kind", "payment"), ("kind", "GIFT"),
+        ("kind", None),
+        ("method", ""), ("method", " "), ("method", "x" * 51), ("method", "a\x00"), ("reference", "x" * 256),
+        ("invoice_id", "x"), ("invoice_id", None), ("paid_at", "yesterday"), ("paid_at", "2026-01-01T00:00:00"),
+        ("school_id", NOBODY), ("status", "PAID"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_field_is_named_and_nothing_is_recorded(api: Api, field: str, value: object) -> None:
+    invoice = await api.invoice()
+    body = {"invoice_id": invoice["id"], "amount": "10.00"} | {field: value}
+    assert wrong_fields(await api.client.post("/payments", json=body)) == [field]
+    assert await api.reload(invoice) == invoice
+
+
+async def test_money_cannot_have_moved_in_the_future(api: Api) -> None:
+    invoice = await api.invoice()
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    body = {"invoice_id": invoice["id"], "amount": "10.00", "paid_at": tomorrow}
+    assert wrong_fields(await api.client.post("/payments", json=body)) == ["paid_at"]
+    assert await api.reload(invoice) == invoice
+    payment = await api.pay(invoice, "10.00")
+    path = f"/payments/{payment['id']}"
+    assert wrong_fields(await api.client.patch(path, json={"paid_at": tomorrow})) == ["paid_at"]
+
+
+async def test_an_unknown_invoice_is_404(client: httpx.AsyncClient) -> None:
+    response = await client.post("/payments", json={"invoice_id": NOBODY, "amount": "10.00"})
+    problem(response, 404, "invoice_not_found")
+
+
+async def test_a_payment_can_be_corrected_and_the_totals_follow(api: Api) -> None:
+    invoice = await api.invoice(total="100.00")
+    payment = await api.pay(invoice, "60.00", method="cash", reference="R-1")
+    path = f"/payments/{payment['id']}"
+    changed = (await api.client.patch(path, json={"amount": "80.00", "method": None})).json()
+    assert changed == payment | {"amount": "80.00", "method": None, "updated_at": changed["updated_at"]}
+    assert money(await api.reload(invoice)) == ("80.00", "0.00", "80.00", "20.00", "PARTIAL")
+    problem(await api.client.patch(path, json={"amount": "100.01"}), 409, "overpayment")
+    await api.refund(invoice, "70.00")
+    problem(await api.client.patch(path, json={"amount": "69.99"}), 409, "over_refund")
+    assert money(await api.reload(invoice)) == ("80.00", "70.00", "10.00", "90.00", "PARTIAL")
+
+
+async def test_a_payment_entered_as_a_refund_can_be_turned(api: Api) -> None:
+    invoice = await api.invoice(total="100.00")
+    await api.pay(invoice, "50.00")
+    refund = await api.refund(invoice, "20.00")
+    await api.client.patch(f"/payments/{refund['id']}", json={"kind": "PAYMENT", "amount": "25.00"})
+    assert money(await api.reload(invoice)) == ("75.00", "0.00", "75.00", "25.00", "PARTIAL")  # 50 + 25
+
+
+async def test_what_does_not_touch_the_money_leaves_the_invoice_alone(api: Api) -> None:
+    invoice = await api.invoice()
+    payment = await api.pay(invoice, "10.00")
+    before = await api.reload(invoice)
+    changed = await api.client.patch(f"/payments/{payment['id']}", json={"reference": "R-2", "amount": "10.00"})
+    assert changed.json()["reference"] == "R-2"
+    assert await api.reload(invoice) == before
+
+
+async def test_a_payment_moves_to_another_invoice_with_its_money(api: Api) -> None:
+    student = await api.student()
+    first, second = await api.invoice(student, "100.00"), await api.invoice(student, "50.00")
+    payment = await api.pay(first, "40.00")
+    moved = await api.client.patch(f"/payments/{payment['id']}", json={"invoice_id": second["id"], "amount": "45.00"})
+    assert moved.json()["invoice_id"] == second["id"]
+    assert money(await api.reload(first)) == ("0.00", "0.00", "0.00", "100.00", "PENDING")
+    assert money(await api.reload(second)) == ("45.00", "0.00", "45.00", "5.00", "PARTIAL")
+
+
+async def test_a_payment_does_not_move_where_it_does_not_fit(api: Api) -> None:
+    student = await api.student()
+    first, small, strange = (
+        await api.invoice(student, "100.00"),
+        await api.invoice(student, "30.00"),
+        await api.invoice(),
+    )
+    payment = await api.pay(first, "40.00")
+    path = f"/payments/{payment['id']}"
+    problem(await api.client.patch(path, json={"invoice_id": small["id"]}), 409, "overpayment")
+    problem(await api.client.patch(path, json={"invoice_id": strange["id"]}), 404, "invoice_not_found")
+    problem(await api.client.patch(path, json={"invoice_id": NOBODY}), 404, "invoice_not_found")
+    await api.refund(first, "10.00")
+    problem(await api.client.patch(path, json={"invoice_id": small["id"], "amount": "30.00"}), 409, "over_refund")
+    assert money(await api.reload(first)) == ("40.00", "10.00", "30.00", "70.00", "PARTIAL")
+    assert await api.reload(small) == small
+    assert await api.reload(strange) == strange
+    assert await api.get(path) == payment
+
+
+async def test_a_deleted_payment_is_taken_off_the_totals(api: Api) -> None:
+    invoice = await api.invoice(total="100.00")
+    payment, refund = await api.pay(invoice, "60.00"), await api.refund(invoice, "20.00")
+    problem(await api.client.delete(f"/payments/{payment['id']}"), 409, "over_refund")
+    assert (await api.client.delete(f"/payments/{refund['id']}")).status_code == 204
+    assert money(await api.reload(invoice)) == ("60.00", "0.00", "60.00", "40.00", "PARTIAL")
+    assert (await api.client.delete(f"/payments/{payment['id']}")).status_code == 204
+    assert money(await api.reload(invoice)) == ("0.00", "0.00", "0.00", "100.00", "PENDING")
+    for method in ("GET", "DELETE"):
+        problem(await api.client.request(method, f"/payments/{payment['id']}"), 404, "payment_not_found")
+    problem(await api.client.patch(f"/payments/{payment['id']}", json={}), 404, "payment_not_found")
+
+
+@pytest.mark.parametrize("field", ["amount", "kind", "invoice_id", "paid_at"])
+async def test_null_cannot_clear_what_a_payment_must_have(api: Api, field: str) -> None:
+    payment = await api.pay(await api.invoice(), "1.00")
+    assert wrong_fields(await api.client.patch(f"/payments/{payment['id']}", json={field: None})) == [field]
+
+
+async def test_lists_filter_by_parent_kind_method_reference_and_day(api: Api) -> None:
+    school = await api.school(time_zone="Pacific/Auckland")
+    invoice, other = await api.invoice(await api.student(school)), await api.invoice(await api.student(school))
+    # 12:30 UTC on 30 June is half past midnight on 1 July in Auckland.
+    late = await api.pay(invoice, "1.00", method="cash", reference="A", paid_at="2026-06-30T12:30:00Z")
+    early = await api.pay(invoice, "2.00", method="card", reference="B", paid_at="2026-06-30T11:30:00Z")
+    refund = await api.refund(invoice, "1.00", method="cash", paid_at="2026-07-02T00:00:00Z")
+    elsewhere = await api.pay(other, "3.00")
+
+    async def found(query: str) -> list[str]:
+        return [payment["id"] for payment in await api.get(query)]
+
+    of_school, of_invoice = f"/payments?school_id={school['id']}", f"/payments?invoice_id={invoice['id']}"
+    assert await found(of_school) == [late["id"], early["id"], refund["id"], elsewhere["id"]]
+    assert await found(of_invoice) == [late["id"], early["id"], refund["id"]]
+    assert await found(f"/invoices/{invoice['id']}/payments") == [late["id"], early["id"], refund["id"]]
+    assert await found(f"/invoices/{invoice['id']}/payments?kind=REFUND") == [refund["id"]]
+    assert await found(f"{of_invoice}&method=cash") == [late["id"], refund["id"]]
+    assert await found(f"{of_school}&reference=B") == [early["id"]]
+    assert await found(f"{of_school}&paid_to=2026-06-30") == [early["id"]]
+    assert await found(f"{of_school}&paid_from=2026-07-01&paid_to=2026-07-01") == [late["id"]]
+    assert await found(f"{of_invoice}&paid_from=2026-07-01") == [late["id"], refund["id"]]
+    assert elsewhere["id"] in await found(f"/payments?kind=PAYMENT&paid_from={elsewhere['paid_at'][:10]}&limit=500")
+    problem(await api.client.get(f"/invoices/{NOBODY}/payments"), 404, "invoice_not_found")

@@ -1,0 +1,113 @@
+"""Races over real sockets against the real server, and one that is arranged step by step."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.api import Api, Json
+from tests.server import Server
+
+
+@pytest.fixture
+async def racers(server: Server) -> AsyncIterator[Api]:
+    limits = httpx.Limits(max_connections=50)
+    async with httpx.AsyncClient(base_url=server.url, headers=server.admin, limits=limits, timeout=30) as http:
+        yield Api(http)
+
+
+async def statuses(*requests: object) -> Counter[int]:
+    responses = await asyncio.gather(*requests)  # type: ignore[call-overload] # coroutines
+    assert all(response.status_code < 500 for response in responses), [
+        r.text for r in responses if r.status_code >= 500
+    ]
+    return Counter(response.status_code for response in responses)
+
+
+async def assert_adds_up(api: Api, *invoices: Json) -> None:
+    for invoice in invoices:
+        movements = await api.get(f"/invoices/{invoice['id']}/payments?limit=500")
+        sums = {"PAYMENT": Decimal(0), "REFUND": Decimal(0)}
+        for movement in movements:
+            sums[movement["kind"]] += Decimal(movement["amount"])
+        now = await api.reload(invoice)
+        assert (Decimal(now["payments_total"]), Decimal(now["refunds_total"])) == (sums["PAYMENT"], sums["REFUND"])
+        assert 0 <= sums["PAYMENT"] - sums["REFUND"] <= Decimal(now["total_amount"])
+
+
+async def test_fifty_payers_cannot_overpay_one_invoice(racers: Api) -> None:
+    invoice = await racers.invoice(total="100.00")
+    body = {"invoice_id": invoice["id"], "amount": "10.00"}
+    answers = await statuses(*(racers.client.post("/payments", json=body) for _ in range(50)))
+    assert answers == {201: 10, 409: 40}
+    assert (await racers.reload(invoice))["status"] == "PAID"
+    await assert_adds_up(racers, invoice)
+
+
+async def test_refunds_at_the_same_time_cannot_give_back_more_than_was_paid(racers: Api) -> None:
+    invoice = await racers.invoice(total="100.00")
+    await racers.pay(invoice, "60.00")
+    body = {"invoice_id": invoice["id"], "amount": "20.00", "kind": "REFUND"}
+    answers = await statuses(*(racers.client.post("/payments", json=body) for _ in range(20)))
+    assert answers == {201: 3, 409: 17}
+    await assert_adds_up(racers, invoice)
+
+
+async def test_payments_that_change_places_neither_deadlock_nor_lose_money(racers: Api) -> None:
+    student = await racers.student()
+    first, second = await racers.invoice(student, "1000.00"), await racers.invoice(student, "1000.00")
+    payments = [await racers.pay(invoice, "10.00") for invoice in (first, second) * 5]
+    for _ in range(5):
+        answers = await statuses(
+            *(
+                racers.client.patch(f"/payments/{payment['id']}", json={"invoice_id": invoice["id"]})
+                for payment in payments
+                for invoice in (first, second)
+            )
+        )
+        assert answers == {200: 20}
+        await assert_adds_up(racers, first, second)
+
+
+async def test_changes_deletes_and_payments_at_once_add_up(racers: Api) -> None:
+    student = await racers.student()
+    invoices = [await racers.invoice(student, "100.00") for _ in range(2)]
+    payments = [await racers.pay(invoice, "10.00") for invoice in invoices for _ in range(5)]
+    requests = []
+    for number, payment in enumerate(payments):
+        path, other = f"/payments/{payment['id']}", invoices[number % 2]
+        requests += [
+            racers.client.patch(path, json={"amount": f"{number + 1}.50", "invoice_id": other["id"]}),
+            racers.client.delete(path),
+            racers.client.patch(path, json={"kind": "REFUND"}),
+            racers.client.post("/payments", json={"invoice_id": other["id"], "amount": "7.25"}),
+            racers.client.delete(f"/invoices/{other['id']}"),
+            racers.client.patch(f"/invoices/{other['id']}", json={"total_amount": f"{60 + number}.00"}),
+        ]
+    await statuses(*requests)
+    await assert_adds_up(racers, *invoices)
+
+
+async def test_a_payment_waits_for_the_one_before_it_and_then_sees_what_it_left(racers: Api, server: Server) -> None:
+    invoice = await racers.invoice(total="100.00")
+    connection = await asyncpg.connect(server.database_url)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("update invoices set description = 'held' where id = $1", invoice["id"])
+        body = {"invoice_id": invoice["id"], "amount": "60.00"}
+        waiting = [asyncio.create_task(racers.client.post("/payments", json=body)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while await connection.fetchval("select count(*) from pg_locks where not granted") < 2:  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.01)
+        assert not any(task.done() for task in waiting)
+        await transaction.commit()
+        answers = sorted([(await task).status_code for task in waiting])
+    finally:
+        await connection.close()
+    assert answers == [201, 409]
+    await assert_adds_up(racers, invoice)

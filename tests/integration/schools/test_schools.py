@@ -1,0 +1,85 @@
+import httpx
+import pytest
+
+from tests.api import NOBODY, Api, Json, problem, wrong_fields
+
+
+async def test_a_school_is_added_with_defaults_and_a_location(client: httpx.AsyncClient) -> None:
+    response = await client.post("/schools", json={"name": "Springfield Elementary"})
+    assert response.status_code == 201
+    school = response.json()
+    assert response.headers["location"] == f"/schools/{school['id']}"
+    assert (school["currency"], school["time_zone"]) == ("USD", "UTC")
+    assert school["created_at"].endswith("Z")
+    assert (await client.get(response.headers["location"])).json() == school
+
+
+async def test_a_school_has_its_own_currency_and_zone(api: Api) -> None:
+    school = await api.school(currency="EUR", time_zone="Europe/Madrid")
+    assert (school["currency"], school["time_zone"]) == ("EUR", "Europe/Madrid")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""), ("name", "   "), ("name", "x" * 256), ("name", "a\x00b"), ("name", None), ("name", 5),
+        ("currency", "usd"), ("currency", "XXZ"), ("currency", "EURO"), ("currency", ""), ("currency", None),
+        ("time_zone", "Mars/Olympus"), ("time_zone", "utc+3"), ("time_zone", ""), ("time_zone", "../etc/passwd"),
+        ("colour", "yellow"), ("id", NOBODY), ("created_at", "2026-01-01T00:00:00Z"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_field_is_named(client: httpx.AsyncClient, field: str, value: object) -> None:
+    response = await client.post("/schools", json={"name": "Springfield"} | {field: value})
+    assert wrong_fields(response) == [field]
+
+
+async def test_names_of_255_characters_in_any_script_are_kept(api: Api) -> None:
+    name = "مدرسة" * 51
+    assert (await api.school(name=name))["name"] == name
+
+
+async def test_patch_changes_what_it_names_and_nothing_else(api: Api) -> None:
+    school = await api.school(currency="EUR")
+    changed = (await api.client.patch(f"/schools/{school['id']}", json={"name": "Shelbyville"})).json()
+    assert changed["name"] == "Shelbyville"
+    assert changed["updated_at"] > school["updated_at"]
+    assert changed == school | {"name": "Shelbyville", "updated_at": changed["updated_at"]}
+
+
+async def test_an_empty_patch_changes_nothing(api: Api) -> None:
+    school = await api.school()
+    changed = (await api.client.patch(f"/schools/{school['id']}", json={})).json()
+    assert changed == school | {"updated_at": changed["updated_at"]}
+
+
+@pytest.mark.parametrize("field", ["name", "currency", "time_zone"])
+async def test_null_cannot_clear_what_a_school_must_have(api: Api, field: str) -> None:
+    school = await api.school()
+    assert wrong_fields(await api.client.patch(f"/schools/{school['id']}", json={field: None})) == [field]
+
+
+async def test_the_currency_is_fixed_once_there_are_invoices(api: Api) -> None:
+    school = await api.school(currency="EUR")
+    student = await api.student(school)
+    assert (await api.client.patch(f"/schools/{school['id']}", json={"currency": "USD"})).status_code == 200
+    await api.invoice(student)
+    problem(await api.client.patch(f"/schools/{school['id']}", json={"currency": "EUR"}), 409, "currency_in_use")
+    same = await api.client.patch(f"/schools/{school['id']}", json={"currency": "USD", "name": "New"})
+    assert same.json()["name"] == "New"
+
+
+async def test_a_school_with_students_cannot_be_deleted(api: Api) -> None:
+    school = await api.school()
+    student = await api.student(school)
+    refusal = problem(await api.client.delete(f"/schools/{school['id']}"), 409, "in_use")
+    assert "students" in refusal["detail"]
+    assert (await api.client.delete(f"/students/{student['id']}")).status_code == 204
+    response = await api.client.delete(f"/schools/{school['id']}")
+    assert (response.status_code, response.content) == (204, b"")
+    problem(await api.client.get(f"/schools/{school['id']}"), 404, "school_not_found")
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_a_school_that_does_not_exist_is_404(client: httpx.AsyncClient, method: str) -> None:
+    body: Json | None = {} if method == "PATCH" else None
+    problem(await client.request(method, f"/schools/{NOBODY}", json=body), 404, "school_not_found")

@@ -1,0 +1,82 @@
+import httpx
+import pytest
+
+from tests.api import NOBODY, Api, problem, wrong_fields
+
+
+async def test_a_student_is_added_to_a_school(api: Api) -> None:
+    school = await api.school()
+    response = await api.client.post("/students", json={"school_id": school["id"], "full_name": "Lisa Simpson"})
+    student = response.json()
+    assert response.status_code == 201
+    assert response.headers["location"] == f"/students/{student['id']}"
+    assert (student["school_id"], student["full_name"], student["external_id"]) == (school["id"], "Lisa Simpson", None)
+    assert await api.get(f"/students/{student['id']}") == student
+
+
+async def test_an_unknown_school_is_404_and_adds_nobody(client: httpx.AsyncClient) -> None:
+    response = await client.post("/students", json={"school_id": NOBODY, "full_name": "Lisa"})
+    problem(response, 404, "school_not_found")
+
+
+async def test_an_external_id_is_unique_in_its_school_only(api: Api) -> None:
+    springfield, shelbyville = await api.school(), await api.school()
+    await api.student(springfield, external_id="S-1")
+    await api.student(shelbyville, external_id="S-1")
+    body = {"school_id": springfield["id"], "full_name": "Bart", "external_id": "S-1"}
+    refusal = problem(await api.client.post("/students", json=body), 409, "duplicate_external_id")
+    assert [error["field"] for error in refusal["errors"]] == ["external_id"]
+    await api.student(springfield)
+    await api.student(springfield)  # Without one there can be many.
+
+
+async def test_patch_tells_absent_null_and_value_apart(api: Api) -> None:
+    student = await api.student(external_id="S-1")
+    path = f"/students/{student['id']}"
+    assert (await api.client.patch(path, json={"full_name": "Lisa S."})).json()["external_id"] == "S-1"
+    assert (await api.client.patch(path, json={"external_id": "S-2"})).json()["external_id"] == "S-2"
+    cleared = (await api.client.patch(path, json={"external_id": None})).json()
+    assert (cleared["external_id"], cleared["full_name"]) == (None, "Lisa S.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"full_name": None}, {"full_name": ""}, {"external_id": ""}, {"external_id": "x" * 256}, {"school_id": NOBODY}],
+)
+async def test_a_wrong_change_is_refused_with_the_fields_name(api: Api, body: dict[str, object]) -> None:
+    student = await api.student()
+    assert wrong_fields(await api.client.patch(f"/students/{student['id']}", json=body)) == list(body)
+    assert await api.get(f"/students/{student['id']}") == student
+
+
+async def test_lists_are_of_one_school_and_by_part_of_a_name(api: Api) -> None:
+    school, other = await api.school(), await api.school()
+    lisa = await api.student(school, full_name="Lisa Simpson", external_id="S-1")
+    bart = await api.student(school, full_name="Bart Simpson")
+    milhouse = await api.student(school, full_name="Milhouse 100% Van_Houten")
+    await api.student(other, full_name="Lisa Simpson", external_id="S-1")
+    path = f"/schools/{school['id']}/students"
+    assert await api.get(path) == [lisa, bart, milhouse]
+    assert await api.get(f"/students?school_id={school['id']}") == [lisa, bart, milhouse]
+    assert await api.get(f"{path}?name=SIMPSON") == [lisa, bart]
+    assert await api.get(f"{path}?name=n_h") == [milhouse]
+    assert await api.get(f"{path}?name=%25") == [milhouse]
+    assert await api.get(f"{path}?external_id=S-1") == [lisa]
+    assert await api.get(f"{path}?name=nobody") == []
+    everywhere = await api.get("/students?external_id=S-1&name=lisa&limit=500")
+    assert {student["school_id"] for student in everywhere} >= {school["id"], other["id"]}
+
+
+async def test_the_list_of_a_school_that_does_not_exist_is_404(client: httpx.AsyncClient) -> None:
+    problem(await client.get(f"/schools/{NOBODY}/students"), 404, "school_not_found")
+
+
+async def test_a_student_with_invoices_cannot_be_deleted(api: Api) -> None:
+    student = await api.student()
+    invoice = await api.invoice(student)
+    assert "invoices" in problem(await api.client.delete(f"/students/{student['id']}"), 409, "in_use")["detail"]
+    assert (await api.client.delete(f"/invoices/{invoice['id']}")).status_code == 204
+    assert (await api.client.delete(f"/students/{student['id']}")).status_code == 204
+    for method in ("GET", "DELETE"):
+        problem(await api.client.request(method, f"/students/{student['id']}"), 404, "student_not_found")
+    problem(await api.client.patch(f"/students/{student['id']}", json={}), 404, "student_not_found")

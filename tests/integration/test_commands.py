@@ -1,0 +1,99 @@
+"""The commands as a person runs them, on an embedded PostgreSQL of their own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.server import free_port, wait_until_healthy
+
+COMMAND = [sys.executable, "-m", "school_billing"]
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "ENVIRONMENT"}}
+    return kept | {"DATA_DIR": str(folder / "data")} | more
+
+
+def run(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment(folder), capture_output=True, text=True, check=True
+    ).stdout
+
+
+def servers_of(folder: Path) -> list[str]:
+    """Return the processes that were started on the folder's data."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if str(folder) in line]
+
+
+def wait_until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + 15
+    while (left := servers_of(folder)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
+    assert "applied 0001" in run(tmp_path, "migrate")
+    assert "up to date" in run(tmp_path, "migrate")
+    assert "Springfield" in run(tmp_path, "seed")
+    assert not servers_of(tmp_path)
+
+    for ending, code in ((signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGKILL, -9), (signal.SIGINT, None)):
+        port = free_port()
+        process = subprocess.Popen(
+            [*COMMAND, "serve"],
+            env=environment(tmp_path, PORT=str(port)),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        url = f"http://127.0.0.1:{port}"
+        wait_until_healthy(url, process)
+        credentials = {"username": "admin", "password": "change_me"}
+        token = httpx.post(f"{url}/auth/login", json=credentials).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "X-Request-Id": f"signal-{ending}"}
+        assert httpx.post(f"{url}/schools", json={"name": "Shelbyville"}, headers=headers).status_code == 201
+        os.killpg(process.pid, ending)
+        _, log = process.communicate(timeout=15)
+        assert code is None or process.returncode == code
+        assert "Traceback" not in log
+        assert "change_me" not in log
+        assert token not in log
+        lines = [json.loads(line) for line in log.splitlines()]
+        posted = [line for line in lines if line.get("request_id") == f"signal-{ending}"]
+        if ending != signal.SIGKILL:  # Which may come between the answer and its line.
+            assert [(line["method"], line["route"], line["status"]) for line in posted] == [("POST", "/schools", 201)]
+        wait_until_gone(tmp_path)
+
+    assert "rolled back 0006" in run(tmp_path, "rollback")
+    assert not servers_of(tmp_path)
+
+
+def test_a_second_command_joins_the_server_that_runs(tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "serve"], env=environment(tmp_path, PORT=str(port)), stderr=subprocess.DEVNULL, text=True
+    )
+    wait_until_healthy(f"http://127.0.0.1:{port}", process)
+    run(tmp_path, "migrate")
+    run(tmp_path, "seed")
+    schools = httpx.get(f"http://127.0.0.1:{port}/schools").json()
+    assert [school["name"] for school in schools] == ["Springfield Elementary", "Riverside Academy"]
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=15)
+    wait_until_gone(tmp_path)
+
+
+def test_make_alone_lists_every_target() -> None:
+    root = Path(__file__).parents[2]
+    listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True, check=True).stdout
+    targets = re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE)
+    assert all(f"  {target} " in listed for target in targets)

@@ -1,0 +1,113 @@
+from collections.abc import Callable
+from decimal import Decimal
+
+import httpx
+import psycopg
+import pytest
+
+from school_billing.app import create_app
+from school_billing.seed import seed
+from school_billing.settings import Settings
+from tests.api import Json
+from tests.conftest import running
+
+SPRINGFIELD = "01980000-0000-7000-8000-000000000001"
+RIVERSIDE = "01980000-0000-7000-8000-000000000002"
+
+CONTENT = """
+select 'school', name, currency, time_zone, null, null from schools
+union all
+select 'student', full_name, external_id, null, null, null from students
+union all
+select 'invoice', total_amount::text, issued_at::text, due_date::text, description, status from invoices
+union all
+select 'payment', kind, amount::text, method, reference, paid_at::text from payments
+union all
+select 'user', username, role, school_id::text, null, null from users
+"""
+
+
+def content(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return sorted(connection.execute(CONTENT), key=repr)
+
+
+@pytest.fixture(scope="module")
+async def seeded(new_database: Callable[..., str]) -> Settings:
+    settings = Settings(database_url=new_database())
+    await seed(settings, demo=True)
+    return settings
+
+
+async def get(settings: Settings, path: str) -> Json:
+    service = create_app(settings)
+    transport = httpx.ASGITransport(service)  # type: ignore[arg-type] # ASGI by other names
+    async with running(service), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        found: Json = (await client.get(path)).json()
+        return found
+
+
+async def test_seeding_again_changes_nothing(seeded: Settings) -> None:
+    before = content(seeded.database_url)
+    for _ in range(4):
+        assert all("already" in line for line in await seed(seeded, demo=True))
+    assert content(seeded.database_url) == before
+
+
+async def test_another_seed_makes_the_same_schools(seeded: Settings, new_database: Callable[..., str]) -> None:
+    other = Settings(database_url=new_database())
+    await seed(other, demo=True)
+    assert content(other.database_url) == content(seeded.database_url)
+
+
+async def test_springfield_is_the_one_of_the_readme(seeded: Settings) -> None:
+    statement = await get(seeded, f"/schools/{SPRINGFIELD}/statement")
+    assert statement["totals"] == statement["totals"] | {
+        "invoiced_total": "1800.00",
+        "payments_total": "1300.00",
+        "refunds_total": "50.00",
+        "paid_total": "1250.00",
+        "balance_due_total": "550.00",
+    }
+    lines = {line["total_amount"]: line for line in statement["invoices"]}
+    assert (lines["1000.00"]["status"], lines["1000.00"]["description"]) == ("PAID", "Annual tuition")
+    assert (lines["1000.00"]["due_date"], lines["800.00"]["status"]) == ("2026-02-28", "PARTIAL")
+    movements = [row[1:] for row in content(seeded.database_url) if row[0] == "payment" and "DEMO" in str(row[4])]
+    with psycopg.connect(seeded.database_url) as connection:
+        zone = connection.execute("show timezone").fetchone()
+    assert zone is not None
+    assert {(kind, amount, method, reference) for kind, amount, method, reference, _ in movements} == {
+        ("PAYMENT", "600.00", "bank_transfer", "DEMO-PAID-1"),
+        ("PAYMENT", "400.00", "card", "DEMO-PAID-2"),
+        ("PAYMENT", "300.00", "cash", "DEMO-PARTIAL-1"),
+        ("REFUND", "50.00", "cash", "DEMO-REFUND-1"),
+    }
+    payments = await get(seeded, f"/payments?school_id={SPRINGFIELD}")
+    assert [payment["paid_at"] for payment in payments] == [  # type: ignore[index] # a list
+        "2026-01-10T13:00:00Z",
+        "2026-01-15T13:00:00Z",
+        "2026-01-20T13:00:00Z",
+        "2026-01-25T13:00:00Z",
+    ]
+
+
+async def test_riverside_is_a_lively_school_year(seeded: Settings) -> None:
+    statement = await get(seeded, f"/schools/{RIVERSIDE}/statement")
+    assert statement["students_count"] == 320
+    totals = {name: Decimal(value) for name, value in statement["totals"].items()}
+    assert totals["balance_due_total"] == totals["invoiced_total"] - totals["payments_total"] + totals["refunds_total"]
+    assert 0 < totals["refunds_total"] < totals["balance_due_total"] < totals["payments_total"]
+    with psycopg.connect(seeded.database_url) as connection:
+        statuses = connection.execute(
+            "select status, count(*) from invoices where school_id = %s group by status", [RIVERSIDE]
+        ).fetchall()
+    counts: dict[str, int] = dict(statuses)
+    assert sum(counts.values()) == 3200
+    assert counts["VOID"] == 1
+    assert min(counts[status] for status in ("PENDING", "PARTIAL", "PAID")) > 50
+
+
+async def test_production_gets_its_administrator_and_no_demo(new_database: Callable[..., str]) -> None:
+    settings = Settings(database_url=new_database(), admin_username="Root", admin_password="correct horse battery")
+    await seed(settings, demo=False)
+    assert content(settings.database_url) == [("user", "root", "admin", None, None, None)]

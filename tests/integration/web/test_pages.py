@@ -1,0 +1,72 @@
+import httpx
+import pytest
+
+from school_billing.web.pages import encode_cursor
+from tests.api import Api, problem
+
+
+async def test_cursors_walk_a_list_without_gap_or_repeat_while_it_grows(api: Api) -> None:
+    school = await api.school()
+    students = [(await api.student(school))["id"] for _ in range(5)]
+    path: str | None = f"/students?school_id={school['id']}&limit=2"
+    seen: list[str] = []
+    while path:
+        response = await api.client.get(path)
+        seen += [student["id"] for student in response.json()]
+        if len(seen) == 2:
+            students.append((await api.student(school))["id"])
+        path = response.links.get("next", {}).get("url")
+    assert seen == students
+
+
+async def test_the_last_page_has_no_next(api: Api) -> None:
+    school = await api.school()
+    for _ in range(2):
+        await api.student(school)
+    assert "link" not in (await api.client.get(f"/schools/{school['id']}/students?limit=2")).headers
+    assert "link" in (await api.client.get(f"/schools/{school['id']}/students?limit=1")).headers
+
+
+async def test_offset_passes_over_items(api: Api) -> None:
+    school = await api.school()
+    students = [await api.student(school) for _ in range(4)]
+    path = f"/schools/{school['id']}/students"
+    assert await api.get(f"{path}?limit=2&offset=1") == students[1:3]
+    assert await api.get(f"{path}?offset=4") == []
+    response = await api.client.get(f"{path}?limit=2&offset=1")
+    assert (await api.client.get(response.links["next"]["url"])).json() == students[3:]
+
+
+async def test_a_hundred_is_the_default_and_five_hundred_the_most(api: Api, client: httpx.AsyncClient) -> None:
+    invoice = await api.invoice(total="1000.00")
+    for _ in range(101):
+        await api.pay(invoice, "1.00")
+    path = f"/invoices/{invoice['id']}/payments"
+    assert len(await api.get(path)) == 100
+    assert len(await api.get(f"{path}?limit=500")) == 101
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=-1", "limit=501", f"limit={10**30}",
+        "limit=x", "limit=", "limit=1.5", "offset=-1", f"offset={10**30}",
+        "offset=x", "cursor=x", "cursor=", "cursor=AAAAAAAAAAAAAAAAAAAAAA==", "cursor=ÄÄ", f"cursor={'A' * 100}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/schools", "/payments", "/schools/01980000-0000-7000-8000-000000000001/statement"])
+async def test_a_wrong_page_is_a_400_that_names_the_parameter(client: httpx.AsyncClient, path: str, query: str) -> None:
+    refusal = problem(await client.get(f"{path}?{query}"), 400, "invalid_parameter")
+    assert [error["field"] for error in refusal["errors"]] == [query.partition("=")[0]]
+
+
+async def test_cursor_and_offset_exclude_each_other(client: httpx.AsyncClient, api: Api) -> None:
+    from uuid import UUID  # noqa: PLC0415 - beside its only use.
+
+    cursor = encode_cursor(UUID(int=1))
+    problem(await client.get(f"/schools?offset=1&cursor={cursor}"), 400, "invalid_parameter")
+
+
+async def test_a_parameter_that_is_not_known_is_refused(client: httpx.AsyncClient) -> None:
+    refusal = problem(await client.get("/invoices?studnet_id=x&limit=1"), 400, "invalid_parameter")
+    assert [error["field"] for error in refusal["errors"]] == ["studnet_id"]

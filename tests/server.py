@@ -1,0 +1,70 @@
+"""The real server: `school-billing serve` as a process, on a port of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from school_billing.auth.contracts import Role
+from school_billing.auth.tokens import Tokens
+from school_billing.settings import DEVELOPMENT_JWT_SECRET
+
+
+class Server:
+    """A server that runs."""
+
+    def __init__(self, url: str, database_url: str, process: "subprocess.Popen[str]") -> None:
+        self.url = url
+        self.database_url = database_url
+        self.process = process
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The headers of an administrator."""
+        return {"Authorization": f"Bearer {Tokens(DEVELOPMENT_JWT_SECRET, 3600).issue('admin', Role.ADMIN, None)}"}
+
+
+def free_port() -> int:
+    """Return a port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(database_url: str, **environment: str) -> Iterator[Server]:
+    """Run the server on `database_url` until the end of the block; what it logs is readable from its stderr."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "school_billing", "serve"],
+        env=os.environ | {"DATABASE_URL": database_url, "PORT": str(port), **environment},
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_healthy(url, process)
+        yield Server(url, database_url, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+
+
+def wait_until_healthy(url: str, process: "subprocess.Popen[str]", seconds: float = 30) -> None:
+    """Wait until the server answers; raise if it ends or takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"The server ended with {process.returncode}.")
+        try:
+            if httpx.get(f"{url}/health", timeout=1).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise TimeoutError("The server does not answer.")

@@ -1,0 +1,81 @@
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from school_billing.invoices.contracts import InvoicePatch
+from school_billing.money import Amount
+from school_billing.web.bodies import decode
+from school_billing.web.fields import Instant, Name
+from school_billing.web.problems import InvalidBody, MalformedBody
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    name: Name
+    id: UUID
+    amount: Amount
+    at: Instant | None = None
+    tags: list[Annotated[str, msgspec.Meta(max_length=3)]] = []
+
+
+GOOD = b'{"name":"Lisa","id":"01980000-0000-7000-8000-000000000001","amount":"1.00"}'
+
+
+def fields_of(body: bytes) -> list[str]:
+    with pytest.raises(InvalidBody) as refused:
+        decode(body, Body)
+    return [error.field for error in refused.value.errors]
+
+
+def test_a_good_body_becomes_the_struct() -> None:
+    assert decode(GOOD, Body).name == "Lisa"
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    assert fields_of(b'{"nmae":"x","id":"zz","amount":0,"at":"2026-01-01T00:00:00"}') == [
+        "nmae",
+        "name",
+        "id",
+        "amount",
+        "at",
+    ]
+
+
+def test_the_path_leads_into_a_list() -> None:
+    assert fields_of(GOOD[:-1] + b',"tags":["abc","abcd"]}') == ["tags[1]"]
+
+
+@pytest.mark.parametrize("name", ['""', '" \\t"', '"a\\u0000b"', "null", "1", f'"{"x" * 256}"'])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    assert fields_of(GOOD.replace(b'"Lisa"', name.encode())) == ["name"]
+
+
+def test_types_are_not_guessed() -> None:
+    assert fields_of(GOOD.replace(b'"Lisa"', b"5")) == ["name"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b"1"])
+def test_a_body_that_is_no_object_is_told_so(body: bytes) -> None:
+    assert fields_of(body) == [""]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"", b"\xff", b'{"name":', b"{}}", b"[" * 100_000, b'{"name":"\xff"}', b'{"name":"\\ud800"}']
+)
+def test_what_is_no_json_is_told_so(body: bytes) -> None:
+    with pytest.raises((MalformedBody, InvalidBody)):
+        decode(body, Body)
+
+
+def test_patch_tells_absent_null_and_value_apart() -> None:
+    assert decode(b"{}", InvoicePatch).description is msgspec.UNSET
+    assert decode(b'{"description":null}', InvoicePatch).description is None
+    assert decode(b'{"description":"x"}', InvoicePatch).description == "x"
+
+
+def test_an_instant_needs_an_offset() -> None:
+    body = decode(GOOD[:-1] + b',"at":"2026-01-10T13:00:00+02:00"}', Body)
+    assert body.at == datetime.fromisoformat("2026-01-10T11:00:00+00:00")
+    assert fields_of(GOOD[:-1] + b',"at":"2026-01-10T13:00:00"}') == ["at"]

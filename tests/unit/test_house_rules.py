@@ -1,0 +1,98 @@
+"""The rules of the house that can be checked by reading: who may import whom, and what SQL may say."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from school_billing.database.sql import Query
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "src" / "school_billing"
+SQL_FILES = sorted((ROOT / "sql").rglob("*.sql"))
+MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
+
+NOUNS = ["schools", "students", "invoices", "payments", "statements"]
+"""Each may import those before it."""
+
+for module in ("school_billing.app", "school_billing.seed"):
+    importlib.import_module(module)  # Registers every query there is.
+
+
+def imports_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("school_billing.")}
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_nouns_import_one_way(noun: str) -> None:
+    later = set(NOUNS[NOUNS.index(noun) + 1 :])
+    for path in (PACKAGE / noun).glob("*.py"):
+        assert not imports_of(path) & later, path
+
+
+@pytest.mark.parametrize("package", ["database", "web", "observability"])
+def test_what_lies_below_knows_no_noun(package: str) -> None:
+    for path in (PACKAGE / package).rglob("*.py"):
+        assert not imports_of(path) & {*NOUNS, "auth", "app", "cli", "seed"}, path
+
+
+def test_every_sql_file_is_run_by_a_query_and_every_query_has_its_file() -> None:
+    files = {str(path.relative_to(ROOT / "sql").with_suffix("")) for path in SQL_FILES}
+    assert files == set(Query.registered)
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_an_sql_file_says_first_what_comes_back(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("-- ")
+    assert text.split("\n", 1)[0].endswith((".", ",")) or text.split("\n")[1].startswith("--"), "a whole sentence"
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_sql_selects_by_name_in_lower_case_and_orders_what_it_limits(path: Path) -> None:
+    code = re.sub(r"--[^\n]*|'[^']*'", "", path.read_text())
+    assert not re.search(r"select\s+\*|\.\*", code)
+    assert not re.search(r"\b(SELECT|FROM|WHERE|INSERT|UPDATE|DELETE|WITH)\b", code)
+    assert len(re.findall(r"(?<!:)\blimit\b", code)) <= len(re.findall(r"\border by\b", code))
+
+
+TENANT_TABLES = {"students", "invoices", "payments"}
+WITHOUT_TENANT = {
+    "schools/create": "adds a tenant; only callers without one may",
+    "demo/springfield": "adds a tenant of its own; no request runs it",
+    "demo/riverside": "the same",
+}
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_what_touches_a_tenants_table_takes_the_tenant(path: Path) -> None:
+    name = f"{path.parent.name}/{path.stem}"
+    code = re.sub(r"--[^\n]*", "", path.read_text())
+    touches = set(re.findall(r"(?:from|join|into|update)\s+([a-z_]+)", code)) & {*TENANT_TABLES, "schools"}
+    if touches and name not in WITHOUT_TENANT:
+        assert ":tenant::uuid is null or" in code
+        assert Query.registered[name].takes["tenant"].__args__[-1] is type(None)
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+def test_every_migration_has_its_rollback(path: Path) -> None:
+    assert path.with_suffix(".rollback.sql").exists()
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text()))
+    there = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named
+    assert named <= there
+
+
+def test_every_setting_that_the_readme_names_exists() -> None:
+    table = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    from school_billing.settings import Settings  # noqa: PLC0415 - beside its only use.
+
+    assert sorted(table) == sorted(field.upper() for field in Settings.__struct_fields__)

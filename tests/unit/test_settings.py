@@ -1,0 +1,61 @@
+import pytest
+
+from school_billing.settings import InvalidSettings, Settings
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "JWT_SECRET": "0123456789abcdef0123456789abcdef",
+    "ADMIN_PASSWORD": "correct horse battery",
+}
+
+
+def test_development_needs_no_configuration() -> None:
+    settings = Settings.from_environment({})
+    assert settings.database_url == ""
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.reads_are_public
+
+
+def test_values_are_converted() -> None:
+    settings = Settings.from_environment({"PORT": "9001", "PUBLIC_READS": "FALSE", "HOME": "/root"})
+    assert settings.port == 9001
+    assert not settings.reads_are_public
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environment({"PORT": "", "JWT_SECRET": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("ENVIRONMENT", "staging"),
+        ("DATABASE_POOL_MAX", "0"),
+        ("DATABASE_POOL_MIN", "11"),
+    ],
+)
+def test_a_wrong_value_is_told_with_the_variables_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_SECRET", ""),
+        ("JWT_SECRET", "too short"),
+        ("ADMIN_PASSWORD", ""),
+        ("ADMIN_PASSWORD", "change_me"),
+        ("ADMIN_PASSWORD", "too short"),
+    ],
+)
+def test_production_refuses_a_default_or_weak_secret_and_says_which(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=name):
+        Settings.from_environment(PRODUCTION | {name: value})
+
+
+def test_production_closes_reads_unless_told_otherwise() -> None:
+    assert not Settings.from_environment(PRODUCTION).reads_are_public
+    assert Settings.from_environment(PRODUCTION | {"PUBLIC_READS": "true"}).reads_are_public
