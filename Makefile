@@ -23,7 +23,7 @@ seed: ## Make the first administrator and the demo schools
 
 .PHONY: serve
 serve: ## Serve the API; Ctrl-C stops it
-	$(BIN)/school-billing serve
+	$(BIN)/school-billing serve --with-parent
 
 .PHONY: check
 check: install ## Lint, check the format and the types

@@ -5,6 +5,7 @@ Each command imports what it needs when it runs: only `serve` waits for the web 
 
 import argparse
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -19,10 +20,14 @@ from school_billing.database.errors import DatabaseUnavailable
 from school_billing.database.waiting import wait_for_database
 from school_billing.settings import InvalidSettings, Settings
 
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name; exit 1 with a sentence where it cannot be done."""
     options = _parser().parse_args(arguments)
+    if getattr(options, "with_parent", False):
+        _end_with_parent()
     # The default ends the process where it stands; as an exception it lets the embedded server stop first.
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
     try:
@@ -43,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="serve the API")
+    serve.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="end when the process that started this one ends, however it ends (Linux); for make",
+    )
     serve.set_defaults(command=_serve)
 
     migrate = commands.add_parser("migrate", help="apply the migrations that the database lacks")
@@ -122,6 +132,11 @@ def _database_url(settings: Settings) -> Iterator[str]:
             yield url
     except EmbeddedUnavailable as error:
         sys.exit(f"school-billing: {error}")
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _exit_on_sigterm(_signal: int, _frame: object) -> NoReturn:

@@ -133,6 +133,8 @@ class _Cluster:
         """Start the server, for the holder of the lock, until `stack` ends; return its port."""
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".log.1"))  # The last run's stays, older ones go.
+        for leftover in self._data_dir.glob("postgres.new.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         if not self._folder.exists():
             self._create()
         self._refuse_another_version()
@@ -188,8 +190,6 @@ class _Cluster:
 
     def _create(self) -> None:
         """Make the cluster beside its place and move it there when it is whole: a kill leaves nothing half made."""
-        for leftover in self._data_dir.glob("postgres.new.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="postgres.new.", dir=self._data_dir))
         try:
             password = new / "password"
