@@ -11,6 +11,7 @@ create table if not exists invoices (
   due_date date not null,
   description text,
   voided_at timestamptz,
+  void_reason text,
   -- Wider than an amount: an invoice paid, refunded and paid again has gross totals above its own amount.
   payments_total numeric(18, 2) not null default 0,
   refunds_total numeric(18, 2) not null default 0,
@@ -35,6 +36,8 @@ create table if not exists invoices (
   -- NaN is greater than every number to PostgreSQL, so "> 0" alone would let it in.
   constraint invoices_total_amount_positive check (total_amount > 0 and total_amount <> 'NaN'),
   constraint invoices_description_length check (char_length(description) <= 500),
+  constraint invoices_void_reason_length check (char_length(void_reason) between 1 and 500),
+  constraint invoices_void_has_reason check ((voided_at is null) = (void_reason is null)),
   constraint invoices_movements_not_negative check (payments_total >= 0 and refunds_total >= 0),
   -- PostgreSQL tries checks in the order of their names, so a movement on a void invoice is told that.
   constraint invoices_none_paid_when_void check (voided_at is null or payments_total = refunds_total),

@@ -105,12 +105,12 @@ moved as (
 ),
 new_invoices as (
   insert into invoices (
-    id, school_id, student_id, total_amount, issued_at, due_date, description, voided_at, payments_total,
-    refunds_total
+    id, school_id, student_id, total_amount, issued_at, due_date, description, voided_at, void_reason,
+    payments_total, refunds_total
   )
   select
     drawn_invoices.id, school_id, student_id, total_amount, issued_at, due_date, description,
-    case when is_void then issued_at + interval '3 days' end,
+    case when is_void then issued_at + interval '3 days' end, case when is_void then 'Entered twice' end,
     coalesce(moved.payments_total, 0), coalesce(moved.refunds_total, 0)
   from drawn_invoices
   left join moved using (id)

@@ -1,12 +1,21 @@
 -- The invoice that was raised: a row, or none where there is no such student or it is not the tenant's. The
 -- school is the student's own.
-insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
+with new_invoice as (
+  insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
+  select
+    students.school_id, students.id, :total_amount::numeric(12, 2), coalesce(:issued_at, now()), :due_date::date,
+    :description
+  from students
+  cross join written_by(:actor, :request_id)
+  cross join claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint)
+  where students.id = :student_id
+    and (:tenant::uuid is null or students.school_id = :tenant)
+  returning
+    id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
+    payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+)
 select
-  students.school_id, students.id, :total_amount::numeric(12, 2), coalesce(:issued_at, now()), :due_date,
-  :description
-from students
-where students.id = :student_id
-  and (:tenant::uuid is null or students.school_id = :tenant)
-returning
-  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at,
+  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+from new_invoice
+cross join lateral remember_answer(:idempotency_scope, :idempotency_key, to_jsonb(new_invoice))

@@ -2,9 +2,10 @@
 -- payments would refuse those too, but only after it had locked them, in the opposite order to a delete of
 -- a payment; here the invoice's own row says it first.
 delete from invoices
+using written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)
   and payments_total = 0
 returning
-  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at,
+  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

@@ -1,4 +1,4 @@
--- The invoice as changed: a row, or none where it is not the tenant's, or where it would move to another student
+-- The invoice as changed: a row, or none where it is not the tenant's, is void, or would move to another student
 -- although it has movements. Null leaves a column as it is; the description may be null, so a flag says whether
 -- it is given. The foreign key refuses a student of another school, the checks a total below what is paid.
 update invoices
@@ -8,9 +8,11 @@ set student_id = coalesce(:student_id, student_id),
     due_date = coalesce(:due_date, due_date),
     description = case when :description_given then :description else description end,
     updated_at = now()
+from written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)
+  and voided_at is null
   and (:student_id::uuid is null or student_id = :student_id or payments_total = 0)
 returning
-  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at,
+  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

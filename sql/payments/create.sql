@@ -2,20 +2,27 @@
 --
 -- One statement moves the invoice's totals and inserts the movement. Two payers of one invoice queue at the
 -- UPDATE, and each sees what the one before it left; the invoice's checks refuse the one too many, and then
--- nothing is inserted either.
+-- nothing is inserted either. An idempotency key is claimed before the queue and kept with the answer after it.
 with moved_invoice as (
   update invoices
   set payments_total = payments_total + case when :kind::text = 'PAYMENT' then :amount::numeric(12, 2) else 0 end,
       refunds_total = refunds_total + case when :kind::text = 'REFUND' then :amount::numeric(12, 2) else 0 end,
       updated_at = now()
+  from written_by(:actor, :request_id)
+  cross join claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint)
   where id = :invoice_id
     and (:tenant::uuid is null or school_id = :tenant)
   returning id, school_id
+),
+new_payment as (
+  insert into payments (school_id, invoice_id, kind, amount, method, reference, paid_at)
+  select
+    moved_invoice.school_id, moved_invoice.id, :kind::text, :amount::numeric(12, 2), :method, :reference,
+    coalesce(:paid_at, now())
+  from moved_invoice
+  returning id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
 )
-insert into payments (school_id, invoice_id, kind, amount, method, reference, paid_at)
 select
-  moved_invoice.school_id, moved_invoice.id, :kind::text, :amount::numeric(12, 2), :method, :reference,
-  coalesce(:paid_at, now())
-from moved_invoice
-returning
   id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
+from new_payment
+cross join lateral remember_answer(:idempotency_scope, :idempotency_key, to_jsonb(new_payment))

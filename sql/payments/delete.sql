@@ -2,6 +2,7 @@
 -- invoice's totals; the invoice's checks refuse it where a refund would be left without its payment.
 with deleted as (
   delete from payments
+  using written_by(:actor, :request_id)
   where id = :payment_id
     and (:tenant::uuid is null or school_id = :tenant)
   returning

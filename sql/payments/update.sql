@@ -67,6 +67,7 @@ set invoice_id = after.invoice_id,
     paid_at = coalesce(:paid_at, payments.paid_at),
     updated_at = now()
 from after
+cross join written_by(:actor, :request_id)
 where payments.id = after.id
   and payments.school_id = after.school_id
   and (select count(*) from moved_invoices) = (select count(*) from differences)

@@ -1,6 +1,7 @@
 -- The school that was deleted: a row, or none where it is not the tenant's. The foreign keys of students and
 -- users refuse it while there are such.
 delete from schools
+using written_by(:actor, :request_id)
 where id = :school_id
   and (:tenant::uuid is null or id = :tenant)
 returning id, name, currency, time_zone, created_at, updated_at

@@ -5,6 +5,7 @@ set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),
     time_zone = coalesce(:time_zone, time_zone),
     updated_at = now()
+from written_by(:actor, :request_id)
 where id = :school_id
   and (:tenant::uuid is null or id = :tenant)
   and (

@@ -4,6 +4,7 @@ update students
 set full_name = coalesce(:full_name, full_name),
     external_id = case when :external_id_given then :external_id else external_id end,
     updated_at = now()
+from written_by(:actor, :request_id)
 where id = :student_id
   and (:tenant::uuid is null or school_id = :tenant)
 returning id, school_id, full_name, external_id, created_at, updated_at

@@ -1,5 +1,6 @@
 """The composition root: on one screen, what the service is made of."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,16 +11,21 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 
+from school_billing.audit.controller import AuditController
+from school_billing.audit.repository import AuditLog
 from school_billing.auth.controller import AuthController
 from school_billing.auth.guards import OPEN, DocumentAccess, Guard, provide_caller
 from school_billing.auth.repository import Users
 from school_billing.auth.tokens import Tokens
 from school_billing.constraints import CONSTRAINTS
+from school_billing.database.errors import IdempotencyKeyUsed
 from school_billing.database.pool import Database, connect
 from school_billing.health.controller import HealthController
 from school_billing.health.repository import HealthChecks
 from school_billing.invoices.controller import InvoiceController
 from school_billing.invoices.repository import Invoices
+from school_billing.ledger.repository import Ledger
+from school_billing.ledger.sealing import keep_sealing
 from school_billing.observability.metrics import Metrics
 from school_billing.observability.middleware import Observed
 from school_billing.payments.controller import PaymentController
@@ -33,6 +39,7 @@ from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
 from school_billing.web.bodies import ContractRequest
 from school_billing.web.docs import docs_routes, openapi_config
+from school_billing.web.idempotency import on_used_key
 from school_billing.web.openapi import DocumentErrors
 from school_billing.web.pages import provide_page
 from school_billing.web.parameters import refuse_unknown_parameters
@@ -55,6 +62,7 @@ TAGS = [
     Tag("invoices", "Invoices raised on students."),
     Tag("payments", "Movements of money on invoices: payments and refunds."),
     Tag("statements", "Who owes what, and how it came to that."),
+    Tag("audit", "Who changed what, when."),
     Tag("health", "Whether the service is well."),
 ]
 
@@ -75,7 +83,11 @@ def create_app(settings: Settings) -> Observed:
             application_name=settings.database_application_name,
         ) as app.state.database:
             metrics.watch(app.state.database)
+            sealing = asyncio.create_task(
+                keep_sealing(Ledger(app.state.database), settings.audit_seal_interval_ms / 1000)
+            )
             yield
+            sealing.cancel()
 
     litestar = Litestar(
         route_handlers=[
@@ -85,6 +97,7 @@ def create_app(settings: Settings) -> Observed:
             InvoiceController,
             PaymentController,
             StatementController,
+            AuditController,
             HealthController,
             *docs_routes(opt={"access": OPEN}),
         ],
@@ -99,12 +112,13 @@ def create_app(settings: Settings) -> Observed:
             "invoices": _repository(Invoices),
             "payments": _repository(Payments),
             "statements": _repository(Statements),
+            "audit_log": _repository(AuditLog),
             "health_checks": _repository(HealthChecks),
         },
         guards=[Guard(settings, tokens), refuse_unknown_parameters],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
-        exception_handlers=exception_handlers(CONSTRAINTS),
+        exception_handlers={**exception_handlers(CONSTRAINTS), IdempotencyKeyUsed: on_used_key},
         lifespan=[database],
         openapi_config=openapi_config(TITLE, version("school-billing"), DESCRIPTION, TAGS, opt={"access": OPEN}),
         plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings.reads_are_public)],

@@ -10,15 +10,18 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from school_billing.database.errors import DatabaseUnavailable
 from school_billing.database.waiting import wait_for_database
 from school_billing.settings import InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from school_billing.database.pool import Database
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -61,6 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     rollback = commands.add_parser("rollback", help="roll back the newest migrations")
     rollback.add_argument("--count", type=int, default=1, help="how many (default: 1)")
     rollback.set_defaults(command=_rollback)
+
+    ledger = commands.add_parser("ledger", help="prove that the books are right").add_subparsers(
+        required=True, metavar="verify | seal"
+    )
+    verify = ledger.add_parser("verify", help="compare every total and every audit chain; exit 1 where one differs")
+    verify.add_argument("--limit", type=int, default=20, help="how many differences to list (default: 20)")
+    verify.set_defaults(command=_verify)
+    seal = ledger.add_parser("seal", help="chain the newest entries of the audit trail")
+    seal.set_defaults(command=_seal)
 
     seed = commands.add_parser("seed", help="make the first administrator and the demo schools")
     seed.add_argument(
@@ -116,6 +128,44 @@ def _seed(settings: Settings, options: argparse.Namespace) -> None:
     demo = not settings.in_production if options.demo is None else options.demo
     for line in asyncio.run(seed(settings, demo=demo)):
         print(line)
+
+
+def _verify(settings: Settings, options: argparse.Namespace) -> None:
+    async def verify() -> bool:
+        from school_billing.ledger.repository import Ledger  # noqa: PLC0415
+
+        async with _patient_database(settings) as database:
+            ledger = Ledger(database)
+            differences = await ledger.differences(options.limit)
+            extent = await ledger.extent()
+        for difference in differences:
+            print(difference)
+        print(
+            f"{extent.invoices} invoices, {extent.movements} movements, {extent.sealed_entries} sealed audit entries "
+            f"({extent.unsealed_entries} not yet), head {extent.head}: "
+            + ("THEY DIFFER, see above" if differences else "all agree")
+        )
+        return not differences
+
+    if not asyncio.run(verify()):
+        sys.exit(1)
+
+
+def _seal(settings: Settings, _options: argparse.Namespace) -> None:
+    async def seal() -> int:
+        from school_billing.ledger.repository import Ledger  # noqa: PLC0415
+
+        async with _patient_database(settings) as database:
+            return await Ledger(database).seal()
+
+    print(f"sealed {asyncio.run(seal())} audit entries")
+
+
+def _patient_database(settings: Settings) -> "AbstractAsyncContextManager[Database]":
+    """Connect for a command that reads all there is: no statement timeout of a request's size."""
+    from school_billing.database.pool import connect  # noqa: PLC0415
+
+    return connect(settings.database_url, pool_max=1, statement_timeout_ms=24 * 3_600_000)
 
 
 @contextmanager

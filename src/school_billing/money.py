@@ -36,7 +36,7 @@ class Money(Scalar, Decimal):
         Raises:
             ValueError: It is not a string with two decimals.
         """
-        if not isinstance(value, str) or not _MONEY.fullmatch(value):
+        if not isinstance(value, str | Decimal) or not _MONEY.fullmatch(str(value)):
             raise ValueError('Expected a sum such as "600.00"')
         return cls(value)
 

@@ -70,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     public_reads: bool | None = None
     """Whether GET needs no token. Unset: yes in development, no in production."""
 
+    audit_seal_interval_ms: Milliseconds = 1_000
+    """How often new entries of the audit trail are chained, beside the requests."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The lowest level that is logged."""
 

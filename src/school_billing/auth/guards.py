@@ -10,6 +10,7 @@ from litestar.types import Scope
 
 from school_billing.auth.contracts import Caller, Role
 from school_billing.auth.tokens import InvalidToken, Tokens
+from school_billing.database.context import context
 from school_billing.settings import Settings
 from school_billing.web.docs import BEARER
 from school_billing.web.problems import Forbidden, NotAuthenticated
@@ -58,6 +59,7 @@ class Guard:
         elif caller.role not in access:
             raise Forbidden
         connection.scope["state"]["caller"] = caller or _ANYBODY
+        context().actor = caller.username if caller else None
 
     def _authenticate(self, connection: Connection) -> Caller | None:
         header = connection.headers.get("authorization")

@@ -172,9 +172,11 @@ class _Cluster:
 
     def _pid_file_lines(self) -> list[str]:
         try:
-            return (self._data / "postmaster.pid").read_text().splitlines()
+            lines = (self._data / "postmaster.pid").read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        # A power failure can leave the file empty or full of zeros.
+        return lines if lines and lines[0].isdecimal() else []
 
     def _serves(self, pid: int) -> bool:
         """Tell whether `pid` is this cluster's server; the number of one that died may be anybody's."""
@@ -186,7 +188,7 @@ class _Cluster:
         else:
             ps = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
             command = subprocess.run(ps, capture_output=True, check=False).stdout  # noqa: S603
-        return f"/postgres -D {self._data} --".encode() in command
+        return os.fsencode(f"/postgres -D {self._data} --") in command
 
     def _create(self) -> None:
         """Make the cluster beside its place and move it there when it is whole: a kill leaves nothing half made."""
@@ -227,12 +229,12 @@ class _Cluster:
 
         Such a server is not taken over: on Linux it is about to stop, though it may look ready for a moment still.
         """
-        if lines := self._pid_file_lines():
-            if self._serves(int(lines[0])):
-                self._end(int(lines[0]))
-            # PostgreSQL would believe the file if the number were now another process's of the same user. Were we
-            # wrong, it would refuse all the same, as the memory of the running server is in use.
-            (self._data / "postmaster.pid").unlink(missing_ok=True)
+        lines = self._pid_file_lines()
+        if lines and self._serves(int(lines[0])):
+            self._end(int(lines[0]))
+        # PostgreSQL would believe the file if the number were now another process's of the same user. Were we wrong,
+        # it would refuse all the same, as the memory of the running server is in use.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _run(self, program: str, *arguments: str | Path, statement: bytes = b"") -> None:
         with self._spawn(program, *arguments, stdin=subprocess.PIPE) as process:

@@ -1,6 +1,7 @@
 """The connection pool, and the three ways in which a repository runs a query."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -9,9 +10,12 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
+from school_billing.database.context import context
 from school_billing.database.errors import (
     ConstraintViolated,
+    DatabaseError,
     DatabaseUnavailable,
+    IdempotencyKeyUsed,
     ValueRefused,
 )
 from school_billing.database.sql import AnyQuery, Query
@@ -20,6 +24,10 @@ Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 Observer = Callable[[AnyQuery, float], None]
+
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 0.02
+_IDEMPOTENCY_KEY = "idempotency_keys_pkey"
 
 _UNAVAILABLE = (
     OSError,
@@ -31,6 +39,20 @@ _UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+
+
+class _Unsent(Exception):
+    """There was no connection to send the statement on, so it can be tried again whatever it does."""
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What an idempotency key was used for."""
+
+    fingerprint: bytes
+    answer: msgspec.Raw
+
+
+FIND_KEY = Query("idempotency/find", Remembered)
 
 
 class PoolSize(msgspec.Struct, frozen=True):
@@ -59,6 +81,7 @@ class Database:
 
         Raises:
             ConstraintViolated: A constraint of the schema refused the change.
+            IdempotencyKeyUsed: The request's idempotency key was used before.
             ValueRefused: A value means nothing to the database.
             DatabaseUnavailable: There is no connection to be had, or it was lost.
         """
@@ -85,20 +108,55 @@ class Database:
         query: AnyQuery,
         run: Callable[[Any], Awaitable[Answer]],
     ) -> Answer:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._try(query, run)
+            except asyncpg.IntegrityConstraintViolationError as error:
+                constraint = error.constraint_name or ""
+                if constraint == _IDEMPOTENCY_KEY:
+                    raise await self._used_key(query) from error
+                raise ConstraintViolated(constraint, query) from error
+            except (asyncpg.DataError, OverflowError) as error:
+                raise ValueRefused(query.name) from error
+            except _Unsent as error:
+                if attempt == _ATTEMPTS:
+                    raise DatabaseUnavailable(query.name) from error.__cause__
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                # PostgreSQL has undone the statement and says that another attempt may succeed.
+                if attempt == _ATTEMPTS:
+                    raise DatabaseUnavailable(query.name) from error
+            except _UNAVAILABLE as error:
+                # The statement was sent, and nobody knows what became of it: a write is not sent again.
+                if query.writes or attempt == _ATTEMPTS or isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
+                    raise DatabaseUnavailable(query.name) from error
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("unreachable")
+
+    async def _try(self, query: AnyQuery, run: Callable[[Any], Awaitable[Answer]]) -> Answer:
         try:
-            async with self._pool.acquire(timeout=self._acquire_timeout_seconds) as connection:
-                started = perf_counter()
-                try:
-                    return await run(connection)
-                finally:
-                    if self.observer is not None:
-                        self.observer(query, perf_counter() - started)
-        except asyncpg.IntegrityConstraintViolationError as error:
-            raise ConstraintViolated(error.constraint_name or "", query) from error
-        except (asyncpg.DataError, OverflowError) as error:
-            raise ValueRefused(query.name) from error
-        except _UNAVAILABLE as error:
+            connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+        except TimeoutError as error:
             raise DatabaseUnavailable(query.name) from error
+        except _UNAVAILABLE as error:
+            raise _Unsent from error
+        started = perf_counter()
+        try:
+            if connection.is_closed():
+                raise _Unsent
+            return await run(connection)
+        finally:
+            if self.observer is not None:
+                self.observer(query, perf_counter() - started)
+            await self._pool.release(connection)
+
+    async def _used_key(self, query: AnyQuery) -> DatabaseError:
+        """Return the error that tells what the request's key was used for."""
+        known = context()
+        remembered = await self.one(FIND_KEY)
+        if remembered is None:
+            # It expired in between.
+            return ConstraintViolated("idempotency_key_in_flight", query)
+        return IdempotencyKeyUsed(query, remembered.fingerprint == known.fingerprint, bytes(remembered.answer))
 
 
 @asynccontextmanager
@@ -121,6 +179,7 @@ async def connect(
             url,
             min_size=pool_min,
             max_size=pool_max,
+            init=_prepare_connection,
             reset=_leave_as_is,
             # A little longer than the server's own limit, which gives the clearer error.
             command_timeout=statement_timeout_ms / 1000 + 5,
@@ -140,6 +199,13 @@ async def connect(
             await asyncio.wait_for(pool.close(), timeout=10)
         except TimeoutError:
             pool.terminate()
+
+
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave JSON as the database wrote it: what passes through is neither parsed nor written anew."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=str, decoder=lambda text: msgspec.Raw(text.encode())
+    )
 
 
 async def _leave_as_is(_connection: object) -> None:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, get_type_hints
 
+from school_billing.database.context import RequestContext, context
 from school_billing.paths import resource_folder
 
 Row = TypeVar("Row")
@@ -22,6 +23,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_CONTEXT = get_type_hints(RequestContext)
+_WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\s")
+
 
 class Query(Generic[Row]):
     """A file of sql/, the struct that its rows fill, and the Python types of its parameters.
@@ -35,6 +39,8 @@ class Query(Generic[Row]):
         text: What PostgreSQL is sent. It opens with the name, so that pg_stat_activity and the logs show it.
         parameters: The parameters' names in the order of their numbers.
         takes: Their Python types by name.
+        from_context: Those parameters that the request at work fills; see database/context.py.
+        writes: Whether it changes anything, so that it cannot simply be sent again.
         returns: The struct of a row.
     """
 
@@ -44,11 +50,13 @@ class Query(Generic[Row]):
     def __init__(self, name: str, returns: type[Row], /, **takes: Any) -> None:
         source = (resource_folder("sql") / f"{name}.sql").read_text(encoding="utf-8")
         body, self.parameters = number_parameters(source)
-        if set(self.parameters) != set(takes):
+        self.from_context = tuple(parameter for parameter in self.parameters if parameter in _CONTEXT)
+        if set(self.parameters) - _CONTEXT.keys() != set(takes):
             raise ValueError(f"sql/{name}.sql takes {self.parameters}, the query says {list(takes)}")
         self.name = name
         self.text = f"-- {name}\n{body}"
-        self.takes = takes
+        self.takes = takes | {parameter: _CONTEXT[parameter] for parameter in self.from_context}
+        self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None
         self.returns = returns
         Query.registered[name] = self
 
@@ -66,10 +74,15 @@ class Query(Generic[Row]):
         Raises:
             TypeError: A parameter has no value, or a value no parameter.
         """
-        if len(values) != len(self.parameters):
+        if len(values) + len(self.from_context) != len(self.parameters):
             raise TypeError(f"{self.name} takes {self.parameters}, not {list(values)}")
+        known = (
+            {**values, **{name: getattr(context(), name) for name in self.from_context}}
+            if self.from_context
+            else values
+        )
         try:
-            return [values[parameter] for parameter in self.parameters]
+            return [known[parameter] for parameter in self.parameters]
         except KeyError as missing:
             raise TypeError(f"{self.name} needs {missing}") from None
 

@@ -11,6 +11,7 @@ from school_billing.money import Amount, Money
 from school_billing.web.fields import Instant, LongText
 
 Description = Annotated[LongText, Meta(examples=["Annual tuition"])]
+VoidReason = Annotated[LongText, Meta(min_length=1, description="Why it was voided.", examples=["Entered twice"])]
 DueDate = Annotated[
     date,
     Meta(
@@ -45,6 +46,7 @@ class Invoice(Struct, frozen=True):
     due_date: DueDate
     description: Description | None
     voided_at: datetime | None
+    void_reason: VoidReason | None
     payments_total: Money
     """The sum of its payments."""
     refunds_total: Money
@@ -66,6 +68,12 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     description: Description | None = None
     issued_at: Instant | None = None
     """Now, if it is not given."""
+
+
+class InvoiceVoid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an invoice is to count for nothing."""
+
+    reason: VoidReason
 
 
 class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
+from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
 from school_billing.invoices.repository import InvoiceFilter, Invoices
 from school_billing.students.repository import Students
 from school_billing.web.pages import Page
@@ -104,6 +104,20 @@ class InvoiceController(Controller):
         409 for a total below what is paid, and for another student once money has moved.
         """
         return await invoices.update(caller.tenant, invoice_id, data)
+
+    @post("/invoices/{invoice_id:str}/void", status_code=200, access=ACCOUNTANTS, summary="Void an invoice")
+    async def void_invoice(
+        self,
+        invoice_id: FromPath[UUID],
+        data: JSONBody[InvoiceVoid],
+        invoices: NamedDependency[Invoices],
+        caller: NamedDependency[Caller],
+    ) -> Invoice:
+        """Let an invoice count for nothing from now on. There is no way back, and it takes no more movements.
+
+        409 while something is paid on it that was not refunded, and where it is void already.
+        """
+        return await invoices.void(caller.tenant, invoice_id, data.reason)
 
     @delete("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Delete an invoice")
     async def delete_invoice(

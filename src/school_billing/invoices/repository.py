@@ -51,6 +51,7 @@ UPDATE = Query(
     description_given=bool,
     description=str | None,
 )
+VOID = Query("invoices/void", Invoice, tenant=UUID | None, invoice_id=UUID, reason=str)
 DELETE = Query("invoices/delete", Invoice, tenant=UUID | None, invoice_id=UUID)
 
 
@@ -64,6 +65,12 @@ class InvoiceHasMovements(Conflict):
     """The invoice has payments or refunds."""
 
     code = "invoice_has_movements"
+
+
+class InvoiceIsVoid(Conflict):
+    """The invoice is void, and there is no way back."""
+
+    code = "invoice_void"
 
 
 class InvoiceFilter(Struct, frozen=True, kw_only=True):
@@ -137,6 +144,7 @@ class Invoices:
 
         Raises:
             InvoiceNotFound: There is none of that id, or it is another school's.
+            InvoiceIsVoid: It counts for nothing any more.
             InvoiceHasMovements: It would move to another student although money has moved.
         """
         updated = await self._database.one(
@@ -151,9 +159,24 @@ class Invoices:
             description=set_or_none(patch.description),
         )
         if updated is None:
-            await self.get(tenant, invoice_id)
+            invoice = await self.get(tenant, invoice_id)
+            if invoice.voided_at is not None:
+                raise InvoiceIsVoid
             raise InvoiceHasMovements("The invoice has movements and cannot change its student.")
         return updated
+
+    async def void(self, tenant: UUID | None, invoice_id: UUID, reason: str) -> Invoice:
+        """Let an invoice count for nothing from now on; only where nothing is paid net.
+
+        Raises:
+            InvoiceNotFound: There is none of that id, or it is another school's.
+            InvoiceIsVoid: It is already.
+        """
+        voided = await self._database.one(VOID, tenant=tenant, invoice_id=invoice_id, reason=reason)
+        if voided is None:
+            await self.get(tenant, invoice_id)
+            raise InvoiceIsVoid("The invoice is void already.")
+        return voided
 
     async def delete(self, tenant: UUID | None, invoice_id: UUID) -> None:
         """Delete an invoice without movements.

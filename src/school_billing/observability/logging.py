@@ -8,7 +8,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from school_billing.web.request_ids import current_request_id
+from school_billing.database.context import context
 
 # Without the local variables, which structlog shows unless told otherwise: they hold tokens and names.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
@@ -53,7 +53,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
 
 
 def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    if request_id := current_request_id.get():
+    if request_id := context().request_id:
         event.setdefault("request_id", request_id)
     event.pop("color_message", None)  # uvicorn's own copy of the event, for terminals.
     return event

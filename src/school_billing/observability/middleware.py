@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from litestar.enums import ScopeType
 
+from school_billing.database.context import RequestContext, current_context
 from school_billing.observability.metrics import Metrics
 from school_billing.web.request_ids import (
     REQUEST_ID_HEADER,
     choose_request_id,
-    current_request_id,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Observed:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         offered = next((value for name, value in scope["headers"] if name == _HEADER), None)
         request_id = choose_request_id(offered)
-        current_request_id.set(request_id)
+        current_context.set(RequestContext(request_id=request_id))
         id_header = (_HEADER, request_id.encode("ascii"))
 
         async def send_with_id(message: "Message") -> None:

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
+from school_billing.database.errors import ConstraintViolated
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
-from school_billing.invoices.repository import InvoiceNotFound
+from school_billing.invoices.repository import InvoiceNotFound, Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.web.pages import Page
 from school_billing.web.patches import is_given, set_or_none
-from school_billing.web.problems import NotFound
+from school_billing.web.problems import Conflict, NotFound
 
 _LISTED: dict[str, Any] = {
     "tenant": UUID | None,
@@ -59,6 +60,18 @@ UPDATE = Query(
 DELETE = Query("payments/delete", Payment, tenant=UUID | None, payment_id=UUID)
 
 
+class Overpayment(Conflict):
+    """More would be paid on the invoice than its total amount."""
+
+    code = "overpayment"
+
+
+class OverRefund(Conflict):
+    """More would be refunded on the invoice than was paid."""
+
+    code = "over_refund"
+
+
 class PaymentNotFound(NotFound):
     """There is no such payment or refund."""
 
@@ -88,20 +101,36 @@ class Payments:
 
         Raises:
             InvoiceNotFound: There is no such invoice, or it is another school's.
+            Overpayment: The balance due is smaller; the message says what it is.
+            OverRefund: Less was paid; the message says how much.
         """
-        created = await self._database.one(
-            CREATE,
-            tenant=tenant,
-            invoice_id=payment.invoice_id,
-            kind=payment.kind.value,
-            amount=payment.amount,
-            method=payment.method,
-            reference=payment.reference,
-            paid_at=payment.paid_at,
-        )
+        try:
+            created = await self._database.one(
+                CREATE,
+                tenant=tenant,
+                invoice_id=payment.invoice_id,
+                kind=payment.kind.value,
+                amount=payment.amount,
+                method=payment.method,
+                reference=payment.reference,
+                paid_at=payment.paid_at,
+            )
+        except ConstraintViolated as refusal:
+            raise await self._explain(refusal, tenant, payment.invoice_id) from refusal
         if created is None:
             raise InvoiceNotFound
         return created
+
+    async def _explain(
+        self, refusal: ConstraintViolated, tenant: UUID | None, invoice_id: UUID
+    ) -> Conflict | ConstraintViolated:
+        """Return what the invoice's refusal of a movement means, with the figures that the caller needs next."""
+        if refusal.constraint not in {"invoices_paid_at_most_total", "invoices_refunded_at_most_paid"}:
+            return refusal
+        invoice = await Invoices(self._database).get(tenant, invoice_id)
+        if refusal.constraint == "invoices_paid_at_most_total":
+            return Overpayment(f"The balance due on the invoice is {invoice.balance_due}; no more can be paid.")
+        return OverRefund(f"What is paid on the invoice is {invoice.paid_total}; no more can be refunded.")
 
     async def get(self, tenant: UUID | None, payment_id: UUID) -> Payment:
         """Return a movement.

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 
 from school_billing.web.fields import PATTERN_SENTENCES
+from school_billing.web.idempotency import note_idempotency_key
 from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType
 from school_billing.web.scalars import decode_scalar
 
@@ -33,8 +34,11 @@ class ContractRequest(Request[Any, Any, Any]):
         media_type = declared.partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
+        body = await self.body()
+        if self.method == "POST":
+            note_idempotency_key(self, body)
         field = self.route_handler.parsed_data_field
-        return decode(await self.body(), field.annotation if field is not None else Any)
+        return decode(body, field.annotation if field is not None else Any)
 
 
 def decode(body: bytes, contract: type[Contract]) -> Contract:

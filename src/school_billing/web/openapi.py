@@ -34,6 +34,19 @@ _LINK = {
     "description": 'The next page, as <...>; rel="next" (RFC 8288); absent on the last.',
     "schema": {"type": "string"},
 }
+_REPLAYED = {
+    "description": '"true" where this is the stored answer of an earlier request with the same Idempotency-Key.',
+    "schema": {"type": "string"},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Sent again within 24 hours with the same body, the request makes nothing twice and gets the "
+    "same answer; with another body it is a 422, and a 409 while the first is still being answered.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+}
 
 
 class DocumentErrors(ReceiveRoutePlugin):
@@ -107,11 +120,13 @@ def _describe_operation(operation: dict[str, Any]) -> None:
     for parameter in parameters:
         if parameter["in"] == "path":
             parameter["description"] = f"The id of the {parameter['name'].removesuffix('_id')}."
+    if "201" in operation["responses"]:
+        operation["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
     for status, response in operation["responses"].items():
         if int(status) in _SUCCESSES:
             response["description"] = _SUCCESSES[int(status)]
         if status == "201":
-            response["headers"] = {"Location": _LOCATION}
+            response["headers"] = {"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}
         if status == "200" and any(parameter["name"] == "cursor" for parameter in parameters):
             response["headers"] = {"Link": _LINK}
 

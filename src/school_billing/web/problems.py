@@ -14,8 +14,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
+from school_billing.database.context import context
 from school_billing.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
-from school_billing.web.request_ids import current_request_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "1"
@@ -241,7 +241,7 @@ def _respond(
         detail=detail,
         code=code,
         instance=request.url.path,
-        request_id=current_request_id.get(),
+        request_id=context().request_id or "",
         errors=list(errors),
     )
     return Response(problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {}))

@@ -1,15 +1,12 @@
 """The id of a request: taken from the caller when it is sane, made here otherwise."""
 
 import re
-from contextvars import ContextVar
 from uuid import uuid4
 
 REQUEST_ID_HEADER = "X-Request-Id"
 
 # Long enough for a UUID or a trace id with a prefix; nothing that could forge a log line or a header.
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-
-current_request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def choose_request_id(offered: bytes | None) -> str:

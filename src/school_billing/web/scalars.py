@@ -1,7 +1,9 @@
 """Scalars: values with rules of their own, read from JSON by their `parse` and shown in OpenAPI by their schema."""
 
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 
+import msgspec
 from litestar.openapi.spec import Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
@@ -36,6 +38,11 @@ def decode_scalar(kind: type[Any], value: object) -> Any:
     if issubclass(kind, Scalar):
         return kind.parse(value)
     raise TypeError(f"{kind} cannot be read from JSON")
+
+
+def decode_row(row: bytes, kind: type[Any]) -> Any:
+    """Read a row that PostgreSQL wrote as JSON into the struct `kind`; numbers keep their digits."""
+    return msgspec.json.Decoder(kind, dec_hook=decode_scalar, float_hook=Decimal).decode(row)
 
 
 class ScalarSchemas(OpenAPISchemaPlugin):

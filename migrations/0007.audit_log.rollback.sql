@@ -1,0 +1,12 @@
+drop trigger if exists schools_are_audited on schools;
+drop trigger if exists students_are_audited on students;
+drop trigger if exists invoices_are_audited on invoices;
+drop trigger if exists payments_are_audited on payments;
+drop trigger if exists users_are_audited on users;
+drop function if exists append_to_audit_log();
+drop function if exists written_by(text, text);
+drop aggregate if exists audit_chain(bytea, bytea);
+drop function if exists audit_link(bytea, bytea, bytea);
+drop function if exists audit_digest(audit_log);
+drop table if exists audit_log;
+drop function if exists keep_audit_log();

@@ -1,0 +1,11 @@
+-- A page of the history of one thing, along the index on (entity_id, id).
+select
+  id, school_id, entity, entity_id, action, actor, request_id, row_before, row_after, position,
+  encode(hash, 'hex') as hash, created_at
+from audit_log
+where entity_id = :entity_id
+  and id > :after
+  and (:tenant::uuid is null or school_id = :tenant)
+  and (:entity::text is null or entity = :entity)
+order by id
+limit :limit offset :offset

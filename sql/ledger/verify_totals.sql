@@ -1,0 +1,31 @@
+-- The first invoices whose totals do not equal the sum of their movements, or whose sums are out of bounds; no rows where
+-- all do. Every movement is read once; those on no invoice cannot be, the foreign key sees to it.
+with sums as (
+  select
+    school_id,
+    invoice_id,
+    sum(amount) filter (where kind = 'PAYMENT') as payments_total,
+    sum(amount) filter (where kind = 'REFUND') as refunds_total
+  from payments
+  group by school_id, invoice_id
+),
+compared as (
+  select
+    invoices.id,
+    invoices.school_id,
+    invoices.total_amount,
+    invoices.voided_at,
+    invoices.payments_total,
+    invoices.refunds_total,
+    coalesce(sums.payments_total, 0) as payments_sum,
+    coalesce(sums.refunds_total, 0) as refunds_sum
+  from invoices
+  left join sums on sums.invoice_id = invoices.id and sums.school_id = invoices.school_id
+)
+select id, school_id, payments_total, payments_sum, refunds_total, refunds_sum
+from compared
+where (payments_total, refunds_total) is distinct from (payments_sum, refunds_sum)
+   or payments_sum - refunds_sum not between 0 and total_amount
+   or (voided_at is not null and payments_sum <> refunds_sum)
+order by school_id, id
+limit :limit

@@ -1,0 +1,58 @@
+"""Idempotency-Key: a POST that is sent again makes nothing twice (draft-ietf-httpapi-idempotency-key-header).
+
+What the key was used for is kept by the statement that does the work; here the header is read, and a request
+that was answered before gets the same answer again.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+from litestar import Request, Response
+
+from school_billing.database.context import context
+from school_billing.database.errors import IdempotencyKeyUsed
+from school_billing.web.problems import FieldError, InvalidBody, InvalidParameter
+from school_billing.web.scalars import decode_row
+
+IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class IdempotencyKeyReused(InvalidBody):
+    """This Idempotency-Key came with another body before. Use a new key for a new request."""
+
+    code = "idempotency_key_reused"
+
+
+def note_idempotency_key(request: Request[Any, Any, Any], body: bytes) -> None:
+    """Tell the queries of this request its key, if it has one.
+
+    Raises:
+        InvalidParameter: The key is empty, longer than 255 characters, or not printable ASCII.
+    """
+    key = request.headers.get(IDEMPOTENCY_KEY_HEADER)
+    if key is None:
+        return
+    if not _KEY.fullmatch(key):
+        message = "Expected 1 to 255 printable ASCII characters"
+        raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
+    known = context()
+    known.idempotency_scope = f"{known.actor} {request.method} {request.url.path.rstrip('/')}"
+    known.idempotency_key = key
+    known.fingerprint = hashlib.sha256(body).digest()
+
+
+def on_used_key(request: Request[Any, Any, Any], error: IdempotencyKeyUsed) -> Response[Any]:
+    """Answer as the first request with this key was answered.
+
+    Raises:
+        IdempotencyKeyReused: The first request had another body.
+    """
+    if not error.same_body:
+        raise IdempotencyKeyReused
+    made = decode_row(error.answer, error.query.returns)
+    location = f"{request.url.path.rstrip('/')}/{made.id}"
+    return Response(made, status_code=201, headers={"Location": location, REPLAYED_HEADER: "true"})
