@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: install migrate seed serve ## Install, migrate, seed and serve on http://127.0.0.1:8000
@@ -39,6 +39,10 @@ format: install ## Format the code and fix what can be fixed
 .PHONY: test
 test: install ## Run every test, in parallel, on a real PostgreSQL
 	$(BIN)/pytest -n auto
+
+.PHONY: test-faults
+test-faults: install ## Kill servers and PostgreSQL under a stream of payments, for most of a minute
+	FAULT_SECONDS=45 $(BIN)/pytest tests/integration/ledger/test_faults.py
 
 .PHONY: smoke
 smoke: install ## Run the tests that need no database

@@ -34,8 +34,10 @@ create or replace function claim_idempotency_key(claimed_scope text, claimed_key
         raise exception 'a request with this key is in flight'
           using errcode = 'integrity_constraint_violation', constraint = 'idempotency_key_in_flight';
       end if;
+      -- Without an answer the request that had it made nothing, and under the lock that is known for good.
       delete from idempotency_keys
-      where scope = claimed_scope and key = claimed_key and created_at < now() - interval '24 hours';
+      where scope = claimed_scope and key = claimed_key
+        and (answer is null or created_at < now() - interval '24 hours');
       delete from idempotency_keys
       where (scope, key) in (
         select scope, key

@@ -131,11 +131,11 @@ async def app(settings: Settings) -> AsyncIterator[Observed]:
 def make_client(app: Observed, settings: Settings) -> Callable[..., httpx.AsyncClient]:
     """Makes an HTTP client of the application, with a token of the role or with none."""
 
-    def make(role: Role | None = None, school_id: Any = None) -> httpx.AsyncClient:
+    def make(role: Role | None = None, school_id: Any = None, username: str = "tester") -> httpx.AsyncClient:
         headers = {}
         if role is not None:
             tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
-            headers["Authorization"] = f"Bearer {tokens.issue('tester', role, school_id)}"
+            headers["Authorization"] = f"Bearer {tokens.issue(username, role, school_id)}"
         # A 500 is an answer to be looked at, as a client would get it, not an exception in the test.
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type] # ASGI by other names
         return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)

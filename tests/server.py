@@ -37,23 +37,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def serve(database_url: str, **environment: str) -> Iterator[Server]:
-    """Run the server on `database_url` until the end of the block; what it logs is readable from its stderr."""
-    port = free_port()
+def start(database_url: str, port: int, **environment: str) -> Server:
+    """Start the server and return at once."""
     process = subprocess.Popen(
         [sys.executable, "-m", "school_billing", "serve"],
         env=os.environ | {"DATABASE_URL": database_url, "PORT": str(port), **environment},
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    url = f"http://127.0.0.1:{port}"
+    return Server(f"http://127.0.0.1:{port}", database_url, process)
+
+
+@contextmanager
+def serve(database_url: str, **environment: str) -> Iterator[Server]:
+    """Run the server on `database_url` until the end of the block."""
+    server = start(database_url, free_port(), **environment)
     try:
-        wait_until_healthy(url, process)
-        yield Server(url, database_url, process)
+        wait_until_healthy(server.url, server.process)
+        yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=15)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=15)
 
 
 def wait_until_healthy(url: str, process: "subprocess.Popen[str]", seconds: float = 30) -> None:

@@ -44,7 +44,7 @@ from school_billing.web.openapi import DocumentErrors
 from school_billing.web.pages import provide_page
 from school_billing.web.parameters import refuse_unknown_parameters
 from school_billing.web.problems import exception_handlers
-from school_billing.web.scalars import ScalarSchemas
+from school_billing.web.scalars import Scalar, ScalarSchemas
 
 TITLE = "School Billing API"
 DESCRIPTION = """
@@ -116,6 +116,7 @@ def create_app(settings: Settings) -> Observed:
             "health_checks": _repository(HealthChecks),
         },
         guards=[Guard(settings, tokens), refuse_unknown_parameters],
+        type_encoders={Scalar: str},
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
         exception_handlers={**exception_handlers(CONSTRAINTS), IdempotencyKeyUsed: on_used_key},

@@ -33,6 +33,7 @@ class AuditEntry(Struct, frozen=True):
     request_id: str | None
     """The X-Request-Id of the request that made the change."""
     row_before: dict[str, Any] | None
+    """The row as the database had it; amounts are exact JSON numbers here."""
     row_after: dict[str, Any] | None
     position: int | None
     """Its place in the chain of its school; null until it is sealed, a moment after the change."""

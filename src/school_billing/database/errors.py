@@ -37,3 +37,7 @@ class ValueRefused(DatabaseError):
 
 class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, is starting or stopping, or did not answer in time."""
+
+
+class SchemaOutdated(DatabaseUnavailable):
+    """The database lacks something that the query needs: `school-billing migrate` was not run."""

@@ -16,6 +16,7 @@ from school_billing.database.errors import (
     DatabaseError,
     DatabaseUnavailable,
     IdempotencyKeyUsed,
+    SchemaOutdated,
     ValueRefused,
 )
 from school_billing.database.sql import AnyQuery, Query
@@ -118,6 +119,8 @@ class Database:
                 raise ConstraintViolated(constraint, query) from error
             except (asyncpg.DataError, OverflowError) as error:
                 raise ValueRefused(query.name) from error
+            except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
+                raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.") from error
             except _Unsent as error:
                 if attempt == _ATTEMPTS:
                     raise DatabaseUnavailable(query.name) from error.__cause__

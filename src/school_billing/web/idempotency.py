@@ -12,7 +12,7 @@ from litestar import Request, Response
 
 from school_billing.database.context import context
 from school_billing.database.errors import IdempotencyKeyUsed
-from school_billing.web.problems import FieldError, InvalidBody, InvalidParameter
+from school_billing.web.problems import FieldError, InvalidBody, InvalidParameter, answer_error
 from school_billing.web.scalars import decode_row
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
@@ -46,13 +46,9 @@ def note_idempotency_key(request: Request[Any, Any, Any], body: bytes) -> None:
 
 
 def on_used_key(request: Request[Any, Any, Any], error: IdempotencyKeyUsed) -> Response[Any]:
-    """Answer as the first request with this key was answered.
-
-    Raises:
-        IdempotencyKeyReused: The first request had another body.
-    """
+    """Answer as the first request with this key was answered; 422 if that had another body."""
     if not error.same_body:
-        raise IdempotencyKeyReused
+        return answer_error(request, IdempotencyKeyReused())
     made = decode_row(error.answer, error.query.returns)
     location = f"{request.url.path.rstrip('/')}/{made.id}"
     return Response(made, status_code=201, headers={"Location": location, REPLAYED_HEADER: "true"})

@@ -159,7 +159,7 @@ def exception_handlers(meanings: Mapping[str, Meaning]) -> ExceptionHandlersMap:
         return _respond(request, meaning.error.status, meaning.code, meaning.detail, errors)
 
     return {
-        ApiError: _on_api_error,
+        ApiError: answer_error,
         ConstraintViolated: on_constraint,
         ValueRefused: _on_value_refused,
         DatabaseUnavailable: _on_unavailable,
@@ -175,7 +175,8 @@ def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
     return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
 
 
-def _on_api_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
+def answer_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
+    """Answer with the problem that `error` says."""
     return _respond(request, error.status, error.code, error.detail, error.errors, error.headers)
 
 
@@ -191,16 +192,16 @@ def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> R
 
 def _on_unavailable(request: Request[Any, Any, Any], error: DatabaseUnavailable) -> Response[Problem]:
     log.warning("database unavailable", query=str(error), cause=repr(error.__cause__))
-    return _on_api_error(request, Unavailable())
+    return answer_error(request, Unavailable())
 
 
 def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
     found = [entry for entry in error.extra or () if isinstance(entry, dict)]
     if any(entry.get("key") == "data" for entry in found):
-        return _on_api_error(request, MalformedBody("The body is empty; it must be JSON."))
+        return answer_error(request, MalformedBody("The body is empty; it must be JSON."))
     errors = [FieldError(entry.get("key", ""), entry.get("message", "").replace("`", "")) for entry in found]
     named = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
-    return _on_api_error(request, InvalidParameter(f"{named}.", errors))
+    return answer_error(request, InvalidParameter(f"{named}.", errors))
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

@@ -9,8 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.api import Api, Json
-from tests.server import Server
+from tests.api import Api, Json, problem
+from tests.server import Server, serve
 
 
 @pytest.fixture
@@ -46,6 +46,25 @@ async def test_fifty_payers_cannot_overpay_one_invoice(racers: Api) -> None:
     assert answers == {201: 10, 409: 40}
     assert (await racers.reload(invoice))["status"] == "PAID"
     await assert_adds_up(racers, invoice)
+
+
+async def test_payers_at_several_servers_cannot_overpay_one_invoice(racers: Api, server: Server) -> None:
+    invoice = await racers.invoice(total="100.00")
+    body = {"invoice_id": invoice["id"], "amount": "10.00"}
+    with serve(server.database_url) as second, serve(server.database_url) as third:
+        urls = [running.url for running in (server, second, third)]
+        answers = await statuses(*(racers.client.post(f"{urls[n % 3]}/payments", json=body) for n in range(60)))
+    assert answers == {201: 10, 409: 50}
+    await assert_adds_up(racers, invoice)
+
+
+async def test_the_one_too_many_is_told_what_is_left(racers: Api) -> None:
+    invoice = await racers.invoice(total="100.00")
+    await racers.pay(invoice, "60.00")
+    body = {"invoice_id": invoice["id"], "amount": "40.01"}
+    assert "40.00" in problem(await racers.client.post("/payments", json=body), 409, "overpayment")["detail"]
+    refund = body | {"kind": "REFUND", "amount": "60.01"}
+    assert "60.00" in problem(await racers.client.post("/payments", json=refund), 409, "over_refund")["detail"]
 
 
 async def test_refunds_at_the_same_time_cannot_give_back_more_than_was_paid(racers: Api) -> None:

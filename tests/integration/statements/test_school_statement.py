@@ -76,11 +76,13 @@ with school as (
   select school.id, 'Student ' || number from school cross join generate_series(1, 5000) as number
   returning id, school_id
 ), bills as (
-  insert into invoices (school_id, student_id, total_amount, due_date, issued_at, voided_at)
+  insert into invoices (school_id, student_id, total_amount, due_date, issued_at, voided_at, void_reason)
   select
     school_id, id, 100 + number + 0.01 * (random() * 99)::int, date '2025-01-15' + number * 61, '2025-01-01Z',
-    case when number = 12 and random() < 0.1 then timestamptz '2025-02-01Z' end
-  from pupils cross join generate_series(1, 12) as number
+    case when is_void then timestamptz '2025-02-01Z' end, case when is_void then 'Entered twice' end
+  from pupils
+  cross join generate_series(1, 12) as number
+  cross join lateral (select number = 12 and random() < 0.1) as fate (is_void)
 )
 select id as school_id from school
 """

@@ -94,6 +94,5 @@ CHECKS = ",".join(
         "response_headers_conformance",
         "response_schema_conformance",
         "use_after_free",
-        "ensure_resource_availability",
     ]
 )

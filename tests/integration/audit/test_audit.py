@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from school_billing.auth.contracts import Role
+from tests.api import Api, Json, problem
+
+
+async def history(api: Api, row: Json, entity: str) -> list[Json]:
+    found: list[Json] = await api.get(f"/audit?entity={entity}&entity_id={row['id']}")
+    return found
+
+
+async def test_every_change_says_who_when_and_what(api: Api) -> None:
+    student = await api.student()
+    response = await api.client.patch(
+        f"/students/{student['id']}", json={"full_name": "Bart"}, headers={"X-Request-Id": "change-1"}
+    )
+    assert response.status_code == 200
+    await api.client.delete(f"/students/{student['id']}")
+    inserted, updated, deleted = await history(api, student, "students")
+    assert [entry["action"] for entry in (inserted, updated, deleted)] == ["INSERT", "UPDATE", "DELETE"]
+    assert {entry["actor"] for entry in (inserted, updated, deleted)} == {"tester"}
+    assert updated["request_id"] == "change-1"
+    assert (updated["row_before"]["full_name"], updated["row_after"]["full_name"]) == ("Lisa Simpson", "Bart")
+    assert (inserted["row_before"], deleted["row_after"]) == (None, None)
+    assert inserted["row_after"]["id"] == inserted["entity_id"] == student["id"]
+    assert {entry["school_id"] for entry in (inserted, updated, deleted)} == {student["school_id"]}
+
+
+async def test_a_payment_leaves_a_trace_on_itself_and_on_its_invoice(api: Api) -> None:
+    invoice = await api.invoice()
+    payment = await api.pay(invoice, "10.00")
+    (recorded,) = await history(api, payment, "payments")
+    raised, moved = await history(api, invoice, "invoices")
+    assert recorded["request_id"] == moved["request_id"] != raised["request_id"]
+    assert (moved["row_before"]["payments_total"], moved["row_after"]["payments_total"]) == (0.0, 10.0)
+
+
+async def test_a_refused_change_leaves_none(api: Api) -> None:
+    invoice = await api.invoice(total="10.00")
+    await api.client.post("/payments", json={"invoice_id": invoice["id"], "amount": "11.00"})
+    assert len(await history(api, invoice, "invoices")) == 1
+
+
+async def test_a_change_at_psql_is_audited_with_the_databases_role(api: Api, database_url: str) -> None:
+    school = await api.school()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update schools set name = 'by hand' where id = %s", [school["id"]])
+        row = connection.execute("select session_user").fetchone()
+    entry = (await history(api, school, "schools"))[-1]
+    assert row is not None
+    assert (entry["actor"], entry["request_id"]) == (f"role:{row[0]}", None)
+
+
+async def test_who_wrote_before_is_not_taken_for_who_writes_now(database_url: str, api: Api) -> None:
+    school = await api.school()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update schools set name = 'a' from written_by('lisa', 'r-1') where id = %s", [school["id"]])
+        connection.execute("update schools set name = 'b' where id = %s", [school["id"]])
+    _, by_lisa, by_hand = await history(api, school, "schools")
+    assert (by_lisa["actor"], by_lisa["request_id"]) == ("lisa", "r-1")
+    assert by_hand["actor"].startswith("role:")
+
+
+async def test_passwords_are_not_in_it(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into users (username, password_hash, role) values ('audited', '$argon2id$secret', 'viewer')"
+        )
+        rows = connection.execute(
+            "select row_after::text from audit_log where entity = 'users' and row_after ->> 'username' = 'audited'"
+        ).fetchall()
+    assert len(rows) == 1
+    assert "argon2" not in rows[0][0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update audit_log set actor = 'nobody'",
+        "update audit_log set created_at = now() where hash is null",
+        "update audit_log set hash = sha256('x') where hash is not null",
+        "update audit_log set position = 1, hash = sha256('x'), actor = 'nobody' where hash is null",
+        "delete from audit_log",
+        "truncate audit_log",
+    ],
+)
+async def test_the_trail_is_only_ever_added_to(api: Api, database_url: str, statement: str) -> None:
+    await api.school()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("insert into schools (name) values ('one that is not sealed yet')")
+        if "hash is not null" in statement:
+            connection.execute(
+                "update audit_log set position = -1, hash = sha256('x'), updated_at = now() "
+                "where id = (select id from audit_log where hash is null order by id desc limit 1)"
+            )
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="only ever added to"):
+            connection.execute(statement)
+
+
+async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
+    school = await api.school()
+    students = [await api.student(school) for _ in range(4)]
+    path: str | None = f"/audit?school_id={school['id']}&entity=students&limit=3"
+    seen: list[str] = []
+    while path:
+        response = await api.client.get(path)
+        seen += [entry["entity_id"] for entry in response.json()]
+        path = response.links.get("next", {}).get("url")
+    assert seen == [student["id"] for student in students]
+    assert len(await api.get(f"/audit?school_id={school['id']}")) == 5
+    problem(await api.client.get("/audit?entity=teachers"), 400, "invalid_parameter")
+    assert await api.get("/audit?entity=schools&limit=1")
+
+
+async def test_it_is_for_administrators_and_of_their_school(
+    api: Api, make_client: Callable[..., httpx.AsyncClient]
+) -> None:
+    mine, other = await api.school(), await api.school()
+    for role in (Role.ACCOUNTANT, Role.VIEWER):
+        async with make_client(role) as client:
+            problem(await client.get("/audit"), 403)
+    async with make_client() as client:
+        problem(await client.get("/audit"), 401)
+    async with make_client(Role.ADMIN, UUID(mine["id"])) as bound:
+        entries = (await bound.get("/audit?limit=500")).json()
+        assert {entry["school_id"] for entry in entries} == {mine["id"]}
+        assert (await bound.get(f"/audit?entity_id={other['id']}")).json() == []
+        assert (await bound.get(f"/audit?school_id={other['id']}")).json() == []

@@ -1,0 +1,166 @@
+"""Servers killed and PostgreSQL restarted under a stream of payments: what was acknowledged is there, once.
+
+A few seconds in `make test`; `make test-faults` sets FAULT_SECONDS and runs it longer.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from decimal import Decimal
+from itertools import cycle
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psycopg
+
+from school_billing.database.embedded import embedded_postgres
+from school_billing.database.migrations import migrate
+from tests.api import Api, Json
+from tests.server import Server, free_port, start, wait_until_healthy
+
+SECONDS = float(os.environ.get("FAULT_SECONDS", "6"))
+CLIENTS = 6
+
+
+class Postgres:
+    """An embedded PostgreSQL on a fixed port, so that it can come back where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._settings = {"port": str(free_port()), "full_page_writes": "on", "fsync": "off"}
+        self._stack = ExitStack()
+        self.url = ""
+
+    def start(self) -> None:
+        self.url = self._stack.enter_context(embedded_postgres(self._folder, settings=self._settings))
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def kill(self) -> None:
+        """End it as a power failure would: it has to recover."""
+        status = self._folder / "postgres" / "data" / "postmaster.pid"
+        os.kill(int(status.read_text().split()[0]), signal.SIGKILL)
+        self._stack.close()
+
+
+class Client:
+    """Pays, and sends each payment again with its key until it knows what became of it."""
+
+    def __init__(self, urls: list[str], headers: dict[str, str], invoices: list[Json], seed: int) -> None:
+        self._urls = cycle(urls[seed % len(urls) :] + urls[: seed % len(urls)])
+        self._headers = headers
+        self._invoices = invoices
+        self._random = random.Random(seed)  # noqa: S311 - which invoice is no secret
+        self.acknowledged: dict[str, Decimal] = {}
+        self.retries = 0
+
+    async def pay_until(self, deadline: float) -> None:
+        async with httpx.AsyncClient(headers=self._headers, timeout=15) as http:
+            while time.monotonic() < deadline:
+                amount = Decimal(self._random.randint(1, 999)).scaleb(-2)
+                body = {"invoice_id": self._random.choice(self._invoices)["id"], "amount": str(amount)}
+                payment = await self._send(http, body, str(uuid4()))
+                assert payment not in self.acknowledged
+                self.acknowledged[payment] = amount
+
+    async def _send(self, http: httpx.AsyncClient, body: Json, key: str) -> str:
+        for url in self._urls:
+            try:
+                response = await http.post(f"{url}/payments", json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                pass
+            else:
+                if response.status_code == 201:
+                    return str(response.json()["id"])
+                assert response.status_code in {409, 503}, response.text
+                if response.status_code == 409:
+                    assert response.json()["code"] == "idempotency_key_in_flight"
+            self.retries += 1
+            await asyncio.sleep(0.02)
+        raise AssertionError("unreachable")
+
+
+async def test_every_acknowledged_payment_is_there_exactly_once_and_none_else(tmp_path: Path) -> None:
+    postgres = Postgres(tmp_path)
+    postgres.start()
+    migrate(postgres.url)
+    servers = [start(postgres.url, free_port()) for _ in range(2)]
+    try:
+        for server in servers:
+            wait_until_healthy(server.url, server.process)
+        async with httpx.AsyncClient(base_url=servers[0].url, headers=servers[0].admin) as http:
+            api = Api(http)
+            student = await api.student()
+            invoices = [await api.invoice(student, "9999999.00") for _ in range(3)]
+        deadline = time.monotonic() + SECONDS
+        urls = [server.url for server in servers]
+        clients = [Client(urls, servers[0].admin, invoices, seed) for seed in range(CLIENTS)]
+        streams = [asyncio.create_task(client.pay_until(deadline)) for client in clients]
+        faults = await make_trouble(postgres, servers, deadline)
+        async with asyncio.timeout(60):
+            await asyncio.gather(*streams)
+        assert faults >= 3
+        assert sum(client.retries for client in clients) > 0
+
+        acknowledged = {payment: amount for client in clients for payment, amount in client.acknowledged.items()}
+        with psycopg.connect(postgres.url) as connection:
+            rows = connection.execute("select id::text, amount from payments").fetchall()
+            total = connection.execute("select sum(payments_total) from invoices").fetchone()
+        assert len(rows) == len(acknowledged) > 10 * faults
+        assert dict(rows) == acknowledged
+        assert total == (sum(acknowledged.values()),)
+        verified = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "school_billing", "ledger", "verify"],
+            env=os.environ | {"DATABASE_URL": postgres.url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+    finally:
+        for server in servers:
+            server.process.kill()
+            server.process.wait()
+        postgres.stop()
+
+
+async def make_trouble(postgres: Postgres, servers: list[Server], deadline: float) -> int:
+    """Kill and restart, one after the other, until the deadline; return how often."""
+    faults = 0
+    for trouble in cycle(["kill a server", "restart PostgreSQL", "kill a server", "kill PostgreSQL"]):
+        await asyncio.sleep(0.5)  # What flows undisturbed in between is part of the test.
+        if time.monotonic() > deadline:
+            break
+        faults += 1
+        if trouble == "kill a server":
+            number = faults // 2 % len(servers)
+            servers[number].process.kill()
+            servers[number].process.wait()
+            port = int(servers[number].url.rpartition(":")[2])
+            servers[number] = start(postgres.url, port)
+            while await health(servers[number]) != httpx.codes.OK:  # noqa: ASYNC110 - a process has no event for it
+                await asyncio.sleep(0.05)
+        elif trouble == "restart PostgreSQL":
+            await asyncio.to_thread(postgres.stop)
+            postgres.start()
+        else:
+            postgres.kill()
+            postgres.start()
+    return faults
+
+
+async def health(server: Server) -> int:
+    assert server.process.poll() is None
+    async with httpx.AsyncClient() as http:
+        try:
+            return (await http.get(f"{server.url}/health", timeout=1)).status_code
+        except httpx.TransportError:
+            return 0

@@ -1,0 +1,128 @@
+"""`school-billing ledger verify`, on books that are right and on books that somebody has been at."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from school_billing.database.pool import connect
+from school_billing.ledger.repository import Ledger
+from school_billing.seed import seed
+from school_billing.settings import Settings
+
+
+def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "school_billing", "ledger", *arguments],
+        env=os.environ | {"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def tamper(url: str, statement: str) -> None:
+    """Do what no role of the application can: a superuser, with the triggers off."""
+    with psycopg.connect(url) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute(statement)
+
+
+@pytest.fixture
+async def books(new_database: Callable[..., str]) -> str:
+    url = new_database()
+    await seed(Settings(database_url=url), demo=True)
+    async with connect(url) as database:
+        assert await Ledger(database).seal() > 7_000
+    return url
+
+
+async def test_right_books_are_said_to_be_right(books: str) -> None:
+    result = command(books, "verify")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "3202 invoices, 3538 movements" in result.stdout
+    assert "(0 not yet)" in result.stdout
+    assert "all agree" in result.stdout
+    assert "sealed 0" in command(books, "seal").stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("update invoices set payments_total = payments_total + 1 where status = 'PARTIAL'", "invoice "),
+        (
+            "update payments set amount = amount + 0.01 where reference = 'DEMO-PAID-1'",
+            "payments 1000.00, their sum 1000.01",
+        ),
+        ("delete from payments where reference = 'DEMO-REFUND-1'", "refunds 50.00, their sum 0"),
+        ("update audit_log set actor = 'nobody' where position = 5", "not what was sealed"),
+        ("update audit_log set row_after = '{}' where position = 2", "number 2 of school"),
+        ("update audit_log set created_at = created_at - interval '1 day' where position = 3", "not what was sealed"),
+        ("update audit_log set hash = sha256('x') where position = 4", "number 4 of school"),
+        ("delete from audit_log where position = 3", "missing"),
+    ],
+)
+async def test_what_was_changed_behind_the_triggers_is_found_and_named(
+    books: str, statement: str, finding: str
+) -> None:
+    tamper(books, statement)
+    result = command(books, "verify", "--limit", "3")
+    assert result.returncode == 1
+    assert finding in result.stdout
+    assert "THEY DIFFER" in result.stdout
+    assert len([line for line in result.stdout.splitlines() if line.startswith(("invoice", "audit"))]) <= 6
+
+
+async def test_a_chain_cut_at_its_end_shows_in_the_head(books: str) -> None:
+    before = command(books, "verify").stdout.partition("head ")[2]
+    ends = "select school_id, max(position) from audit_log group by school_id"
+    tamper(books, f"delete from audit_log where (school_id, position) in ({ends})")
+    result = command(books, "verify")
+    assert result.returncode == 0  # What the README says that it cannot prove by itself,
+    assert result.stdout.partition("head ")[2] != before  # and what the head that was kept elsewhere does.
+
+
+async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    with psycopg.connect(url) as early, psycopg.connect(url) as late:
+        early.execute("insert into schools (id, name) values ('01980000-0000-7000-8000-00000000000a', 'a')")
+        late.execute("insert into schools (name) values ('b')")
+        late.commit()
+        async with connect(url) as database:
+            ledger = Ledger(database)
+            assert await ledger.seal() == 1
+            early.execute("insert into students (school_id, full_name) select id, 'x' from schools where name = 'a'")
+            early.commit()
+            assert await ledger.seal() == 2
+            assert await ledger.differences(5) == []
+
+
+async def test_sealers_at_the_same_time_do_not_break_a_chain(books: str) -> None:
+    async with connect(books, pool_max=8) as database:
+        ledger = Ledger(database)
+        for _ in range(5):
+            with psycopg.connect(books) as connection:
+                connection.execute("update students set full_name = full_name || '.'")
+            sealed = await asyncio.gather(*(ledger.seal() for _ in range(6)))
+            assert sum(sealed) + await ledger.seal() == 322
+        assert await ledger.differences(5) == []
+        assert (await ledger.extent()).unsealed_entries == 0
+
+
+async def test_the_served_api_seals_by_itself(books: str) -> None:
+    from tests.server import serve  # noqa: PLC0415 - beside its only use.
+
+    with psycopg.connect(books, autocommit=True) as connection:
+        with serve(books, AUDIT_SEAL_INTERVAL_MS="50"):
+            connection.execute("update schools set name = name || '.'")
+            async with asyncio.timeout(10):
+                while True:
+                    row = connection.execute("select count(*) from audit_log where hash is null").fetchone()
+                    if row == (0,):
+                        break
+                    await asyncio.sleep(0.02)
+        assert "all agree" in command(books, "verify").stdout

@@ -1,0 +1,143 @@
+"""What a database that stumbles does to a request: nothing, where that is safe; an honest 503, where it is not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import psycopg
+import pytest
+
+from school_billing.app import create_app
+from school_billing.auth.contracts import Role
+from school_billing.auth.tokens import Tokens
+from school_billing.settings import Settings
+from tests.api import Api, problem
+from tests.conftest import running
+from tests.proxy import Door, door_to
+
+
+@asynccontextmanager
+async def api_on(url: str) -> AsyncIterator[Api]:
+    settings = Settings(database_url=url)
+    service = create_app(settings)
+    token = Tokens(settings.jwt_secret, 600).issue("tester", Role.ADMIN, None)
+    async with (
+        running(service),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(service, raise_app_exceptions=False),  # type: ignore[arg-type] # ASGI
+            base_url="http://test",
+            headers={"Authorization": f"Bearer {token}"},
+        ) as client,
+    ):
+        yield Api(client)
+
+
+@pytest.fixture
+async def psql(database_url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def until_waiting(psql: Any) -> None:
+    async with asyncio.timeout(10):
+        while not await psql.fetchval("select exists (select from pg_locks where not granted)"):  # noqa: ASYNC110 - PostgreSQL has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None:
+    student = await api.student()
+    first, second = await api.invoice(student), await api.invoice(student)
+    payment = await api.pay(first, "10.00")
+    transaction = psql.transaction()
+    await transaction.start()
+    await psql.execute("update invoices set description = 'held' where id = $1", second["id"])
+    # It holds the first invoice and waits for the second; and now each waits for the other. It began to wait
+    # first, so PostgreSQL finds the circle in its session and undoes its statement.
+    moving = asyncio.create_task(api.client.patch(f"/payments/{payment['id']}", json={"invoice_id": second["id"]}))
+    await until_waiting(psql)
+    await psql.execute("update invoices set description = 'held' where id = $1", first["id"])
+    await transaction.commit()
+    response = await moving
+    assert (response.status_code, response.json()["invoice_id"]) == (200, second["id"])
+    assert (await api.reload(second))["paid_total"] == "10.00"
+    assert (await api.reload(first))["paid_total"] == "0.00"
+
+
+async def test_a_serialization_failure_is_tried_again(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"alter database {url.rpartition('/')[2]} set default_transaction_isolation to 'repeatable read'"
+        )
+    async with api_on(url) as api:
+        invoice = await api.invoice(total="100.00")
+        psql = await asyncpg.connect(url)
+        try:
+            transaction = psql.transaction()
+            await transaction.start()
+            await psql.execute("update invoices set description = 'held' where id = $1", invoice["id"])
+            paying = asyncio.create_task(api.pay(invoice, "10.00"))
+            await until_waiting(psql)
+            await transaction.commit()
+            await paying
+        finally:
+            await psql.close()
+        assert (await api.reload(invoice))["paid_total"] == "10.00"
+
+
+@pytest.fixture
+async def door(database_url: str) -> AsyncIterator[Door]:
+    async with door_to(database_url) as open_door:
+        yield open_door
+
+
+async def test_connections_that_died_in_the_pool_cost_no_request(door: Door) -> None:
+    async with api_on(door.url) as api:
+        invoice = await api.invoice(total="100.00")
+        for _ in range(3):
+            await door.shut()
+            await door.open()
+            await api.pay(invoice, "10.00")
+            assert (await api.client.get(f"/invoices/{invoice['id']}")).status_code == 200
+        assert (await api.reload(invoice))["paid_total"] == "30.00"
+
+
+async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(door: Door, psql: Any) -> None:
+    async with api_on(door.url) as api:
+        invoice = await api.invoice(total="100.00")
+        body, key = {"invoice_id": invoice["id"], "amount": "10.00"}, {"Idempotency-Key": str(uuid4())}
+        transaction = psql.transaction()
+        await transaction.start()
+        await psql.execute("select from invoices where id = $1 for update", invoice["id"])
+        sent = asyncio.create_task(api.client.post("/payments", json=body, headers=key))
+        await until_waiting(psql)
+        await door.shut()
+        response = await sent
+        problem(response, 503, "database_unavailable")
+        assert response.headers["retry-after"]
+        await door.open()
+        await transaction.rollback()  # The lost statement goes on, and commits: nobody told PostgreSQL not to.
+        async with asyncio.timeout(10):
+            while (again := await api.client.post("/payments", json=body, headers=key)).status_code != 201:
+                problem(again, 409, "idempotency_key_in_flight")
+        assert len(await api.get(f"/invoices/{invoice['id']}/payments")) == 1
+        assert (await api.reload(invoice))["paid_total"] == "10.00"
+
+
+async def test_a_read_that_was_cut_off_is_simply_sent_again(door: Door, psql: Any) -> None:
+    async with api_on(door.url) as api:
+        school = await api.school()
+        transaction = psql.transaction()
+        await transaction.start()
+        await psql.execute("lock table schools in access exclusive mode")
+        reading = asyncio.create_task(api.client.get(f"/schools/{school['id']}"))
+        await until_waiting(psql)
+        await door.shut()
+        await door.open()
+        await transaction.rollback()
+        assert (await reading).json() == school

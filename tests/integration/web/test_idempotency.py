@@ -1,0 +1,163 @@
+"""Idempotency-Key: what is sent again is not done again."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import psycopg
+import pytest
+
+from school_billing.auth.contracts import Role
+from tests.api import NOBODY, Api, Json, problem
+from tests.server import Server
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid4())}
+
+
+async def test_the_same_request_gets_the_same_answer_and_is_done_once(api: Api, key: dict[str, str]) -> None:
+    school = await api.school(currency="EUR")
+    student = await api.student(school)
+    invoice = await api.invoice(student, "100.00")
+    for path, body in {
+        "/schools": {"name": "Shelbyville"},
+        "/students": {"school_id": school["id"], "full_name": "Lisa"},
+        "/invoices": {"student_id": student["id"], "total_amount": 10, "due_date": "2026-01-01"},
+        "/payments": {"invoice_id": invoice["id"], "amount": "30.50", "method": "cash"},
+    }.items():
+        first = await api.client.post(path, json=body, headers=key)
+        again = await api.client.post(path, json=body, headers=key)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.content == first.content
+        assert again.headers["location"] == first.headers["location"]
+        assert again.headers["idempotency-replayed"] == "true"
+        assert "idempotency-replayed" not in first.headers
+    assert (await api.reload(invoice))["paid_total"] == "30.50"
+    assert len(await api.get(f"/schools/{school['id']}/students")) == 2
+
+
+async def test_the_answer_is_the_first_one_whatever_became_of_it(api: Api, key: dict[str, str]) -> None:
+    body = {"invoice_id": (await api.invoice())["id"], "amount": "30.00"}
+    first = await api.client.post("/payments", json=body, headers=key)
+    path = first.headers["location"]
+    await api.client.patch(path, json={"amount": "20.00"})
+    assert (await api.client.post("/payments", json=body, headers=key)).json() == first.json()
+    await api.client.delete(path)
+    assert (await api.client.post("/payments", json=body, headers=key)).json() == first.json()
+    assert (await api.client.get(path)).status_code == 404
+
+
+async def test_the_same_key_with_another_body_is_422_and_does_nothing(api: Api, key: dict[str, str]) -> None:
+    invoice = await api.invoice()
+    body = {"invoice_id": invoice["id"], "amount": "10.00"}
+    await api.client.post("/payments", json=body, headers=key)
+    refusal = await api.client.post("/payments", json=body | {"amount": "11.00"}, headers=key)
+    problem(refusal, 422, "idempotency_key_reused")
+    assert (await api.reload(invoice))["paid_total"] == "10.00"
+
+
+async def test_a_key_is_of_one_user_one_method_and_one_path(
+    api: Api, make_client: Callable[..., httpx.AsyncClient], key: dict[str, str]
+) -> None:
+    body = {"name": "Springfield"}
+    first = (await api.client.post("/schools", json=body, headers=key)).json()
+    async with make_client(Role.ADMIN, username="another") as other:
+        assert (await other.post("/schools", json=body, headers=key)).json()["id"] != first["id"]
+    student = await api.client.post("/students", json={"school_id": first["id"], "full_name": "x"}, headers=key)
+    assert student.status_code == 201
+    assert "idempotency-replayed" not in student.headers
+
+
+async def test_a_request_that_changed_nothing_leaves_its_key_free(api: Api, key: dict[str, str]) -> None:
+    invoice = await api.invoice(total="10.00")
+    body = {"invoice_id": invoice["id"], "amount": "20.00"}
+    problem(await api.client.post("/payments", json=body, headers=key), 409, "overpayment")
+    await api.client.patch(f"/invoices/{invoice['id']}", json={"total_amount": "20.00"})
+    assert (await api.client.post("/payments", json=body, headers=key)).status_code == 201
+
+
+async def test_a_request_that_found_nothing_leaves_its_key_free(api: Api, key: dict[str, str]) -> None:
+    student = await api.student()
+    body = {"student_id": NOBODY, "total_amount": "1.00", "due_date": "2026-01-01"}
+    for _ in range(2):
+        problem(await api.client.post("/invoices", json=body, headers=key), 404, "student_not_found")
+    made = await api.client.post("/invoices", json=body | {"student_id": student["id"]}, headers=key)
+    assert made.status_code == 201
+
+
+@pytest.mark.parametrize("value", ["", "x" * 256, "a b", "\u00e9", "a\tb"])
+async def test_a_key_that_is_none_is_400(api: Api, value: str) -> None:
+    headers = [(b"Idempotency-Key", value.encode("utf-8"))]
+    response = await api.client.post("/schools", json={"name": "x"}, headers=headers)
+    refusal = problem(response, 400, "invalid_parameter")
+    assert [error["field"] for error in refusal["errors"]] == ["Idempotency-Key"]
+
+
+async def test_a_key_of_255_characters_is_taken(api: Api) -> None:
+    response = await api.client.post(
+        "/schools", json={"name": "x"}, headers={"Idempotency-Key": uuid4().hex * 7 + "a" * 31}
+    )
+    assert response.status_code == 201
+
+
+async def test_a_key_that_is_being_used_at_this_moment_is_409(api: Api, database_url: str, key: dict[str, str]) -> None:
+    invoice = await api.invoice()
+    body = {"invoice_id": invoice["id"], "amount": "10.00"}
+    connection = await asyncpg.connect(database_url)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("select from invoices where id = $1 for update", invoice["id"])
+        first = asyncio.create_task(api.client.post("/payments", json=body, headers=key))
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("select exists (select from pg_locks where not granted)"):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.01)
+        second = await api.client.post("/payments", json=body, headers=key)
+        problem(second, 409, "idempotency_key_in_flight")
+        await transaction.rollback()
+        assert (await first).status_code == 201
+    finally:
+        await connection.close()
+    assert (await api.client.post("/payments", json=body, headers=key)).headers["idempotency-replayed"] == "true"
+
+
+async def test_two_hundred_retries_at_once_record_one_movement(server: Server, key: dict[str, str]) -> None:
+    async with httpx.AsyncClient(base_url=server.url, headers=server.admin, timeout=30) as http:
+        api = Api(http)
+        invoice = await api.invoice(total="10000.00")
+        body = {"invoice_id": invoice["id"], "amount": "10.00"}
+        answers = await asyncio.gather(*(http.post("/payments", json=body, headers=key) for _ in range(200)))
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) <= {201, 409}
+        assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {
+            "idempotency_key_in_flight"
+        }
+        made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+        assert len(made) == 1
+        assert sum("idempotency-replayed" not in answer.headers for answer in answers if answer.status_code == 201) == 1
+        assert (await api.reload(invoice))["payments_total"] == "10.00"
+        assert len(await api.get(f"/invoices/{invoice['id']}/payments")) == 1
+
+
+async def test_an_expired_key_is_free_again_and_expired_ones_are_pruned(
+    api: Api, database_url: str, key: dict[str, str]
+) -> None:
+    body: Json = {"name": "Springfield"}
+    first = (await api.client.post("/schools", json=body, headers=key)).json()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update idempotency_keys set created_at = now() - interval '25 hours'")
+    again = await api.client.post("/schools", json=body, headers=key)
+    assert "idempotency-replayed" not in again.headers
+    assert again.json()["id"] != first["id"]
+    for _ in range(20):  # Each prunes a few.
+        await api.client.post("/schools", json=body, headers={"Idempotency-Key": str(uuid4())})
+    with psycopg.connect(database_url) as connection:
+        old = connection.execute(
+            "select count(*) from idempotency_keys where created_at < now() - interval '24 hours'"
+        ).fetchone()
+    assert old == (0,)
