@@ -35,6 +35,9 @@ create table if not exists invoices (
     references students (id, school_id) on delete restrict,
   -- NaN is greater than every number to PostgreSQL, so "> 0" alone would let it in.
   constraint invoices_total_amount_positive check (total_amount > 0 and total_amount <> 'NaN'),
+  -- What a person means by a date; it also keeps out infinity, which no calendar outside of PostgreSQL has.
+  constraint invoices_due_date_in_calendar check (due_date between '1900-01-01' and '2999-12-31'),
+  constraint invoices_issued_at_in_calendar check (issued_at between '1900-01-01Z' and '2999-12-31Z'),
   constraint invoices_description_length check (char_length(description) <= 500),
   constraint invoices_void_reason_length check (char_length(void_reason) between 1 and 500),
   constraint invoices_void_has_reason check ((voided_at is null) = (void_reason is null)),

@@ -18,6 +18,7 @@ create table if not exists payments (
   constraint payments_amount_positive check (amount > 0 and amount <> 'NaN'),
   constraint payments_method_length check (char_length(method) between 1 and 50),
   constraint payments_reference_length check (char_length(reference) between 1 and 255),
+  constraint payments_paid_at_in_calendar check (paid_at >= '1900-01-01Z'),
   -- updated_at is the clock of the transaction that wrote the row, so this says "not in the future".
   constraint payments_paid_at_not_in_future check (paid_at <= updated_at)
 );

@@ -41,8 +41,9 @@ from school_billing.web.bodies import ContractRequest
 from school_billing.web.docs import docs_routes, openapi_config
 from school_billing.web.idempotency import on_used_key
 from school_billing.web.openapi import DocumentErrors
+from school_billing.web.options import answer_options
 from school_billing.web.pages import provide_page
-from school_billing.web.parameters import refuse_unknown_parameters
+from school_billing.web.parameters import refuse_strange_parameters
 from school_billing.web.problems import exception_handlers
 from school_billing.web.scalars import Scalar, ScalarSchemas
 
@@ -115,7 +116,8 @@ def create_app(settings: Settings) -> Observed:
             "audit_log": _repository(AuditLog),
             "health_checks": _repository(HealthChecks),
         },
-        guards=[Guard(settings, tokens), refuse_unknown_parameters],
+        guards=[Guard(settings, tokens), refuse_strange_parameters],
+        before_request=answer_options,
         type_encoders={Scalar: str},
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,

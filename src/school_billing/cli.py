@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
+import psycopg
 
 from school_billing.database.errors import DatabaseUnavailable
 from school_billing.database.waiting import wait_for_database
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = Settings.from_environment(os.environ)
         with _database_url(settings) as url:
             options.command(msgspec.structs.replace(settings, database_url=url), options)
+    except psycopg.OperationalError as error:
+        sys.exit(f"school-billing: the connection to the database was lost: {str(error).strip().splitlines()[0]}")
     except (InvalidSettings, DatabaseUnavailable) as error:
         sys.exit(f"school-billing: {error}")
     except KeyboardInterrupt:
@@ -62,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(command=_migrate)
 
     rollback = commands.add_parser("rollback", help="roll back the newest migrations")
-    rollback.add_argument("--count", type=int, default=1, help="how many (default: 1)")
+    rollback.add_argument("--count", type=_positive, default=1, help="how many (default: 1)")
     rollback.set_defaults(command=_rollback)
 
     ledger = commands.add_parser("ledger", help="prove that the books are right").add_subparsers(
         required=True, metavar="verify | seal"
     )
     verify = ledger.add_parser("verify", help="compare every total and every audit chain; exit 1 where one differs")
-    verify.add_argument("--limit", type=int, default=20, help="how many differences to list (default: 20)")
+    verify.add_argument("--limit", type=_positive, default=20, help="how many differences to list (default: 20)")
     verify.set_defaults(command=_verify)
     seal = ledger.add_parser("seal", help="chain the newest entries of the audit trail")
     seal.set_defaults(command=_seal)
@@ -83,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     seed.set_defaults(command=_seed)
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> None:

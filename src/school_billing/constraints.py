@@ -61,6 +61,12 @@ CONSTRAINTS: dict[str, Meaning] = {
     "invoices_total_amount_positive": Meaning(
         InvalidBody, "invalid_body", "An amount is above zero.", field="total_amount"
     ),
+    "invoices_due_date_in_calendar": Meaning(
+        InvalidBody, "invalid_body", "A day lies between 1900-01-01 and 2999-12-31.", field="due_date"
+    ),
+    "invoices_issued_at_in_calendar": Meaning(
+        InvalidBody, "invalid_body", "An instant lies between 1900-01-01 and 2999-12-31.", field="issued_at"
+    ),
     "invoices_description_length": Meaning(
         InvalidBody,
         "invalid_body",
@@ -96,6 +102,9 @@ CONSTRAINTS: dict[str, Meaning] = {
     "payments_method_length": Meaning(InvalidBody, "invalid_body", "A method has 1 to 50 characters.", field="method"),
     "payments_reference_length": Meaning(
         InvalidBody, "invalid_body", "A reference has 1 to 255 characters.", field="reference"
+    ),
+    "payments_paid_at_in_calendar": Meaning(
+        InvalidBody, "invalid_body", "An instant lies after 1900-01-01.", field="paid_at"
     ),
     "payments_paid_at_not_in_future": Meaning(
         InvalidBody, "invalid_body", "Money cannot have moved in the future.", field="paid_at"

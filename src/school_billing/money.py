@@ -18,6 +18,11 @@ _AMOUNT = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,2})?")
 _MONEY = re.compile(r"-?[0-9]+\.[0-9]{2}")
 
 
+def _plain(number: Decimal) -> str:
+    """Write a JSON number without its exponent and without zeros that say nothing: 1e2 and 100.000 are 100."""
+    return f"{number.normalize():f}" if number.is_finite() and -3 < number.adjusted() < 10 else str(number)
+
+
 class Money(Scalar, Decimal):
     """An exact sum of money, as the API gives it: a string with two decimals."""
 
@@ -66,7 +71,7 @@ class Amount(Scalar, Decimal):
         """
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
             raise ValueError('Expected an amount such as "600.00"')
-        text = str(value)
+        text = _plain(value) if isinstance(value, Decimal) else str(value)
         if not _AMOUNT.fullmatch(text) or not (amount := cls(text)):
             raise ValueError("Expected an amount above zero, at most 9999999999.99, with at most two decimals")
         return amount

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -114,6 +115,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         return settings
 
     def _refuse_nonsense(self) -> None:
+        if self.database_url:
+            _check_database_url(self.database_url)
         if self.database_pool_min > self.database_pool_max:
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
 
@@ -126,6 +129,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
         if len(self.admin_password) < _SHORTEST_PRODUCTION_PASSWORD:
             raise InvalidSettings(f"ADMIN_PASSWORD is shorter than {_SHORTEST_PRODUCTION_PASSWORD} characters.")
+
+
+def _check_database_url(url: str) -> None:
+    """Refuse what no driver would take, in words that do not repeat it: it has a password in it."""
+    try:
+        parts = urlsplit(url)
+        reachable = bool(parts.hostname or parts.query) and parts.port != 0
+    except ValueError:
+        reachable = False
+    else:
+        reachable = reachable and parts.scheme in {"postgresql", "postgres"}
+    if not reachable:
+        raise InvalidSettings("DATABASE_URL must look like postgresql://user:password@host:port/name.")
 
 
 def _sentence(error: msgspec.ValidationError) -> str:

@@ -33,6 +33,13 @@ def test_production_without_secrets_ends_with_a_sentence_that_names_one() -> Non
     assert "Traceback" not in result.stderr
 
 
+def test_a_count_below_one_is_refused() -> None:
+    for command in (("rollback", "--count", "-1"), ("rollback", "--count", "0"), ("ledger", "verify", "--limit", "x")):
+        result = run(*command)
+        assert result.returncode == 2
+        assert "usage" in result.stderr
+
+
 def test_a_database_that_is_not_there_ends_with_a_sentence() -> None:
     for command in ("migrate", "seed", "serve"):
         result = run(command, DATABASE_URL="postgresql://nobody:secret@127.0.0.1:1/none", DATABASE_WAIT_SECONDS="0")

@@ -41,7 +41,8 @@ def test_nothing_else_is_read(value: Decimal) -> None:
 @pytest.mark.parametrize(
     "json",
     [
-        "0", "0.00", '"0"', "-1", '"-1.00"', "0.001", '"0.001"', "1e10", '"1e10"', "1e2", "1E400", '"1e400"',
+        "0", "0.00", '"0"', "-1", '"-1.00"', "0.001", '"0.001"', "1e10", '"1e10"', '"1e2"', "1E400", "1e-3",
+        "1e-400", '"1e400"',
         '"NaN"', '"sNaN"', '"Infinity"', '"abc"', '""', '" 1"', '"1 "', '"1_000"', '"+1"', '"1."', '".5"',
         '"٣"', '"1\\u0000"',
         '"10000000000.00"', "10000000000.00", "10000000000", "99999999999999999999999999", "true", "null", "[]", "{}",
@@ -57,3 +58,10 @@ def test_what_is_no_amount_is_refused_with_the_fields_name(json: str) -> None:
 def test_a_number_keeps_its_digits() -> None:
     assert read("1234567890.12") == Decimal("1234567890.12")
     assert str(read("10.1")) == "10.1"
+
+
+@pytest.mark.parametrize(
+    ("json", "amount"), [("1e2", 100), ("100.000", 100), ("1.5E1", 15), ("0.10000", Decimal("0.1"))]
+)
+def test_a_number_is_taken_by_its_value(json: str, amount: Decimal) -> None:
+    assert read(json) == amount

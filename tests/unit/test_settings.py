@@ -42,6 +42,23 @@ def test_a_wrong_value_is_told_with_the_variables_name(name: str, value: str) ->
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:hunter2@h/db",
+        "host=127.0.0.1 password=hunter2",
+        "postgresql://u:hunter2@h:99999/db",
+        "postgresql://u:hunter2@h:abc/db",
+        "postgresql://u:hunter2@[::1/db",
+        "postgresql://",
+    ],
+)
+def test_a_wrong_database_url_is_refused_without_repeating_its_password(url: str) -> None:
+    with pytest.raises(InvalidSettings, match="DATABASE_URL") as refused:
+        Settings.from_environment({"DATABASE_URL": url})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("JWT_SECRET", ""),

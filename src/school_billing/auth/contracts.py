@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from school_billing.web.fields import LongText
+
 
 class Role(Enum):
     """What a user may do."""
@@ -31,7 +33,7 @@ class Caller(msgspec.Struct, frozen=True):
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A user's name and password."""
 
-    username: Annotated[str, Meta(max_length=255, examples=["admin"])]
+    username: Annotated[LongText, Meta(examples=["admin"])]
     password: Annotated[str, Meta(max_length=1024, examples=["change_me"])]
 
 

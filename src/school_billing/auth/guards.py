@@ -48,7 +48,7 @@ class Guard:
             Forbidden: The caller's role may not use the route.
         """
         access = handler.opt.get("access", ADMINS)
-        if access == OPEN:
+        if access == OPEN or connection.scope.get("method") == "OPTIONS":
             return
         caller = self._authenticate(connection)
         if access == READERS:

@@ -150,7 +150,14 @@ class _Cluster:
 
     def _try_to_start(self, settings: Mapping[str, str], stack: ExitStack) -> int | None:
         # A socket's path has at most 107 bytes, and a checkout may lie deeper: there is none.
-        ours = {"listen_addresses": "127.0.0.1", "port": str(_free_port()), "unix_socket_directories": ""}
+        ours = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(_free_port()),
+            "unix_socket_directories": "",
+            # A refused row is an everyday answer of the API, and the log is no place for what stands in it.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
+        }
         options = [f"--{name}={value}" for name, value in {**ours, **settings}.items()]
         process = self._spawn("postgres", "-D", self._data, *options)
         stack.callback(self._stop, process)

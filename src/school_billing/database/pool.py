@@ -194,7 +194,7 @@ async def connect(
             },
         )
     except _UNAVAILABLE as error:
-        raise DatabaseUnavailable("connect") from error
+        raise DatabaseUnavailable("The database cannot be reached.") from error
     try:
         yield Database(pool, acquire_timeout_ms / 1000)
     finally:

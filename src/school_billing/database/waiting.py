@@ -28,12 +28,13 @@ def wait_for_database(url: str, patience_seconds: float) -> None:
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError as error:
             if time.monotonic() + pause > deadline:
-                reason = str(error).strip().splitlines()[-1]
+                reason = str(error).strip().splitlines()[0]
                 raise DatabaseUnavailable(f"The database {where} cannot be reached: {reason}") from error
             print(f"waiting for the database {where}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        except psycopg.Error as error:
-            raise DatabaseUnavailable(f"DATABASE_URL is not one that PostgreSQL understands: {error}") from error
+        except psycopg.Error:
+            # Its message would repeat the URL, password and all.
+            raise DatabaseUnavailable("DATABASE_URL is not one that PostgreSQL understands.") from None
         else:
             return

@@ -18,7 +18,7 @@ from school_billing.web.request_ids import (
 
 if TYPE_CHECKING:
     from litestar import Litestar
-    from litestar.types import HTTPScope, Message, Receive, Scope, Send
+    from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 log = structlog.get_logger("school_billing.access")
 
@@ -43,6 +43,7 @@ class Observed:
     async def _observe(self, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         started = perf_counter()
         status = 500
+        has_left = False
         # Any word can stand where the method stands; a label must not be anyone's to choose.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         offered = next((value for name, value in scope["headers"] if name == _HEADER), None)
@@ -57,14 +58,22 @@ class Observed:
                 message["headers"] = [*message["headers"], id_header]
             await send(message)
 
+        async def receive_and_notice() -> "ReceiveMessage":
+            nonlocal has_left
+            message = await receive()
+            has_left = has_left or message["type"] == "http.disconnect"
+            return message
+
         # HEAD is GET without the body (RFC 9110 section 9.3.2); the server in front leaves the body out.
         inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope
         self.metrics.in_flight.inc()
         try:
-            await self.litestar(inner, receive, send_with_id)
+            await self.litestar(inner, receive_and_notice, send_with_id)
         finally:
             self.metrics.in_flight.dec()
             seconds = perf_counter() - started
+            if has_left and status == 500:
+                status = 499  # As nginx has it: the client went away before it had an answer. No error of ours.
             route = inner.get("path_template") or "unmatched"
             self.metrics.requests.labels(method, route, str(status)).inc()
             self.metrics.latency.labels(method, route).observe(seconds)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
-import babel.numbers
+import babel.core
 from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -59,14 +59,20 @@ class TimeZone(Scalar, str):
         return cls(value)
 
 
+# PostgreSQL takes the first four for abbreviations, of zones without summer time, and does not know the last.
+_AMBIGUOUS = {"CET", "EET", "MET", "WET", "localtime"}
+
+
 @cache
 def _currencies() -> frozenset[str]:
-    return frozenset(babel.numbers.list_currencies())
+    # Those that are legal tender somewhere today; the list of all has the Deutsche Mark and "no currency" in it.
+    uses = babel.core.get_global("territory_currencies").values()
+    return frozenset(code for territory in uses for code, _, until, tender in territory if until is None and tender)
 
 
 @cache
 def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - _AMBIGUOUS
 
 
 SchoolName = Annotated[Name, Meta(examples=["Springfield Elementary"])]

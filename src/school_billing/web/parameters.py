@@ -1,46 +1,51 @@
-"""Query parameters: one that is misspelt is refused, for a filter that is not applied shows too much."""
+"""Query parameters: what would be overlooked is refused, for a filter that is not applied shows too much."""
 
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
-from litestar.typing import FieldDefinition
 
 from school_billing.web.problems import FieldError, InvalidParameter
 
 
-def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Be Litestar's guard that lets only documented query parameters through.
+def refuse_strange_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Be Litestar's guard that lets only documented query parameters through, each of them once.
 
     Raises:
-        InvalidParameter: One is not known to the route; it is named.
+        InvalidParameter: One is not known, comes twice, is "null" (which Litestar takes for "not given") or has
+            a NUL in it; it is named.
     """
-    if not connection.scope["query_string"]:
+    takes = handler.parsed_fn_signature.parameters
+    if not connection.scope["query_string"] or "caller" not in takes:
         return
-    unknown = [name for name in connection.query_params if name not in _known_parameters(handler)]
-    if unknown:
-        raise InvalidParameter(
-            f"{', '.join(unknown)}: not known here.",
-            [FieldError(name, "This parameter is not known here") for name in unknown],
-        )
+    errors = []
+    seen = set[str]()
+    known = _text_by_parameter(handler)
+    for name, value in connection.query_params.multi_items():
+        if name not in known:
+            errors.append(FieldError(name, "This parameter is not known here"))
+        elif name in seen:
+            errors.append(FieldError(name, "This parameter comes twice"))
+        elif value.lower() == "null" and not known[name]:
+            errors.append(FieldError(name, "Expected a value; leave the parameter out for any"))
+        elif "\x00" in value:
+            errors.append(FieldError(name, "Expected text without a NUL character"))
+        seen.add(name)
+    if errors:
+        raise InvalidParameter("; ".join(f"{error.field}: {error.message}" for error in errors) + ".", errors)
 
 
 @cache
-def _known_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+def _text_by_parameter(handler: BaseRouteHandler) -> dict[str, bool]:
+    """Return the query parameters of the handler and of its dependencies, and whether each is text."""
     takes = handler.parsed_fn_signature.parameters
     providers = handler.resolve_dependencies()
-    return frozenset(
-        name
-        for parameters in (
-            takes,
-            *(providers[name].parsed_fn_signature.parameters for name in takes if name in providers),
-        )
+    signatures = [takes, *(providers[name].parsed_fn_signature.parameters for name in takes if name in providers)]
+    return {
+        name: str in (field.annotation, *get_args(field.annotation))
+        for parameters in signatures
         for name, field in parameters.items()
-        if _is_query_parameter(field)
-    )
-
-
-def _is_query_parameter(field: FieldDefinition) -> bool:
-    return isinstance(field.kwarg_definition, QueryParameter)
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }

@@ -51,7 +51,7 @@ async def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(
 async def test_a_login_names_what_is_wrong_with_it(anonymous: httpx.AsyncClient) -> None:
     assert wrong_fields(await anonymous.post("/auth/login", json={"username": 1})) == ["username", "password"]
     response = await anonymous.post("/auth/login", json={"username": "a\x00", "password": "x"})
-    assert response.status_code in {401, 422}
+    assert wrong_fields(response) == ["username"]
 
 
 WRITES = [

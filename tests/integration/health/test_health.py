@@ -1,4 +1,5 @@
 import asyncio
+from urllib.parse import urlsplit
 
 import httpx
 from msgspec.structs import replace
@@ -8,6 +9,7 @@ from school_billing.settings import Settings
 from tests.api import Api, problem
 from tests.conftest import running
 from tests.proxy import door_to
+from tests.server import Server
 
 
 async def test_the_process_and_the_database_are_well(anonymous: httpx.AsyncClient) -> None:
@@ -39,6 +41,23 @@ async def test_metrics_count_by_route_template_and_movements_by_kind(api: Api) -
     text = (await api.client.get("/metrics")).text
     assert invoice["id"] not in text
     assert "/coffee" not in text
+
+
+async def test_a_client_that_goes_away_is_no_error_of_ours(server: Server) -> None:
+    address = urlsplit(server.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    token = server.admin["Authorization"]
+    writer.write(
+        f"POST /payments HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
+    )
+    await writer.drain()
+    writer.close()
+    line = 'http_requests_total{method="POST",route="/payments",status="499"} 1.0'
+    async with httpx.AsyncClient(base_url=server.url) as client, asyncio.timeout(10):
+        while line not in (text := (await client.get("/metrics")).text):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.02)
+    assert 'route="/payments",status="500"' not in text
 
 
 async def test_the_service_says_503_while_the_database_is_away_and_recovers_by_itself(settings: Settings) -> None:

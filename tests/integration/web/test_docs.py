@@ -63,6 +63,7 @@ async def test_the_page_needs_no_internet(client: httpx.AsyncClient) -> None:
         if link != "data:,":
             assert link.startswith("/")
             assert (await client.get(link)).status_code == 200
+    assert (await client.get("/docs/openapi.json")).content == (await client.get("/openapi.json")).content
     assert (await client.get("/")).headers["location"] == "/docs"
 
 

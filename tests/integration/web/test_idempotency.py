@@ -144,6 +144,21 @@ async def test_two_hundred_retries_at_once_record_one_movement(server: Server, k
         assert len(await api.get(f"/invoices/{invoice['id']}/payments")) == 1
 
 
+async def test_a_key_costs_no_round_trip_and_a_replay_one(api: Api, key: dict[str, str]) -> None:
+    async def queries() -> float:
+        metrics = (await api.client.get("/metrics")).text.splitlines()
+        counts = [line for line in metrics if line.startswith("db_query_duration_seconds_count") and "seal" not in line]
+        return sum(float(line.rpartition(" ")[2]) for line in counts)
+
+    body = {"invoice_id": (await api.invoice())["id"], "amount": "1.00"}
+    spent = []
+    for headers in ({}, key, key):
+        before = await queries()
+        await api.client.post("/payments", json=body, headers=headers)
+        spent.append(await queries() - before)
+    assert spent == [1, 1, 2]
+
+
 async def test_an_expired_key_is_free_again_and_expired_ones_are_pruned(
     api: Api, database_url: str, key: dict[str, str]
 ) -> None:

@@ -70,3 +70,29 @@ async def test_cursor_and_offset_exclude_each_other(client: httpx.AsyncClient, a
 async def test_a_parameter_that_is_not_known_is_refused(client: httpx.AsyncClient) -> None:
     refusal = problem(await client.get("/invoices?studnet_id=x&limit=1"), 400, "invalid_parameter")
     assert [error["field"] for error in refusal["errors"]] == ["studnet_id"]
+    assert (await client.get("/metrics?name[]=x")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/invoices?student_id=null", "student_id"),
+        ("/invoices?student_id=NULL", "student_id"),
+        ("/invoices?status=null", "status"),
+        ("/invoices?due_from=null", "due_from"),
+        ("/payments?invoice_id=null", "invoice_id"),
+        ("/invoices?status=PAID&status=PENDING", "status"),
+        ("/invoices?limit=1&limit=2", "limit"),
+        ("/students?name=%00", "name"),
+        ("/payments?reference=a%00b", "reference"),
+    ],
+)
+async def test_a_filter_that_would_not_be_applied_is_refused(client: httpx.AsyncClient, path: str, name: str) -> None:
+    refusal = problem(await client.get(path), 400, "invalid_parameter")
+    assert [error["field"] for error in refusal["errors"]] == [name]
+
+
+async def test_null_is_a_name_like_any_other(api: Api) -> None:
+    student = await api.student(full_name="Null", external_id="null")
+    of_school = f"/schools/{student['school_id']}/students"
+    assert await api.get(f"{of_school}?name=null&external_id=null") == [student]

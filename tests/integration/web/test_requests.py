@@ -23,7 +23,15 @@ async def test_a_sane_request_id_is_kept_and_another_replaced(client: httpx.Asyn
 
 
 async def test_an_unknown_path_is_a_problem(client: httpx.AsyncClient) -> None:
-    for path in ("/nowhere", "/schools/x/y/z", "/docs/nowhere", "/docs/assets/nowhere.js", "/%00"):
+    for path in (
+        "/nowhere",
+        "/schools/x/y/z",
+        "/docs/nowhere",
+        "/docs/assets/nowhere.js",
+        "/%00",
+        "/docs/assets/%00",
+        f"/docs/assets/{'a' * 300}",
+    ):
         problem(await client.get(path), 404)
 
 
@@ -42,6 +50,20 @@ async def test_a_wrong_method_is_405_with_the_right_ones(
     response = await client.request(method, path)
     problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == allow
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/schools", "GET, HEAD, OPTIONS, POST"),
+        (f"/payments/{NOBODY}", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+        ("/health", "GET, HEAD, OPTIONS"),
+        ("/auth/login", "OPTIONS, POST"),
+    ],
+)
+async def test_options_tells_everybody_what_a_path_takes(anonymous: httpx.AsyncClient, path: str, allow: str) -> None:
+    response = await anonymous.options(path)
+    assert (response.status_code, response.headers["allow"], response.content) == (204, allow, b"")
 
 
 async def test_head_answers_like_get(client: httpx.AsyncClient) -> None:
