@@ -21,6 +21,10 @@ migrate: ## Apply the migrations that the database lacks
 seed: ## Make the first administrator and the demo schools
 	$(BIN)/school-billing seed
 
+.PHONY: verify
+verify: ## Prove that every total and every audit chain is right
+	$(BIN)/school-billing ledger verify
+
 .PHONY: serve
 serve: ## Serve the API; Ctrl-C stops it
 	$(BIN)/school-billing serve --with-parent

@@ -32,7 +32,7 @@ create index if not exists audit_log_entity_id_idx on audit_log (entity_id, id);
 -- The history of one school, page by page.
 create index if not exists audit_log_school_id_id_idx on audit_log (school_id, id);
 -- What waits to be sealed: nearly nothing at any time, however long the trail.
-create index if not exists audit_log_unsealed_idx on audit_log (school_id, id) where hash is null;
+create index if not exists audit_log_unsealed_idx on audit_log (id) where hash is null;
 
 -- Tells the triggers who writes, for the rest of the transaction; null means nobody in particular, and then the
 -- database's role is named. Every statement of the API that writes has it in its FROM.

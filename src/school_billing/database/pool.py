@@ -35,6 +35,7 @@ _UNAVAILABLE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.OperatorInterventionError,
@@ -147,6 +148,10 @@ class Database:
             if connection.is_closed():
                 raise _Unsent
             return await run(connection)
+        except _UNAVAILABLE:
+            # The driver may not know yet that the connection is gone, and would give it to the next request.
+            connection.terminate()
+            raise
         finally:
             if self.observer is not None:
                 self.observer(query, perf_counter() - started)
