@@ -1,8 +1,11 @@
 """The API in the words of the domain: factories with good defaults, so that a test spells out what matters."""
 
+import asyncio
 from typing import Any
 
 import httpx
+
+from school_billing.observability.middleware import Observed
 
 Json = dict[str, Any]
 NOBODY = "01980000-0000-7000-8000-00000000dead"
@@ -71,3 +74,18 @@ def problem(response: httpx.Response, status: int, code: str = "") -> Json:
 def wrong_fields(response: httpx.Response) -> list[str]:
     """Return the fields that a 422 names."""
     return [error["field"] for error in problem(response, 422)["errors"]]
+
+
+def client_of(service: Observed, **headers: str) -> httpx.AsyncClient:
+    """Return an HTTP client of an application in this process, which must be running."""
+    # A 500 is an answer to be looked at, as a client would get it, not an exception in the test.
+    transport = httpx.ASGITransport(service, raise_app_exceptions=False)  # type: ignore[arg-type] # ASGI by other names
+    return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+
+async def until_waiting(psql: Any, sessions: int = 1) -> None:
+    """Wait until so many sessions of the connection's database wait for a lock."""
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while await psql.fetchval(waiting) < sessions:  # noqa: ASYNC110 - PostgreSQL has no event for it
+            await asyncio.sleep(0.01)

@@ -17,7 +17,7 @@ from school_billing.auth.tokens import Tokens
 from school_billing.database.migrations import migrate
 from school_billing.observability.middleware import Observed
 from school_billing.settings import Settings
-from tests.api import Api
+from tests.api import Api, client_of
 from tests.postgres import create_database, drop_database, postgres_server
 from tests.server import Server, serve
 
@@ -136,9 +136,7 @@ def make_client(app: Observed, settings: Settings) -> Callable[..., httpx.AsyncC
         if role is not None:
             tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
             headers["Authorization"] = f"Bearer {tokens.issue(username, role, school_id)}"
-        # A 500 is an answer to be looked at, as a client would get it, not an exception in the test.
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type] # ASGI by other names
-        return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+        return client_of(app, **headers)
 
     return make
 

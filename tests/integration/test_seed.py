@@ -1,14 +1,13 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-import httpx
 import psycopg
 import pytest
 
 from school_billing.app import create_app
 from school_billing.seed import seed
 from school_billing.settings import Settings
-from tests.api import Json
+from tests.api import Json, client_of
 from tests.conftest import running
 
 SPRINGFIELD = "01980000-0000-7000-8000-000000000001"
@@ -41,8 +40,7 @@ async def seeded(new_database: Callable[..., str]) -> Settings:
 
 async def get(settings: Settings, path: str) -> Json:
     service = create_app(settings)
-    transport = httpx.ASGITransport(service)  # type: ignore[arg-type] # ASGI by other names
-    async with running(service), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with running(service), client_of(service) as client:
         found: Json = (await client.get(path)).json()
         return found
 

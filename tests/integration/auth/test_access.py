@@ -12,7 +12,7 @@ from school_billing.auth.passwords import hash_password
 from school_billing.auth.repository import Users
 from school_billing.database.pool import connect
 from school_billing.settings import Settings
-from tests.api import NOBODY, Api, problem, wrong_fields
+from tests.api import NOBODY, Api, client_of, problem, wrong_fields
 from tests.conftest import running
 
 MakeClient = Callable[..., httpx.AsyncClient]
@@ -101,8 +101,7 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(anonymous: httpx
 async def test_production_reads_need_a_token(settings: Settings) -> None:
     production = Settings(environment="production", database_url=settings.database_url, jwt_secret="s" * 32)
     service = create_app(production)
-    transport = httpx.ASGITransport(service)  # type: ignore[arg-type] # ASGI by other names
-    async with running(service), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with running(service), client_of(service) as client:
         for path in READS:
             problem(await client.get(path), 401, "not_authenticated")
         for path in ("/health", "/health/db", "/metrics", "/docs", "/openapi.json"):

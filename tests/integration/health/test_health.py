@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from school_billing.app import create_app
 from school_billing.settings import Settings
-from tests.api import Api, problem
+from tests.api import Api, client_of, problem
 from tests.conftest import running
 from tests.proxy import door_to
 from tests.server import Server
@@ -63,8 +63,7 @@ async def test_a_client_that_goes_away_is_no_error_of_ours(server: Server) -> No
 async def test_the_service_says_503_while_the_database_is_away_and_recovers_by_itself(settings: Settings) -> None:
     async with door_to(settings.database_url) as door:
         service = create_app(replace(settings, database_url=door.url))
-        transport = httpx.ASGITransport(service)  # type: ignore[arg-type] # ASGI by other names
-        async with running(service), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with running(service), client_of(service) as client:
             assert (await client.get("/health/db")).status_code == 200
             await door.shut()
             for path in ("/health/db", "/schools"):

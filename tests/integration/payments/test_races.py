@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.api import Api, Json, problem
+from tests.api import Api, Json, problem, until_waiting
 from tests.server import Server, serve
 
 
@@ -120,9 +120,7 @@ async def test_a_payment_waits_for_the_one_before_it_and_then_sees_what_it_left(
         await connection.execute("update invoices set description = 'held' where id = $1", invoice["id"])
         body = {"invoice_id": invoice["id"], "amount": "60.00"}
         waiting = [asyncio.create_task(racers.client.post("/payments", json=body)) for _ in range(2)]
-        async with asyncio.timeout(10):
-            while await connection.fetchval("select count(*) from pg_locks where not granted") < 2:  # noqa: ASYNC110 - PostgreSQL has no event for it
-                await asyncio.sleep(0.01)
+        await until_waiting(connection, 2)
         assert not any(task.done() for task in waiting)
         await transaction.commit()
         answers = sorted([(await task).status_code for task in waiting])

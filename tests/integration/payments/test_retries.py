@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import httpx
 import psycopg
 import pytest
 
@@ -15,7 +14,7 @@ from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.auth.tokens import Tokens
 from school_billing.settings import Settings
-from tests.api import Api, problem
+from tests.api import Api, client_of, problem, until_waiting
 from tests.conftest import running
 from tests.proxy import Door, door_to
 
@@ -27,11 +26,7 @@ async def api_on(url: str) -> AsyncIterator[Api]:
     token = Tokens(settings.jwt_secret, 600).issue("tester", Role.ADMIN, None)
     async with (
         running(service),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(service, raise_app_exceptions=False),  # type: ignore[arg-type] # ASGI
-            base_url="http://test",
-            headers={"Authorization": f"Bearer {token}"},
-        ) as client,
+        client_of(service, Authorization=f"Bearer {token}") as client,
     ):
         yield Api(client)
 
@@ -41,12 +36,6 @@ async def psql(database_url: str) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
-
-
-async def until_waiting(psql: Any) -> None:
-    async with asyncio.timeout(10):
-        while not await psql.fetchval("select exists (select from pg_locks where not granted)"):  # noqa: ASYNC110 - PostgreSQL has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None:

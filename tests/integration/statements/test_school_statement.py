@@ -10,7 +10,7 @@ from school_billing.app import create_app
 from school_billing.settings import Settings
 from school_billing.statements.contracts import SchoolStatement
 from school_billing.web.bodies import decode
-from tests.api import NOBODY, Api, problem
+from tests.api import NOBODY, Api, client_of, problem
 from tests.conftest import running
 
 TOTALS = ("invoiced_total", "payments_total", "refunds_total", "paid_total", "balance_due_total", "overdue_total")
@@ -132,10 +132,8 @@ async def large_school(new_database: Callable[..., str]) -> tuple[str, str]:
 async def test_sixty_thousand_invoices_add_up_to_the_cent(large_school: tuple[str, str]) -> None:
     url, school_id = large_school
     service = create_app(Settings(database_url=url))
-    async with running(service):
-        transport = httpx.ASGITransport(service)  # type: ignore[arg-type] # ASGI by other names
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            response = await client.get(f"/schools/{school_id}/statement?limit=500")
+    async with running(service), client_of(service) as client:
+        response = await client.get(f"/schools/{school_id}/statement?limit=500")
     statement = decode(response.content, SchoolStatement)
 
     # The independent sum: from the movements, one by one, in Python.

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from school_billing.auth.contracts import Role
-from tests.api import NOBODY, Api, Json, problem
+from tests.api import NOBODY, Api, Json, problem, until_waiting
 from tests.server import Server
 
 
@@ -114,9 +114,7 @@ async def test_a_key_that_is_being_used_at_this_moment_is_409(api: Api, database
         await transaction.start()
         await connection.execute("select from invoices where id = $1 for update", invoice["id"])
         first = asyncio.create_task(api.client.post("/payments", json=body, headers=key))
-        async with asyncio.timeout(10):
-            while not await connection.fetchval("select exists (select from pg_locks where not granted)"):  # noqa: ASYNC110 - PostgreSQL has no event for it
-                await asyncio.sleep(0.01)
+        await until_waiting(connection)
         second = await api.client.post("/payments", json=body, headers=key)
         problem(second, 409, "idempotency_key_in_flight")
         await transaction.rollback()
