@@ -39,12 +39,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workerinput") or config.option.collectonly or config.option.markexpr == "smoke":
         return
-    stack = config.stash[_CLEAN_UP] = ExitStack()
-    server_url = stack.enter_context(postgres_server())
-    template = f"school_billing_test_template_{os.getpid()}"
-    stack.callback(drop_database, server_url, template)
-    migrate(create_database(server_url, template))
-    config.stash[_SERVER], config.stash[_TEMPLATE] = server_url, template
+    with ExitStack() as stack:
+        server_url = stack.enter_context(postgres_server())
+        template = f"school_billing_test_template_{os.getpid()}"
+        stack.callback(drop_database, server_url, template)
+        migrate(create_database(server_url, template))
+        config.stash[_SERVER], config.stash[_TEMPLATE] = server_url, template
+        # All is there, so all stays until the session ends; had anything failed, it would go now.
+        config.stash[_CLEAN_UP] = stack.pop_all()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from school_billing.database.embedded import embedded_postgres
+from school_billing.database.waiting import wait_for_database
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """What a database may give up that nobody needs tomorrow."""
@@ -60,7 +61,10 @@ def container() -> Iterator[str]:
     with PostgresContainer("postgres:18", driver=None).with_command(
         "postgres " + " ".join(f"-c {name}={value}" for name, value in FAST.items())
     ) as postgres:
-        yield postgres.get_connection_url()
+        url = postgres.get_connection_url()
+        # Its port answers before the server behind it does.
+        wait_for_database(url, 60)
+        yield url
 
 
 def database_name(url: str) -> str:
