@@ -8,14 +8,31 @@ with deleted as (
   returning
     id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
 ),
+locked_invoice as (
+  -- With what it holds now that it is locked, as in update.sql: the movement may have changed while this waited for it.
+  select
+    invoices.id,
+    invoices.school_id,
+    invoices.total_amount,
+    invoices.voided_at,
+    invoices.void_reason,
+    invoices.payments_total - case when deleted.kind = 'PAYMENT' then deleted.amount else 0 end as payments_total,
+    invoices.refunds_total - case when deleted.kind = 'REFUND' then deleted.amount else 0 end as refunds_total
+  from invoices
+  join deleted on deleted.invoice_id = invoices.id and deleted.school_id = invoices.school_id
+  for no key update of invoices
+),
 moved_invoice as (
   update invoices
-  set payments_total = payments_total - case when deleted.kind = 'PAYMENT' then deleted.amount else 0 end,
-      refunds_total = refunds_total - case when deleted.kind = 'REFUND' then deleted.amount else 0 end,
+  set total_amount = locked_invoice.total_amount,
+      voided_at = locked_invoice.voided_at,
+      void_reason = locked_invoice.void_reason,
+      payments_total = locked_invoice.payments_total,
+      refunds_total = locked_invoice.refunds_total,
       updated_at = now()
-  from deleted
-  where invoices.id = deleted.invoice_id
-    and invoices.school_id = deleted.school_id
+  from locked_invoice
+  where invoices.id = locked_invoice.id
+    and invoices.school_id = locked_invoice.school_id
 )
 select
   id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at

@@ -38,7 +38,16 @@ differences as (
       or sum(amount) filter (where kind = 'REFUND') <> 0
 ),
 locked_invoices as (
-  select invoices.id
+  -- With what they hold now that they are locked. PostgreSQL tries the checks on a row made of what the UPDATE first
+  -- saw, before it notices that the row has changed since; made of these values it is right the first time.
+  select
+    invoices.id,
+    invoices.school_id,
+    invoices.total_amount,
+    invoices.voided_at,
+    invoices.void_reason,
+    invoices.payments_total + differences.payments as payments_total,
+    invoices.refunds_total + differences.refunds as refunds_total
   from invoices
   join differences on differences.invoice_id = invoices.id and differences.school_id = invoices.school_id
   order by invoices.id
@@ -49,12 +58,15 @@ all_locked as (
 ),
 moved_invoices as (
   update invoices
-  set payments_total = payments_total + differences.payments,
-      refunds_total = refunds_total + differences.refunds,
+  set total_amount = locked_invoices.total_amount,
+      voided_at = locked_invoices.voided_at,
+      void_reason = locked_invoices.void_reason,
+      payments_total = locked_invoices.payments_total,
+      refunds_total = locked_invoices.refunds_total,
       updated_at = now()
-  from differences
-  where invoices.id = differences.invoice_id
-    and invoices.school_id = differences.school_id
+  from locked_invoices
+  where invoices.id = locked_invoices.id
+    and invoices.school_id = locked_invoices.school_id
     and (select yes from all_locked)
   returning invoices.id
 )

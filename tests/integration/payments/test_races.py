@@ -111,6 +111,32 @@ async def test_changes_deletes_and_payments_at_once_add_up(racers: Api) -> None:
     await assert_adds_up(racers, *invoices)
 
 
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_change_that_waited_for_its_movement_uses_what_the_invoices_hold_then(
+    racers: Api, server: Server, method: str
+) -> None:
+    """Both invoices are empty in the eyes of the statement that waits; the payment has come to one of them since."""
+    student = await racers.student()
+    first, second, third = [await racers.invoice(student, "100.00") for _ in range(3)]
+    payment = await racers.pay(first, "40.00")
+    connection = await asyncpg.connect(server.database_url)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("update payments set invoice_id = $1 where id = $2", second["id"], payment["id"])
+        await connection.execute("update invoices set payments_total = 0 where id = $1", first["id"])
+        await connection.execute("update invoices set payments_total = 40 where id = $1", second["id"])
+        body = {"invoice_id": third["id"]} if method == "PATCH" else None
+        changing = asyncio.create_task(racers.client.request(method, f"/payments/{payment['id']}", json=body))
+        await until_waiting(connection)
+        await transaction.commit()
+        assert (await changing).status_code in {200, 204}
+    finally:
+        await connection.close()
+    await assert_adds_up(racers, first, second, third)
+    assert (await racers.reload(third))["paid_total"] == ("40.00" if method == "PATCH" else "0.00")
+
+
 async def test_a_payment_waits_for_the_one_before_it_and_then_sees_what_it_left(racers: Api, server: Server) -> None:
     invoice = await racers.invoice(total="100.00")
     connection = await asyncpg.connect(server.database_url)
