@@ -32,44 +32,45 @@ create index if not exists payments_school_id_id_idx on payments (school_id, id)
 -- once; this refuses, at the end of the transaction, a hand-written change that moves one without the other.
 -- It cannot be fooled by a second writer: whoever changed the totals holds the invoice's row lock until then,
 -- and each query of a volatile function sees what was committed before it.
+create or replace function check_invoice_totals(checked_invoice_id uuid, checked_school_id uuid) returns void
+  language plpgsql
+  as $function$
+    begin
+      perform
+      from invoices
+      cross join (
+        select
+          coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0) as payments_total,
+          coalesce(sum(amount) filter (where kind = 'REFUND'), 0) as refunds_total
+        from payments
+        where invoice_id = checked_invoice_id and school_id = checked_school_id
+      ) as movements
+      where invoices.id = checked_invoice_id
+        and invoices.school_id = checked_school_id
+        and (invoices.payments_total, invoices.refunds_total)
+            is distinct from (movements.payments_total, movements.refunds_total);
+      if found then
+        raise exception 'the totals of invoice % do not equal the sum of its movements', checked_invoice_id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_totals_match_movements',
+                table = 'invoices';
+      end if;
+    end
+  $function$;
+
 create or replace function invoice_totals_match_movements() returns trigger
   language plpgsql
   as $function$
-    declare
-      checked_invoice_ids uuid[];
-      wrong_invoice_id uuid;
     begin
       if tg_table_name = 'invoices' then
-        checked_invoice_ids := array[new.id];
-      elsif tg_op = 'INSERT' then
-        checked_invoice_ids := array[new.invoice_id];
-      elsif tg_op = 'UPDATE' then
-        checked_invoice_ids := array[old.invoice_id, new.invoice_id];
-      else
-        checked_invoice_ids := array[old.invoice_id];
+        perform check_invoice_totals(new.id, new.school_id);
+        return null;
       end if;
-
-      select invoices.id
-        into wrong_invoice_id
-        from invoices
-        cross join lateral (
-          select
-            coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0) as payments_total,
-            coalesce(sum(amount) filter (where kind = 'REFUND'), 0) as refunds_total
-          from payments
-          where payments.invoice_id = invoices.id and payments.school_id = invoices.school_id
-        ) as movements
-       where invoices.id = any (checked_invoice_ids)
-         and (invoices.payments_total, invoices.refunds_total)
-             is distinct from (movements.payments_total, movements.refunds_total)
-       limit 1;
-
-      if found then
-        raise exception 'the totals of invoice % do not equal the sum of its movements', wrong_invoice_id
-          using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_totals_match_movements',
-                table = 'invoices',
-                schema = tg_table_schema;
+      if tg_op <> 'DELETE' then
+        perform check_invoice_totals(new.invoice_id, new.school_id);
+      end if;
+      if tg_op = 'DELETE' or (tg_op = 'UPDATE' and old.invoice_id <> new.invoice_id) then
+        perform check_invoice_totals(old.invoice_id, old.school_id);
       end if;
       return null;
     end

@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> Observed:
             )
             yield
             sealing.cancel()
+            await asyncio.wait({sealing})
 
     litestar = Litestar(
         route_handlers=[

@@ -18,3 +18,6 @@ async def keep_sealing(ledger: Ledger, every_seconds: float) -> None:
             await ledger.seal()
         except DatabaseError as error:
             log.warning("sealing the audit trail failed; the next try will catch up", cause=repr(error))
+        except Exception:
+            # Whatever it is, it must not end the sealing of all that comes after it.
+            log.exception("sealing the audit trail failed")
