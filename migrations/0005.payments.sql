@@ -78,19 +78,21 @@ create or replace function invoice_totals_match_movements() returns trigger
 
 do $migration$
 begin
-  if not exists (select from pg_trigger where tgname = 'payments_match_invoice_totals') then
+  -- pg_temp is searched first unless it is named: a temporary table of the same name would take our place.
+  execute format('alter function %s set search_path = %I, pg_temp', 'check_invoice_totals(uuid, uuid)', current_schema());
+  if not exists (select from pg_trigger where tgname = 'payments_match_invoice_totals' and tgrelid = 'payments'::regclass) then
     create constraint trigger payments_match_invoice_totals
       after insert or delete or update of amount, kind, invoice_id, school_id on payments
       deferrable initially deferred
       for each row execute function invoice_totals_match_movements();
   end if;
-  if not exists (select from pg_trigger where tgname = 'invoices_totals_match_movements') then
+  if not exists (select from pg_trigger where tgname = 'invoices_totals_match_movements' and tgrelid = 'invoices'::regclass) then
     create constraint trigger invoices_totals_match_movements
       after update of payments_total, refunds_total on invoices
       deferrable initially deferred
       for each row execute function invoice_totals_match_movements();
   end if;
-  if not exists (select from pg_trigger where tgname = 'invoices_start_without_movements') then
+  if not exists (select from pg_trigger where tgname = 'invoices_start_without_movements' and tgrelid = 'invoices'::regclass) then
     create constraint trigger invoices_start_without_movements
       after insert on invoices
       deferrable initially deferred

@@ -1,8 +1,13 @@
 drop trigger if exists schools_are_audited on schools;
+drop trigger if exists schools_never_truncated on schools;
 drop trigger if exists students_are_audited on students;
+drop trigger if exists students_never_truncated on students;
 drop trigger if exists invoices_are_audited on invoices;
+drop trigger if exists invoices_never_truncated on invoices;
 drop trigger if exists payments_are_audited on payments;
+drop trigger if exists payments_never_truncated on payments;
 drop trigger if exists users_are_audited on users;
+drop trigger if exists users_never_truncated on users;
 drop function if exists append_to_audit_log();
 drop function if exists written_by(text, text);
 drop aggregate if exists audit_chain(bytea, bytea);
@@ -10,3 +15,4 @@ drop function if exists audit_link(bytea, bytea, bytea);
 drop function if exists audit_digest(audit_log);
 drop table if exists audit_log;
 drop function if exists keep_audit_log();
+drop function if exists refuse_truncate();

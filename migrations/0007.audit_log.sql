@@ -12,6 +12,8 @@ create table if not exists audit_log (
   entity_id uuid not null,
   action text not null,
   actor text not null,
+  -- Who was logged in to the database: what a session says of its actor is its own word, this is not.
+  database_role text not null default session_user,
   request_id text,
   row_before jsonb,
   row_after jsonb,
@@ -44,7 +46,8 @@ create or replace function written_by(actor text, request_id text) returns boole
   $function$;
 
 create or replace function append_to_audit_log() returns trigger
-  language plpgsql
+  -- As its owner, so that the role of the application needs no right to write entries itself.
+  language plpgsql security definer
   -- The rows are kept as text would show them, and that must not depend on whose session it is.
   set timezone = 'UTC'
   as $function$
@@ -75,6 +78,13 @@ create or replace function keep_audit_log() returns trigger
   language plpgsql
   as $function$
     begin
+      if tg_op = 'INSERT' then
+        new.position := null;
+        new.hash := null;
+        new.database_role := session_user;
+        new.created_at := clock_timestamp();
+        return new;
+      end if;
       if tg_op = 'UPDATE' and old.hash is null and new.hash is not null
          and to_jsonb(new) - array['position', 'hash', 'updated_at'] = to_jsonb(old) - array['position', 'hash', 'updated_at']
       then
@@ -91,11 +101,20 @@ create or replace function audit_digest(entry audit_log) returns bytea
   as $function$
     select sha256(convert_to(
       jsonb_build_array(
-        entry.id, entry.school_id, entry.entity, entry.entity_id, entry.action, entry.actor, entry.request_id,
-        extract(epoch from entry.created_at), entry.row_before, entry.row_after
+        entry.id, entry.school_id, entry.entity, entry.entity_id, entry.action, entry.actor, entry.database_role,
+        entry.request_id, extract(epoch from entry.created_at), entry.row_before, entry.row_after
       )::text,
       'UTF8'
     ))
+  $function$;
+
+create or replace function refuse_truncate() returns trigger
+  language plpgsql
+  as $function$
+    begin
+      raise exception 'the rows of % are deleted one by one, so that the audit trail sees it', tg_table_name
+        using errcode = 'integrity_constraint_violation', constraint = 'audited_tables_never_truncated';
+    end
   $function$;
 
 -- The hash of an entry: over the hash of the one before it (`tip`, where the chain goes on from there) and its digest.
@@ -107,21 +126,27 @@ do $migration$
 declare
   audited text;
 begin
-  if not exists (select from pg_proc where proname = 'audit_chain') then
+  -- pg_temp is searched first unless it is named: a temporary table of the same name would take our place.
+  execute format('alter function %s set search_path = %I, pg_temp', 'append_to_audit_log()', current_schema());
+  if not exists (select from pg_proc where proname = 'audit_chain' and pronamespace = current_schema()::regnamespace) then
     -- As a window function it hashes a whole chain in one pass.
     create aggregate audit_chain (tip bytea, digest bytea) (sfunc = audit_link, stype = bytea);
   end if;
   foreach audited in array array['schools', 'students', 'invoices', 'payments', 'users'] loop
-    if not exists (select from pg_trigger where tgname = audited || '_are_audited') then
+    if not exists (select from pg_trigger where tgname = audited || '_are_audited' and tgrelid = audited::regclass) then
       execute format(
         'create trigger %I after insert or update or delete on %I for each row execute function append_to_audit_log()',
         audited || '_are_audited', audited
       );
+      execute format(
+        'create trigger %I before truncate on %I for each statement execute function refuse_truncate()',
+        audited || '_never_truncated', audited
+      );
     end if;
   end loop;
-  if not exists (select from pg_trigger where tgname = 'audit_log_append_only') then
+  if not exists (select from pg_trigger where tgname = 'audit_log_append_only' and tgrelid = 'audit_log'::regclass) then
     create trigger audit_log_append_only
-      before update or delete on audit_log
+      before insert or update or delete on audit_log
       for each row execute function keep_audit_log();
     create trigger audit_log_never_truncated
       before truncate on audit_log

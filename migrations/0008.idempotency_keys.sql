@@ -2,7 +2,7 @@
 --
 -- The key, what it made and the answer commit in one statement (sql/*/create.sql), so a crash cannot come between.
 create table if not exists idempotency_keys (
-  -- The user, the method and the path.
+  -- The user and the user's school, the method and the path.
   scope text not null,
   key text not null,
   -- SHA-256 of the body: the same key with another body is a mistake of the caller.

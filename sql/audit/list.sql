@@ -1,8 +1,8 @@
 -- A page of the audit trail in the order in which it was written. For one thing or one school see the files beside this
 -- one, which have an index to walk.
 select
-  id, school_id, entity, entity_id, action, actor, request_id, row_before, row_after, position,
-  encode(hash, 'hex') as hash, created_at
+  id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
+  position, encode(hash, 'hex') as hash, created_at
 from audit_log
 where id > :after
   and (:tenant::uuid is null or school_id = :tenant)

@@ -1,7 +1,7 @@
 -- A page of the history of one thing, along the index on (entity_id, id).
 select
-  id, school_id, entity, entity_id, action, actor, request_id, row_before, row_after, position,
-  encode(hash, 'hex') as hash, created_at
+  id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
+  position, encode(hash, 'hex') as hash, created_at
 from audit_log
 where entity_id = :entity_id
   and id > :after

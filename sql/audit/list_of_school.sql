@@ -1,7 +1,7 @@
 -- A page of the history of one school, along the index on (school_id, id).
 select
-  id, school_id, entity, entity_id, action, actor, request_id, row_before, row_after, position,
-  encode(hash, 'hex') as hash, created_at
+  id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
+  position, encode(hash, 'hex') as hash, created_at
 from audit_log
 where school_id = :school_id
   and id > :after

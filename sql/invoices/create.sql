@@ -1,14 +1,18 @@
 -- The invoice that was raised: a row, or none where there is no such student or it is not the tenant's. The
 -- school is the student's own.
-with new_invoice as (
+with claim as materialized (
+  -- Before anything else, and whatever else is found: see the filter on it.
+  select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted
+),
+new_invoice as (
   insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
   select
     students.school_id, students.id, :total_amount::numeric(12, 2), coalesce(:issued_at, now()), :due_date::date,
     :description
   from students
   cross join written_by(:actor, :request_id)
-  cross join claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint)
-  where students.id = :student_id
+  where (select granted from claim)
+    and students.id = :student_id
     and (:tenant::uuid is null or students.school_id = :tenant)
   returning
     id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,

@@ -3,14 +3,18 @@
 -- One statement moves the invoice's totals and inserts the movement. Two payers of one invoice queue at the
 -- UPDATE, and each sees what the one before it left; the invoice's checks refuse the one too many, and then
 -- nothing is inserted either. An idempotency key is claimed before the queue and kept with the answer after it.
-with moved_invoice as (
+with claim as materialized (
+  -- Before anything else, and whatever else is found: see the filter on it.
+  select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted
+),
+moved_invoice as (
   update invoices
   set payments_total = payments_total + case when :kind::text = 'PAYMENT' then :amount::numeric(12, 2) else 0 end,
       refunds_total = refunds_total + case when :kind::text = 'REFUND' then :amount::numeric(12, 2) else 0 end,
       updated_at = now()
   from written_by(:actor, :request_id)
-  cross join claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint)
-  where id = :invoice_id
+  where (select granted from claim)
+    and id = :invoice_id
     and (:tenant::uuid is null or school_id = :tenant)
   returning id, school_id
 ),

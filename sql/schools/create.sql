@@ -1,9 +1,13 @@
 -- The school that was added: one row.
-with new_school as (
+with claim as materialized (
+  -- Before anything else, and whatever else is found: see the filter on it.
+  select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted
+),
+new_school as (
   insert into schools (name, currency, time_zone)
   select :name, :currency, :time_zone
   from written_by(:actor, :request_id)
-  cross join claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint)
+  where (select granted from claim)
   returning id, name, currency, time_zone, created_at, updated_at
 )
 select id, name, currency, time_zone, created_at, updated_at

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 import psycopg
 
-from school_billing.database.errors import DatabaseUnavailable
+from school_billing.database.errors import DatabaseError
 from school_billing.database.waiting import wait_for_database
 from school_billing.settings import InvalidSettings, Settings
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.command(msgspec.structs.replace(settings, database_url=url), options)
     except psycopg.OperationalError as error:
         sys.exit(f"school-billing: the connection to the database was lost: {str(error).strip().splitlines()[0]}")
-    except (InvalidSettings, DatabaseUnavailable) as error:
+    except (InvalidSettings, DatabaseError) as error:
         sys.exit(f"school-billing: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -19,6 +19,7 @@ CONSTRAINTS: dict[str, Meaning] = {
     ),
     "idempotency_keys_pkey": Meaning(Conflict, "idempotency_key_used", "This Idempotency-Key was used already."),
     "idempotency_keys_key_length": Meaning(BadRequest, "invalid_parameter", "A key has 1 to 255 characters."),
+    "audited_tables_never_truncated": Meaning(Conflict, "audit_trail", "The audit trail must see each row go."),
     "audit_log_pkey": _TWICE,
     "audit_log_position_key": Meaning(Conflict, "audit_trail", "Two entries cannot have one place in a chain."),
     "audit_log_action_known": Meaning(Conflict, "audit_trail", "An entry tells of an INSERT, UPDATE or DELETE."),

@@ -30,6 +30,8 @@ class AuditEntry(Struct, frozen=True):
     """INSERT, UPDATE or DELETE."""
     actor: str
     """The user's name, or "role:..." for a change that did not come through the API."""
+    database_role: str
+    """Who was logged in to the database; for a change through the API its role."""
     request_id: str | None
     """The X-Request-Id of the request that made the change."""
     row_before: dict[str, Any] | None

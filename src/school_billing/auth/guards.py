@@ -59,7 +59,10 @@ class Guard:
         elif caller.role not in access:
             raise Forbidden
         connection.scope["state"]["caller"] = caller or _ANYBODY
-        context().actor = caller.username if caller else None
+        if caller is not None:
+            known = context()
+            known.actor = caller.username
+            known.actor_school = None if caller.tenant is None else str(caller.tenant)
 
     def _authenticate(self, connection: Connection) -> Caller | None:
         header = connection.headers.get("authorization")

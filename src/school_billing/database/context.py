@@ -13,9 +13,11 @@ class RequestContext(msgspec.Struct):
 
     actor: str | None = None
     """The user's name; None for nobody in particular, and then the audit trail names the database's role."""
+    actor_school: str | None = None
+    """The school that the user is bound to; None for those who may see all."""
     request_id: str | None = None
     idempotency_scope: str | None = None
-    """The user, the method and the path: the same key elsewhere is another key."""
+    """The user and the user's school, the method and the path: the same key elsewhere is another key."""
     idempotency_key: str | None = None
     fingerprint: bytes | None = None
     """SHA-256 of the body that came with the key."""

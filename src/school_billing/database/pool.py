@@ -39,6 +39,8 @@ _UNAVAILABLE = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InvalidTransactionStateError,  # A primary that became a standby takes no writes.
+    asyncpg.LockNotAvailableError,
     asyncpg.InsufficientResourcesError,
 )
 

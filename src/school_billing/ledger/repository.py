@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from school_billing.database.errors import ConstraintViolated
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 
@@ -85,7 +86,11 @@ class Ledger:
         """Chain every audit entry that waits for it, and return how many did; another sealer at work is left to it."""
         total = 0
         while True:
-            (sealed,) = await self._database.all(SEAL, limit=_SEALED_AT_ONCE)
+            try:
+                (sealed,) = await self._database.all(SEAL, limit=_SEALED_AT_ONCE)
+            except ConstraintViolated:
+                # Another sealer finished between this statement's snapshot and its lock: the work is done.
+                return total
             total += sealed.sealed
             if sealed.sealed < _SEALED_AT_ONCE:
                 return total

@@ -40,7 +40,7 @@ def note_idempotency_key(request: Request[Any, Any, Any], body: bytes) -> None:
         message = "Expected 1 to 255 printable ASCII characters"
         raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
     known = context()
-    known.idempotency_scope = f"{known.actor} {request.method} {request.url.path.rstrip('/')}"
+    known.idempotency_scope = f"{known.actor} {known.actor_school} {request.method} {request.url.path.rstrip('/')}"
     known.idempotency_key = key
     known.fingerprint = hashlib.sha256(body).digest()
 

@@ -102,6 +102,53 @@ async def test_the_trail_is_only_ever_added_to(api: Api, database_url: str, stat
             connection.execute(statement)
 
 
+@pytest.mark.parametrize("table", ["schools", "students", "invoices", "payments", "users"])
+async def test_no_table_is_emptied_past_the_trail(database_url: str, table: str) -> None:
+    with (
+        psycopg.connect(database_url) as connection,
+        pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="one by one"),
+    ):
+        connection.execute(f"truncate {table} cascade")
+
+
+async def test_a_temporary_table_does_not_take_the_trails_place(api: Api, database_url: str) -> None:
+    student = await api.student()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("create temp table audit_log (like public.audit_log including defaults)")
+        connection.execute("update students set full_name = 'by hand' where id = %s", [student["id"]])
+    assert [entry["action"] for entry in await history(api, student, "students")] == ["INSERT", "UPDATE"]
+
+
+async def test_a_temporary_table_does_not_hide_wrong_totals(api: Api, database_url: str) -> None:
+    invoice = await api.invoice()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("create temp table invoices (like public.invoices including all)")
+        connection.execute("update public.invoices set payments_total = 50 where id = %s", [invoice["id"]])
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation):
+            connection.commit()
+
+
+async def test_who_claims_to_be_another_is_recorded_with_the_role_that_was_logged_in(
+    api: Api, database_url: str
+) -> None:
+    school = await api.school()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("set school_billing.actor = 'admin'")
+        connection.execute("update schools set name = 'forged' where id = %s", [school["id"]])
+        connection.execute(
+            "insert into audit_log "
+            "(school_id, entity, entity_id, action, actor, database_role, position, hash, created_at) "
+            "values (%s, 'schools', %s, 'DELETE', 'admin', 'nobody', 9223372036854775807, 'x', '2020-01-01Z')",
+            [school["id"], school["id"]],
+        )
+        row = connection.execute("select session_user").fetchone()
+    assert row is not None
+    _, updated, inserted = await history(api, school, "schools")
+    assert updated["database_role"] == inserted["database_role"] == row[0]
+    assert inserted["created_at"] > "2026"
+    assert inserted["position"] != 9223372036854775807
+
+
 async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
     school = await api.school()
     students = [await api.student(school) for _ in range(4)]

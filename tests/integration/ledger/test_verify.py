@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import httpx
 import psycopg
 import pytest
 
@@ -13,6 +14,9 @@ from school_billing.database.pool import connect
 from school_billing.ledger.repository import Ledger
 from school_billing.seed import seed
 from school_billing.settings import Settings
+from tests.api import problem
+
+UNSEALED = "select count(*) from audit_log where hash is null"
 
 
 def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -113,6 +117,24 @@ async def test_sealers_at_the_same_time_do_not_break_a_chain(books: str) -> None
         assert (await ledger.extent()).unsealed_entries == 0
 
 
+async def test_the_served_api_takes_a_standby_for_unavailable_and_seals_on_afterwards(books: str) -> None:
+    from tests.server import serve  # noqa: PLC0415 - beside its only use.
+
+    name = books.rpartition("/")[2]
+    cut = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and pid <> pg_backend_pid()"
+    with psycopg.connect(books, autocommit=True) as connection, serve(books, AUDIT_SEAL_INTERVAL_MS="50") as server:
+        connection.execute(f"alter database {name} set default_transaction_read_only = on")
+        connection.execute(cut)
+        async with httpx.AsyncClient(base_url=server.url, headers=server.admin) as http:
+            problem(await http.post("/schools", json={"name": "x"}), 503, "database_unavailable")
+            connection.execute(f"alter database {name} reset default_transaction_read_only")
+            connection.execute(cut)
+            assert (await http.post("/schools", json={"name": "x"})).status_code == 201
+        async with asyncio.timeout(10):
+            while connection.execute(UNSEALED).fetchone() != (0,):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.02)
+
+
 async def test_the_served_api_seals_by_itself(books: str) -> None:
     from tests.server import serve  # noqa: PLC0415 - beside its only use.
 
@@ -120,9 +142,6 @@ async def test_the_served_api_seals_by_itself(books: str) -> None:
         with serve(books, AUDIT_SEAL_INTERVAL_MS="50"):
             connection.execute("update schools set name = name || '.'")
             async with asyncio.timeout(10):
-                while True:
-                    row = connection.execute("select count(*) from audit_log where hash is null").fetchone()
-                    if row == (0,):
-                        break
+                while connection.execute(UNSEALED).fetchone() != (0,):  # noqa: ASYNC110 - PostgreSQL has no event for it
                     await asyncio.sleep(0.02)
         assert "all agree" in command(books, "verify").stdout

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -59,6 +59,34 @@ async def test_the_same_key_with_another_body_is_422_and_does_nothing(api: Api, 
     refusal = await api.client.post("/payments", json=body | {"amount": "11.00"}, headers=key)
     problem(refusal, 422, "idempotency_key_reused")
     assert (await api.reload(invoice))["paid_total"] == "10.00"
+
+
+async def test_the_answer_is_the_first_one_even_when_all_that_it_was_about_is_gone(
+    api: Api, key: dict[str, str]
+) -> None:
+    student = await api.student()
+    invoice_body = {"student_id": student["id"], "total_amount": "10.00", "due_date": "2026-01-01"}
+    invoice = await api.client.post("/invoices", json=invoice_body, headers=key)
+    payment_body = {"invoice_id": invoice.json()["id"], "amount": "5.00"}
+    payment = await api.client.post("/payments", json=payment_body, headers=key)
+    for made in (payment, invoice):
+        assert (await api.client.delete(made.headers["location"])).status_code == 204
+    await api.client.delete(f"/students/{student['id']}")
+    assert (await api.client.post("/payments", json=payment_body, headers=key)).content == payment.content
+    assert (await api.client.post("/invoices", json=invoice_body, headers=key)).content == invoice.content
+    other = await api.client.post("/payments", json=payment_body | {"invoice_id": NOBODY}, headers=key)
+    problem(other, 422, "idempotency_key_reused")
+
+
+async def test_a_user_who_changed_schools_is_not_answered_from_the_old_one(
+    api: Api, make_client: Callable[..., httpx.AsyncClient], key: dict[str, str]
+) -> None:
+    old, new = await api.school(), await api.school()
+    body = {"school_id": old["id"], "full_name": "Lisa"}
+    async with make_client(Role.ADMIN, UUID(old["id"])) as before:
+        assert (await before.post("/students", json=body, headers=key)).status_code == 201
+    async with make_client(Role.ADMIN, UUID(new["id"])) as after:
+        problem(await after.post("/students", json=body, headers=key), 404, "school_not_found")
 
 
 async def test_a_key_is_of_one_user_one_method_and_one_path(
