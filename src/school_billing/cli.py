@@ -96,10 +96,10 @@ def _positive(text: str) -> int:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> None:
-    import uvicorn  # noqa: PLC0415 - only this command needs the web framework.
+    import uvicorn
 
-    from school_billing.app import create_app  # noqa: PLC0415
-    from school_billing.observability.logging import configure_logging  # noqa: PLC0415
+    from school_billing.app import create_app
+    from school_billing.observability.logging import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
     uvicorn.run(
@@ -116,7 +116,7 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
-    from school_billing.database.migrations import migrate  # noqa: PLC0415
+    from school_billing.database.migrations import migrate
 
     applied = migrate(settings.database_url)
     for migration in applied:
@@ -126,14 +126,14 @@ def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 def _rollback(settings: Settings, options: argparse.Namespace) -> None:
-    from school_billing.database.migrations import rollback  # noqa: PLC0415
+    from school_billing.database.migrations import rollback
 
     for migration in rollback(settings.database_url, options.count):
         print(f"rolled back {migration}")
 
 
 def _seed(settings: Settings, options: argparse.Namespace) -> None:
-    from school_billing.seed import seed  # noqa: PLC0415
+    from school_billing.seed import seed
 
     demo = not settings.in_production if options.demo is None else options.demo
     for line in asyncio.run(seed(settings, demo=demo)):
@@ -142,7 +142,7 @@ def _seed(settings: Settings, options: argparse.Namespace) -> None:
 
 def _verify(settings: Settings, options: argparse.Namespace) -> None:
     async def verify() -> bool:
-        from school_billing.ledger.repository import Ledger  # noqa: PLC0415
+        from school_billing.ledger.repository import Ledger
 
         async with _patient_database(settings) as database:
             ledger = Ledger(database)
@@ -163,7 +163,7 @@ def _verify(settings: Settings, options: argparse.Namespace) -> None:
 
 def _seal(settings: Settings, _options: argparse.Namespace) -> None:
     async def seal() -> int:
-        from school_billing.ledger.repository import Ledger  # noqa: PLC0415
+        from school_billing.ledger.repository import Ledger
 
         async with _patient_database(settings) as database:
             return await Ledger(database).seal()
@@ -173,7 +173,7 @@ def _seal(settings: Settings, _options: argparse.Namespace) -> None:
 
 def _patient_database(settings: Settings) -> "AbstractAsyncContextManager[Database]":
     """Connect for a command that reads all there is: no statement timeout of a request's size."""
-    from school_billing.database.pool import connect  # noqa: PLC0415
+    from school_billing.database.pool import connect
 
     return connect(settings.database_url, pool_max=1, statement_timeout_ms=24 * 3_600_000)
 
@@ -185,7 +185,7 @@ def _database_url(settings: Settings) -> Iterator[str]:
         wait_for_database(settings.database_url, settings.database_wait_seconds)
         yield settings.database_url
         return
-    from school_billing.database.embedded import EmbeddedUnavailable, embedded_postgres  # noqa: PLC0415
+    from school_billing.database.embedded import EmbeddedUnavailable, embedded_postgres
 
     try:
         with embedded_postgres(Path(settings.data_dir)) as url:

@@ -194,7 +194,7 @@ class _Cluster:
                 return False
         else:
             ps = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
-            command = subprocess.run(ps, capture_output=True, check=False).stdout  # noqa: S603
+            command = subprocess.run(ps, capture_output=True, check=False).stdout
         return os.fsencode(f"/postgres -D {self._data} --") in command
 
     def _create(self) -> None:
@@ -223,7 +223,7 @@ class _Cluster:
 
     def _refuse_another_version(self) -> None:
         made_by = (self._data / "PG_VERSION").read_text().strip()
-        answer = subprocess.run([str(self._binaries / "postgres"), "--version"], capture_output=True, check=True)  # noqa: S603
+        answer = subprocess.run([str(self._binaries / "postgres"), "--version"], capture_output=True, check=True)
         ours = answer.stdout.decode().split()[-1]
         if ours.split(".")[0] != made_by:
             raise EmbeddedUnavailable(
@@ -255,7 +255,7 @@ class _Cluster:
     def _spawn(self, program: str, *arguments: str | Path, stdin: int = subprocess.DEVNULL) -> _Process:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         with open(self._log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
-            return subprocess.Popen(  # noqa: S603
+            return subprocess.Popen(
                 [str(self._binaries / program), *arguments],
                 stdin=stdin,
                 stdout=log,
