@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -25,6 +28,18 @@ def run(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         [*COMMAND, *arguments], env=environment(folder), capture_output=True, text=True, check=True
     ).stdout
+
+
+@contextmanager
+def serving(folder: Path, port: int, **popen: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Run `school-billing serve`, and leave nothing of it behind, however the test ends."""
+    process = subprocess.Popen([*COMMAND, "serve"], env=environment(folder, PORT=str(port)), text=True, **popen)
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}", process)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def servers_of(folder: Path) -> list[str]:
@@ -48,21 +63,14 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
 
     for ending, code in ((signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGKILL, -9), (signal.SIGINT, None)):
         port = free_port()
-        process = subprocess.Popen(
-            [*COMMAND, "serve"],
-            env=environment(tmp_path, PORT=str(port)),
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
         url = f"http://127.0.0.1:{port}"
-        wait_until_healthy(url, process)
-        credentials = {"username": "admin", "password": "change_me"}
-        token = httpx.post(f"{url}/auth/login", json=credentials).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}", "X-Request-Id": f"signal-{ending}"}
-        assert httpx.post(f"{url}/schools", json={"name": "Shelbyville"}, headers=headers).status_code == 201
-        os.killpg(process.pid, ending)
-        _, log = process.communicate(timeout=15)
+        with serving(tmp_path, port, stderr=subprocess.PIPE, start_new_session=True) as process:
+            credentials = {"username": "admin", "password": "change_me"}
+            token = httpx.post(f"{url}/auth/login", json=credentials).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}", "X-Request-Id": f"signal-{ending}"}
+            assert httpx.post(f"{url}/schools", json={"name": "Shelbyville"}, headers=headers).status_code == 201
+            os.killpg(process.pid, ending)
+            _, log = process.communicate(timeout=15)
         assert code is None or process.returncode == code
         assert "Traceback" not in log
         assert "change_me" not in log
@@ -79,16 +87,13 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
 
 def test_a_second_command_joins_the_server_that_runs(tmp_path: Path) -> None:
     port = free_port()
-    process = subprocess.Popen(
-        [*COMMAND, "serve"], env=environment(tmp_path, PORT=str(port)), stderr=subprocess.DEVNULL, text=True
-    )
-    wait_until_healthy(f"http://127.0.0.1:{port}", process)
-    run(tmp_path, "migrate")
-    run(tmp_path, "seed")
-    schools = httpx.get(f"http://127.0.0.1:{port}/schools").json()
-    assert [school["name"] for school in schools] == ["Springfield Elementary", "Riverside Academy"]
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=15)
+    with serving(tmp_path, port, stderr=subprocess.DEVNULL) as process:
+        run(tmp_path, "migrate")
+        run(tmp_path, "seed")
+        schools = httpx.get(f"http://127.0.0.1:{port}/schools").json()
+        assert [school["name"] for school in schools] == ["Springfield Elementary", "Riverside Academy"]
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=15)
     wait_until_gone(tmp_path)
 
 
