@@ -5,6 +5,7 @@ select
 from audit_log
 where entity_id = :entity_id
   and id > :after
+  and (:school_id::uuid is null or school_id = :school_id)
   and (:tenant::uuid is null or school_id = :tenant)
   and (:entity::text is null or entity = :entity)
 order by id

@@ -19,7 +19,7 @@ _LISTED: dict[str, Any] = {
 }
 
 LIST = Query("audit/list", AuditEntry, **_LISTED)
-LIST_OF_ENTITY = Query("audit/list_of_entity", AuditEntry, entity_id=UUID, **_LISTED)
+LIST_OF_ENTITY = Query("audit/list_of_entity", AuditEntry, entity_id=UUID, school_id=UUID | None, **_LISTED)
 LIST_OF_SCHOOL = Query("audit/list_of_school", AuditEntry, school_id=UUID, **_LISTED)
 
 
@@ -48,8 +48,7 @@ class AuditLog:
         }
         school_id = wanted.school_id or tenant
         if wanted.entity_id is not None:
-            found = await self._database.all(LIST_OF_ENTITY, entity_id=wanted.entity_id, **common)
-            return [entry for entry in found if wanted.school_id in {None, entry.school_id}]
+            return await self._database.all(LIST_OF_ENTITY, entity_id=wanted.entity_id, school_id=school_id, **common)
         if school_id is not None:
             return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **common)
         return await self._database.all(LIST, **common)

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -162,6 +162,21 @@ async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
     assert len(await api.get(f"/audit?school_id={school['id']}")) == 5
     problem(await api.client.get("/audit?entity=teachers"), 400, "invalid_parameter")
     assert await api.get("/audit?entity=schools&limit=1")
+
+
+async def test_the_filter_by_school_loses_no_entry_of_what_changed_schools(api: Api, database_url: str) -> None:
+    old, new = await api.school(), await api.school()
+    user = uuid4()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "insert into users (id, username, password_hash, role, school_id) "
+            "values (%s, %s, '$argon2id$x', 'viewer', %s)",
+            [user, str(user), old["id"]],
+        )
+        for school in (old, new):
+            connection.execute("update users set school_id = %s where id = %s", [school["id"], user])
+    entries = await api.get(f"/audit?entity_id={user}&school_id={new['id']}&limit=1")
+    assert [entry["row_after"]["school_id"] for entry in entries] == [new["id"]]
 
 
 async def test_it_is_for_administrators_and_of_their_school(
