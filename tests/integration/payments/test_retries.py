@@ -39,18 +39,28 @@ async def psql(database_url: str) -> AsyncIterator[Any]:
 
 
 async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None:
-    student = await api.student()
-    first, second = await api.invoice(student), await api.invoice(student)
-    payment = await api.pay(first, "10.00")
-    transaction = psql.transaction()
-    await transaction.start()
-    await psql.execute("update invoices set description = 'held' where id = $1", second["id"])
-    # It holds the first invoice and waits for the second; and now each waits for the other. It began to wait
-    # first, so PostgreSQL finds the circle in its session and undoes its statement.
-    moving = asyncio.create_task(api.client.patch(f"/payments/{payment['id']}", json={"invoice_id": second["id"]}))
-    await until_waiting(psql)
-    await psql.execute("update invoices set description = 'held' where id = $1", first["id"])
-    await transaction.commit()
+    for _ in range(5):
+        student = await api.student()
+        first, second = await api.invoice(student), await api.invoice(student)
+        payment = await api.pay(first, "10.00")
+        transaction = psql.transaction()
+        await transaction.start()
+        await psql.execute("update invoices set description = 'held' where id = $1", second["id"])
+        # It holds the first invoice and waits for the second; and then each waits for the other.
+        moving = asyncio.create_task(api.client.patch(f"/payments/{payment['id']}", json={"invoice_id": second["id"]}))
+        await until_waiting(psql)
+        try:
+            await psql.execute("update invoices set description = 'held' where id = $1", first["id"])
+        except asyncpg.DeadlockDetectedError:
+            # On a busy machine the circle may close only after the API's session looked for one, and then it is
+            # this session that finds it and is undone. That shows nothing of the API: once more.
+            await transaction.rollback()
+            await moving
+            continue
+        await transaction.commit()
+        break
+    else:
+        pytest.fail("The API's session was never the one that was undone.")
     response = await moving
     assert (response.status_code, response.json()["invoice_id"]) == (200, second["id"])
     assert (await api.reload(second))["paid_total"] == "10.00"
