@@ -1,7 +1,5 @@
 """Bodies: JSON decoded once, straight into the handler's struct, with every wrong field named."""
 
-from decimal import Decimal
-from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -10,7 +8,7 @@ from litestar import Request
 from school_billing.web.fields import PATTERN_SENTENCES
 from school_billing.web.idempotency import note_idempotency_key
 from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType
-from school_billing.web.scalars import decode_scalar
+from school_billing.web.scalars import decode_scalar, exact_decoder
 
 Contract = TypeVar("Contract")
 
@@ -49,18 +47,12 @@ def decode(body: bytes, contract: type[Contract]) -> Contract:
         InvalidBody: It breaks a rule of the contract; the error lists each field that does.
     """
     try:
-        decoded: Contract = _decoder(cast("Any", contract)).decode(body)
+        decoded: Contract = exact_decoder(cast("Any", contract)).decode(body)
     except msgspec.ValidationError as error:
         raise InvalidBody(errors=_field_errors(body, contract, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedBody from None
     return decoded
-
-
-@cache
-def _decoder(contract: Any) -> "msgspec.json.Decoder[Any]":
-    # A scalar is decoded untyped first; float_hook hands it a number's digits, so that no float is ever made.
-    return msgspec.json.Decoder(contract, dec_hook=decode_scalar, float_hook=Decimal)
 
 
 def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) -> list[FieldError]:
@@ -70,7 +62,7 @@ def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) ->
         MalformedBody: The body is not JSON further on.
     """
     try:
-        given = _decoder(Any).decode(body)
+        given = exact_decoder(Any).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A rule was broken before the place where the JSON is.
         raise MalformedBody from None

@@ -13,7 +13,8 @@ from litestar import Request, Response
 from school_billing.database.context import context
 from school_billing.database.errors import IdempotencyKeyUsed
 from school_billing.web.problems import FieldError, InvalidBody, InvalidParameter, answer_error
-from school_billing.web.scalars import decode_row
+from school_billing.web.responses import created
+from school_billing.web.scalars import exact_decoder
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -49,6 +50,8 @@ def on_used_key(request: Request[Any, Any, Any], error: IdempotencyKeyUsed) -> R
     """Answer as the first request with this key was answered; 422 if that had another body."""
     if not error.same_body:
         return answer_error(request, IdempotencyKeyReused())
-    made = decode_row(error.answer, error.query.returns)
-    location = f"{request.url.path.rstrip('/')}/{made.id}"
-    return Response(made, status_code=201, headers={"Location": location, REPLAYED_HEADER: "true"})
+    contract: Any = error.query.returns
+    made = exact_decoder(contract).decode(error.answer)
+    response = created(made, f"{request.url.path.rstrip('/')}/{made.id}")
+    response.headers[REPLAYED_HEADER] = "true"
+    return response

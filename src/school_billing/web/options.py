@@ -1,8 +1,14 @@
 """OPTIONS: what a path takes (RFC 9110 section 9.3.7), for everybody."""
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from litestar import Request, Response
+
+
+def allow_header(methods: AbstractSet[str]) -> str:
+    """Return the Allow header of a path that has handlers for `methods`: HEAD is answered wherever GET is."""
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
@@ -14,6 +20,4 @@ def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
         return None
     template = request.scope["path_template"]
     methods = {method for route in request.app.routes if route.path_format == template for method in route.methods}
-    if "GET" in methods:
-        methods.add("HEAD")
-    return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
+    return Response(None, status_code=204, headers={"Allow": allow_header(methods)})

@@ -16,6 +16,7 @@ from litestar.types import ExceptionHandlersMap
 
 from school_billing.database.context import context
 from school_billing.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
+from school_billing.web.options import allow_header
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "1"
@@ -208,8 +209,7 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
     code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
     headers = {name.title(): value for name, value in (error.headers or {}).items()}
     if allow := headers.get("Allow"):
-        methods = set(allow.split(", "))
-        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+        headers["Allow"] = allow_header(set(allow.split(", ")))
     phrase = HTTPStatus(error.status_code).phrase
     return _respond(
         request,

@@ -1,6 +1,7 @@
 """Scalars: values with rules of their own, read from JSON by their `parse` and shown in OpenAPI by their schema."""
 
 from decimal import Decimal
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -40,9 +41,11 @@ def decode_scalar(kind: type[Any], value: object) -> Any:
     raise TypeError(f"{kind} cannot be read from JSON")
 
 
-def decode_row(row: bytes, kind: type[Any]) -> Any:
-    """Read a row that PostgreSQL wrote as JSON into the struct `kind`; numbers keep their digits."""
-    return msgspec.json.Decoder(kind, dec_hook=decode_scalar, float_hook=Decimal).decode(row)
+@cache
+def exact_decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
+    """Return the strict JSON decoder of `kind`, in which numbers keep their digits."""
+    # A scalar is decoded untyped first; float_hook hands it a number's digits, so that no float is ever made.
+    return msgspec.json.Decoder(kind, dec_hook=decode_scalar, float_hook=Decimal)
 
 
 class ScalarSchemas(OpenAPISchemaPlugin):

@@ -15,6 +15,7 @@ from school_billing.ledger.repository import Ledger
 from school_billing.seed import seed
 from school_billing.settings import Settings
 from tests.api import problem
+from tests.server import serve
 
 UNSEALED = "select count(*) from audit_log where hash is null"
 
@@ -118,8 +119,6 @@ async def test_sealers_at_the_same_time_do_not_break_a_chain(books: str) -> None
 
 
 async def test_the_served_api_takes_a_standby_for_unavailable_and_seals_on_afterwards(books: str) -> None:
-    from tests.server import serve  # noqa: PLC0415 - beside its only use.
-
     name = books.rpartition("/")[2]
     cut = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and pid <> pg_backend_pid()"
     with psycopg.connect(books, autocommit=True) as connection, serve(books, AUDIT_SEAL_INTERVAL_MS="50") as server:
@@ -136,8 +135,6 @@ async def test_the_served_api_takes_a_standby_for_unavailable_and_seals_on_after
 
 
 async def test_the_served_api_seals_by_itself(books: str) -> None:
-    from tests.server import serve  # noqa: PLC0415 - beside its only use.
-
     with psycopg.connect(books, autocommit=True) as connection:
         with serve(books, AUDIT_SEAL_INTERVAL_MS="50"):
             connection.execute("update schools set name = name || '.'")

@@ -1,3 +1,5 @@
+from uuid import UUID
+
 import httpx
 import pytest
 
@@ -61,8 +63,6 @@ async def test_a_wrong_page_is_a_400_that_names_the_parameter(client: httpx.Asyn
 
 
 async def test_cursor_and_offset_exclude_each_other(client: httpx.AsyncClient, api: Api) -> None:
-    from uuid import UUID  # noqa: PLC0415 - beside its only use.
-
     cursor = encode_cursor(UUID(int=1))
     problem(await client.get(f"/schools?offset=1&cursor={cursor}"), 400, "invalid_parameter")
 
