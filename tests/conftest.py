@@ -13,10 +13,10 @@ import pytest
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.auth.tokens import Tokens
 from school_billing.database.migrations import migrate
 from school_billing.observability.middleware import Observed
 from school_billing.settings import Settings
+from tests.accounts import log_in
 from tests.api import Api, client_of
 from tests.postgres import create_database, drop_database, postgres_server
 from tests.server import Server, serve
@@ -133,11 +133,11 @@ async def app(settings: Settings) -> AsyncIterator[Observed]:
 def make_client(app: Observed, settings: Settings) -> Callable[..., httpx.AsyncClient]:
     """Makes an HTTP client of the application, with a token of the role or with none."""
 
-    def make(role: Role | None = None, school_id: Any = None, username: str = "tester") -> httpx.AsyncClient:
+    def make(role: Role | None = None, school_id: Any = None, username: str = "") -> httpx.AsyncClient:
         headers = {}
         if role is not None:
-            tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
-            headers["Authorization"] = f"Bearer {tokens.issue(username, role, school_id)}"
+            token = log_in(settings.database_url, settings.jwt_secret, role, school_id, username)
+            headers["Authorization"] = f"Bearer {token}"
         return client_of(app, **headers)
 
     return make
@@ -146,7 +146,7 @@ def make_client(app: Observed, settings: Settings) -> Callable[..., httpx.AsyncC
 @pytest.fixture(scope="session")
 async def client(make_client: Callable[..., httpx.AsyncClient]) -> AsyncIterator[httpx.AsyncClient]:
     """A client with an administrator's token."""
-    async with make_client(Role.ADMIN) as http:
+    async with make_client(Role.ADMIN, username="tester") as http:
         yield http
 
 

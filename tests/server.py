@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import httpx
 
 from school_billing.auth.contracts import Role
-from school_billing.auth.tokens import Tokens
 from school_billing.settings import DEVELOPMENT_JWT_SECRET
+from tests.accounts import log_in
 
 
 class Server:
@@ -27,7 +27,12 @@ class Server:
     @property
     def admin(self) -> dict[str, str]:
         """The headers of an administrator."""
-        return {"Authorization": f"Bearer {Tokens(DEVELOPMENT_JWT_SECRET, 3600).issue('admin', Role.ADMIN, None)}"}
+        return self.logged_in(Role.ADMIN, username="admin")
+
+    def logged_in(self, role: Role, school_id: object = None, username: str = "") -> dict[str, str]:
+        """Return the headers of a user of that role and school."""
+        token = log_in(self.database_url, DEVELOPMENT_JWT_SECRET, role, school_id, username)
+        return {"Authorization": f"Bearer {token}"}
 
 
 def free_port() -> int:

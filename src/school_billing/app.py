@@ -11,11 +11,15 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 
+from school_billing.api_keys.controller import ApiKeyController
+from school_billing.api_keys.repository import ApiKeys
 from school_billing.audit.controller import AuditController
 from school_billing.audit.repository import AuditLog
+from school_billing.auth.admission import Admission
 from school_billing.auth.controller import AuthController
-from school_billing.auth.guards import OPEN, DocumentAccess, Guard, provide_caller
-from school_billing.auth.repository import Users
+from school_billing.auth.door import Door
+from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
+from school_billing.auth.repository import LoginLimits, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.constraints import CONSTRAINTS
 from school_billing.database.errors import IdempotencyKeyUsed
@@ -37,6 +41,8 @@ from school_billing.statements.controller import StatementController
 from school_billing.statements.repository import Statements
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
+from school_billing.users.controller import UserController
+from school_billing.users.repository import Users
 from school_billing.web.bodies import ContractRequest
 from school_billing.web.docs import docs_routes, openapi_config
 from school_billing.web.idempotency import on_used_key
@@ -46,6 +52,7 @@ from school_billing.web.pages import provide_page
 from school_billing.web.parameters import refuse_strange_parameters
 from school_billing.web.problems import exception_handlers
 from school_billing.web.scalars import Scalar, ScalarSchemas
+from school_billing.web.security import cors_config, security_headers
 
 TITLE = "School Billing API"
 DESCRIPTION = """
@@ -57,7 +64,9 @@ are in UTC; days are days of the school's time zone. Lists are plain arrays, new
 `Link` header. Every error is a problem document (RFC 9457) with a `code` to rely on.
 """
 TAGS = [
-    Tag("auth", "Logging in."),
+    Tag("auth", "Logging in and out."),
+    Tag("users", "Those who may log in."),
+    Tag("api-keys", "Keys for machines."),
     Tag("schools", "The tenants, each with its currency and its time zone."),
     Tag("students", "Students of a school."),
     Tag("invoices", "Invoices raised on students."),
@@ -71,7 +80,10 @@ TAGS = [
 def create_app(settings: Settings) -> Observed:
     """Make the ASGI application; it connects to settings.database_url when it starts."""
     metrics = Metrics()
-    tokens = Tokens(settings.jwt_secret, settings.access_token_seconds)
+    tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
+    limits = LoginLimits(
+        settings.login_attempts_per_account, settings.login_attempts_per_address, settings.login_window_seconds
+    )
 
     @asynccontextmanager
     async def database(app: Litestar) -> AsyncIterator[None]:
@@ -84,6 +96,9 @@ def create_app(settings: Settings) -> Observed:
             application_name=settings.database_application_name,
         ) as app.state.database:
             metrics.watch(app.state.database)
+            app.state.admission = Admission(app.state.database)
+            sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
+            app.state.door = Door(sessions, tokens, metrics)
             sealing = asyncio.create_task(
                 keep_sealing(Ledger(app.state.database), settings.audit_seal_interval_ms / 1000)
             )
@@ -94,6 +109,8 @@ def create_app(settings: Settings) -> Observed:
     litestar = Litestar(
         route_handlers=[
             AuthController,
+            UserController,
+            ApiKeyController,
             SchoolController,
             StudentController,
             InvoiceController,
@@ -101,14 +118,15 @@ def create_app(settings: Settings) -> Observed:
             StatementController,
             AuditController,
             HealthController,
-            *docs_routes(opt={"access": OPEN}),
+            *docs_routes(opt={"access": INTERNAL}),
         ],
         dependencies={
             "caller": Provide(provide_caller),
             "page": Provide(provide_page),
-            "tokens": Provide(lambda: tokens, sync_to_thread=False),
+            "door": Provide(_provide_door, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "users": _repository(Users),
+            "api_keys": _repository(ApiKeys),
             "schools": _repository(Schools),
             "students": _repository(Students),
             "invoices": _repository(Invoices),
@@ -124,11 +142,22 @@ def create_app(settings: Settings) -> Observed:
         request_max_body_size=settings.request_max_body_bytes,
         exception_handlers={**exception_handlers(CONSTRAINTS), IdempotencyKeyUsed: on_used_key},
         lifespan=[database],
-        openapi_config=openapi_config(TITLE, version("school-billing"), DESCRIPTION, TAGS, opt={"access": OPEN}),
-        plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings.reads_are_public)],
+        openapi_config=openapi_config(TITLE, version("school-billing"), DESCRIPTION, TAGS, opt={"access": INTERNAL}),
+        plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings)],
+        cors_config=cors_config(settings.origins),
         logging_config=None,
     )
-    return Observed(litestar, metrics)
+    return Observed(
+        litestar,
+        metrics,
+        headers=security_headers(in_production=settings.in_production),
+        trusted_proxies=settings.proxies,
+    )
+
+
+def _provide_door(state: State) -> Door:
+    door: Door = state.door
+    return door
 
 
 Repository = TypeVar("Repository")

@@ -1,4 +1,4 @@
-"""school-billing: serve, migrate, rollback, seed.
+"""school-billing: serve, migrate, rollback, seed, user, ledger.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
@@ -6,13 +6,15 @@ Each command imports what it needs when it runs: only `serve` waits for the web 
 import argparse
 import asyncio
 import ctypes
+import getpass
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -22,7 +24,11 @@ from school_billing.database.waiting import wait_for_database
 from school_billing.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from school_billing.database.pool import Database
+    from school_billing.users.contracts import User
+    from school_billing.users.repository import Users
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -68,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--count", type=_positive, default=1, help="how many (default: 1)")
     rollback.set_defaults(command=_rollback)
 
+    _add_user_commands(commands.add_parser("user", help="add, list, disable and enable users, and set passwords"))
+
     ledger = commands.add_parser("ledger", help="prove that the books are right").add_subparsers(
         required=True, metavar="verify | seal"
     )
@@ -88,6 +96,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_user_commands(user: argparse.ArgumentParser) -> None:
+    verbs = user.add_subparsers(required=True, metavar="add | list | disable | enable | password")
+
+    add = verbs.add_parser("add", help="add a user; asks for the password, or reads it from a pipe")
+    add.add_argument("username")
+    add.add_argument("--role", choices=["admin", "accountant", "viewer"], default="viewer", help="(default: viewer)")
+    add.add_argument("--school", type=UUID, metavar="ID", help="the only school that the user sees (default: all)")
+    add.set_defaults(command=_add_user)
+
+    verbs.add_parser("list", help="list the users").set_defaults(command=_list_users)
+
+    for verb, disabled in (("disable", True), ("enable", False)):
+        switch = verbs.add_parser(verb, help=f"{verb} a user, from the next request on")
+        switch.add_argument("username")
+        switch.set_defaults(command=_switch_user, disabled=disabled)
+
+    password = verbs.add_parser("password", help="set a user's password, which ends the user's sessions")
+    password.add_argument("username")
+    password.set_defaults(command=_set_password)
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -102,7 +131,7 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> None:
     from school_billing.observability.logging import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -111,8 +140,18 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> None:
         access_log=False,  # The application writes one line a request itself, with the request id.
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # The application reads them, from TRUSTED_PROXIES alone.
         timeout_graceful_shutdown=10,
     )
+    sockets = [config.bind_socket()]
+    if settings.internal_port:
+        internal = uvicorn.Config(config.app, host=settings.host, port=settings.internal_port, log_config=None)
+        sockets.append(internal.bind_socket())
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=sockets)
+    if not server.started:
+        sys.exit(3)
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
@@ -138,6 +177,111 @@ def _seed(settings: Settings, options: argparse.Namespace) -> None:
     demo = not settings.in_production if options.demo is None else options.demo
     for line in asyncio.run(seed(settings, demo=demo)):
         print(line)
+
+
+def _add_user(settings: Settings, options: argparse.Namespace) -> None:
+    from school_billing.auth.contracts import Role
+    from school_billing.auth.passwords import hash_password
+
+    username = _check_username(options.username)
+    password_hash = hash_password(_new_password(username))
+
+    async def add(users: "Users") -> None:
+        user = await users.create(None, username, password_hash, Role(options.role), options.school)
+        print(f"added {_described(user)}")
+
+    _with_users(settings, add)
+
+
+def _list_users(settings: Settings, _options: argparse.Namespace) -> None:
+    from school_billing.web.pages import LIMIT_MOST, NIL, Page
+
+    async def list_all(users: "Users") -> None:
+        page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
+        while found := await users.list(None, None, page):
+            for user in found:
+                state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
+                print(f"{_described(user)}, {state}")
+            page = msgspec.structs.replace(page, after=found[-1].id)
+
+    _with_users(settings, list_all)
+
+
+def _switch_user(settings: Settings, options: argparse.Namespace) -> None:
+    from school_billing.users.contracts import UserPatch
+
+    async def switch(users: "Users") -> None:
+        user = await _existing_user(users, options.username)
+        await users.update(None, user.id, UserPatch(disabled=options.disabled))
+        print(f"{'disabled' if options.disabled else 'enabled'} {user.username}")
+
+    _with_users(settings, switch)
+
+
+def _set_password(settings: Settings, options: argparse.Namespace) -> None:
+    from school_billing.auth.passwords import hash_password
+
+    async def set_password(users: "Users") -> None:
+        user = await _existing_user(users, options.username)
+        await users.set_password(None, user.id, hash_password(_new_password(user.username)))
+        print(f"{user.username} has a new password and no session")
+
+    _with_users(settings, set_password)
+
+
+def _with_users(settings: Settings, work: "Callable[[Users], Coroutine[object, object, None]]") -> None:
+    from school_billing.constraints import CONSTRAINTS
+    from school_billing.database.errors import ConstraintViolated
+    from school_billing.database.pool import connect
+    from school_billing.users.repository import Users
+
+    async def run() -> None:
+        async with connect(settings.database_url, pool_max=1) as database:
+            try:
+                await work(Users(database))
+            except ConstraintViolated as error:
+                sys.exit(f"school-billing: {CONSTRAINTS[error.constraint].detail}")
+
+    asyncio.run(run())
+
+
+async def _existing_user(users: "Users", username: str) -> "User":
+    user = await users.find(username)
+    if user is None:
+        sys.exit(f"school-billing: there is no user {username!r}")
+    return user
+
+
+def _check_username(username: str) -> str:
+    from school_billing.users.contracts import Username
+
+    try:
+        return msgspec.convert(username, Username)
+    except msgspec.ValidationError:
+        sys.exit("school-billing: a username has 1 to 100 lower-case letters, digits and . _ @ + -")
+
+
+def _new_password(username: str) -> str:
+    """Ask for a password twice, or read one line where nobody sits at the keyboard; it is never an argument."""
+    from school_billing.auth.password_rules import password_fault
+
+    if sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {username}: ")
+        if password != getpass.getpass("Again: "):
+            sys.exit("school-billing: the two are not the same")
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if fault := password_fault(username, password):
+        sys.exit(f"school-billing: {fault}")
+    return password
+
+
+def _described(user: "User") -> str:
+    from school_billing.auth.contracts import Role
+
+    scope = "all schools" if user.school_id is None else f"school {user.school_id}"
+    # A row's values are those of the database, which knows the role as text.
+    return f"{user.username}, {Role(user.role).value} of {scope}"
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ CONSTRAINTS: dict[str, Meaning] = {
     "audited_tables_never_truncated": Meaning(Conflict, "audit_trail", "The audit trail must see each row go."),
     "audit_log_pkey": _TWICE,
     "audit_log_position_key": Meaning(Conflict, "audit_trail", "Two entries cannot have one place in a chain."),
-    "audit_log_action_known": Meaning(Conflict, "audit_trail", "An entry tells of an INSERT, UPDATE or DELETE."),
+    "audit_log_action_known": Meaning(Conflict, "audit_trail", "An entry tells of a change or of logging in."),
     "audit_log_sealed_whole": Meaning(Conflict, "audit_trail", "A sealed entry has its place and its hash."),
     "audit_log_append_only": Meaning(Conflict, "audit_trail", "The audit trail is only ever added to."),
     "schools_pkey": _TWICE,
@@ -129,5 +129,24 @@ CONSTRAINTS: dict[str, Meaning] = {
         "school_not_found",
         "There is no such school.",
         on_delete="The school has users and cannot be deleted.",
+    ),
+    "school_id_is_fixed": Meaning(Conflict, "school_is_fixed", "Users and API keys stay in their school."),
+    "sessions_pkey": _TWICE,
+    "sessions_user_id_fkey": Meaning(NotFound, "user_not_found", "There is no such user."),
+    "refresh_tokens_pkey": _TWICE,
+    "refresh_tokens_session_id_fkey": Meaning(NotFound, "session_not_found", "There is no such session."),
+    "login_throttles_pkey": _TWICE,
+    "api_keys_pkey": _TWICE,
+    "api_keys_key_hash_key": _TWICE,
+    "api_keys_name_key": Meaning(
+        Conflict, "duplicate_name", "The school has a key of this name in use already.", field="name"
+    ),
+    "api_keys_name_length": Meaning(InvalidBody, "invalid_body", "A name has 1 to 100 characters.", field="name"),
+    "api_keys_role_known": Meaning(InvalidBody, "invalid_body", "A role is admin, accountant or viewer.", field="role"),
+    "api_keys_school_id_fkey": Meaning(
+        NotFound,
+        "school_not_found",
+        "There is no such school.",
+        on_delete="The school has API keys and cannot be deleted.",
     ),
 }

@@ -2,12 +2,11 @@
 
 import msgspec
 
-from school_billing.auth.contracts import Role
 from school_billing.auth.passwords import hash_password
-from school_billing.auth.repository import Users
 from school_billing.database.pool import connect
 from school_billing.database.sql import Query
 from school_billing.settings import Settings
+from school_billing.users.contracts import User
 
 
 class Seeded(msgspec.Struct, frozen=True):
@@ -18,6 +17,7 @@ class Seeded(msgspec.Struct, frozen=True):
     payments: int
 
 
+FIRST_ADMINISTRATOR = Query("users/seed", User, username=str, password_hash=str)
 SPRINGFIELD = Query("demo/springfield", Seeded)
 RIVERSIDE = Query("demo/riverside", Seeded)
 
@@ -30,13 +30,11 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
     """
     lines = []
     async with connect(settings.database_url, pool_max=1) as database:
-        users = Users(database)
         name = settings.admin_username
-        if await users.find(name) is None:
-            await users.create(name, hash_password(settings.admin_password), Role.ADMIN)
-            lines.append(f"added the administrator {name}")
-        else:
-            lines.append(f"the administrator {name} is there already")
+        added = await database.one(
+            FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)
+        )
+        lines.append(f"added the administrator {name}" if added else f"the administrator {name} is there already")
         if demo:
             for school, query in {
                 "Springfield Elementary": SPRINGFIELD,

@@ -1,18 +1,23 @@
 """The configuration: environment variables, converted and checked once, at start."""
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from school_billing.auth.password_rules import password_fault
+
 DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S105 - production refuses it.
 DEVELOPMENT_ADMIN_PASSWORD = "change_me"  # noqa: S105 - production refuses it.
 _SHORTEST_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as the hash.
-_SHORTEST_PRODUCTION_PASSWORD = 12
+_FEWEST_DIFFERENT_CHARACTERS = 8
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=366)]
+Attempts = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Connections = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
@@ -57,16 +62,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """How the connections are called in pg_stat_activity."""
 
     jwt_secret: str = DEVELOPMENT_JWT_SECRET
-    """The key that signs access tokens (HS256): at least 32 bytes in production."""
+    """The keys of access tokens (HS256), separated by commas: the first signs, all verify. Each 32 bytes or more."""
 
-    access_token_seconds: Seconds = 3_600
+    access_token_seconds: Seconds = 900
     """How long an access token is valid."""
+
+    session_days: Days = 30
+    """How long refresh tokens continue a session; then the user logs in again."""
+
+    login_attempts_per_account: Attempts = 10
+    """How many log-ins of one account may fail in a window before it is answered 429."""
+
+    login_attempts_per_address: Attempts = 50
+    """How many log-ins from one address may fail in a window, whatever the account."""
+
+    login_window_seconds: Seconds = 900
+    """How long failed log-ins count."""
 
     admin_username: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "admin"
     """The first administrator, made by `school-billing seed`."""
 
     admin_password: str = DEVELOPMENT_ADMIN_PASSWORD
-    """The first administrator's password; at least 12 characters in production."""
+    """The first administrator's password; in production one that the rules for passwords allow."""
 
     public_reads: bool | None = None
     """Whether GET needs no token. Unset: yes in development, no in production."""
@@ -80,13 +97,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto: readable on a terminal, JSON otherwise."""
 
+    trusted_proxies: str = ""
+    """Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."""
+
+    cors_origins: str = ""
+    """Origins whose pages may call the API, separated by commas, or *. Empty: none may."""
+
+    internal_token: str = ""
+    """Asked for by /docs, /openapi.json and /metrics, as a bearer token or a Basic password. Empty: they are open."""
+
+    internal_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    """A second port, the only one with /docs, /openapi.json and /metrics. 0: there is none, and PORT has them."""
+
     request_max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 1_000_000
     """A larger request body is answered 413."""
+
+    @property
+    def jwt_secrets(self) -> list[str]:
+        """The secrets of access tokens, the one that signs first."""
+        return _listed(self.jwt_secret)
 
     @property
     def in_production(self) -> bool:
         """Whether this is a production environment."""
         return self.environment == "production"
+
+    @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of trusted proxies."""
+        return _listed(self.trusted_proxies)
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins whose pages may call the API."""
+        return _listed(self.cors_origins)
 
     @property
     def reads_are_public(self) -> bool:
@@ -119,16 +163,53 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             _check_database_url(self.database_url)
         if self.database_pool_min > self.database_pool_max:
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
+        if not self.jwt_secrets:
+            raise InvalidSettings("JWT_SECRET has no secret in it.")
+        if self.internal_port and self.internal_port == self.port:
+            raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
+        for proxy in self.proxies:
+            _check_network(proxy)
+        for origin in self.origins:
+            _check_origin(origin)
 
     def _refuse_weak_secrets(self) -> None:
-        if self.jwt_secret == DEVELOPMENT_JWT_SECRET:
+        if DEVELOPMENT_JWT_SECRET in self.jwt_secrets:
             raise InvalidSettings("Production needs a JWT_SECRET of its own.")
-        if len(self.jwt_secret.encode()) < _SHORTEST_SECRET_BYTES:
-            raise InvalidSettings(f"JWT_SECRET is shorter than {_SHORTEST_SECRET_BYTES} bytes.")
+        for secret in self.jwt_secrets:
+            _check_strength("JWT_SECRET", secret)
+        if self.internal_token:
+            _check_strength("INTERNAL_TOKEN", self.internal_token)
         if self.admin_password == DEVELOPMENT_ADMIN_PASSWORD:
             raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
-        if len(self.admin_password) < _SHORTEST_PRODUCTION_PASSWORD:
-            raise InvalidSettings(f"ADMIN_PASSWORD is shorter than {_SHORTEST_PRODUCTION_PASSWORD} characters.")
+        if fault := password_fault(self.admin_username, self.admin_password):
+            raise InvalidSettings(f"ADMIN_PASSWORD: {fault}.")
+
+
+def _listed(text: str) -> list[str]:
+    return [part for piece in text.split(",") if (part := piece.strip())]
+
+
+def _check_strength(name: str, secret: str) -> None:
+    """Refuse what can be guessed: too short, or the same few characters again and again."""
+    if len(secret.encode()) < _SHORTEST_SECRET_BYTES:
+        raise InvalidSettings(f"{name} is shorter than {_SHORTEST_SECRET_BYTES} bytes.")
+    if len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
+        raise InvalidSettings(f"{name} has fewer than {_FEWEST_DIFFERENT_CHARACTERS} different characters.")
+
+
+def _check_network(proxy: str) -> None:
+    try:
+        ip_network(proxy)
+    except ValueError:
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is no address and no network such as 10.0.0.0/8.") from None
+
+
+def _check_origin(origin: str) -> None:
+    if origin == "*":
+        return
+    parts = urlsplit(origin)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+        raise InvalidSettings(f"CORS_ORIGINS: {origin} is no origin such as https://office.example.")
 
 
 def _check_database_url(url: str) -> None:

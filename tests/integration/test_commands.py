@@ -81,7 +81,7 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
             assert [(line["method"], line["route"], line["status"]) for line in posted] == [("POST", "/schools", 201)]
         wait_until_gone(tmp_path)
 
-    assert "rolled back 0008" in run(tmp_path, "rollback")
+    assert "rolled back 0011" in run(tmp_path, "rollback")
     assert not servers_of(tmp_path)
 
 

@@ -16,6 +16,7 @@ class AuditedEntity(Enum):
     INVOICES = "invoices"
     PAYMENTS = "payments"
     USERS = "users"
+    API_KEYS = "api_keys"
 
 
 class AuditEntry(Struct, frozen=True):
@@ -27,7 +28,7 @@ class AuditEntry(Struct, frozen=True):
     entity: AuditedEntity
     entity_id: UUID
     action: str
-    """INSERT, UPDATE or DELETE."""
+    """INSERT, UPDATE or DELETE; of users also LOGIN, LOGIN_FAILED and TOKEN_REUSED (a spent refresh token came)."""
     actor: str
     """The user's name, or "role:..." for a change that did not come through the API."""
     database_role: str

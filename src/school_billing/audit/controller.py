@@ -34,10 +34,11 @@ class AuditController(Controller):
         entity_id: OfEntityId = None,
         school_id: OfSchool = None,
     ) -> Response[list[AuditEntry]]:
-        """List every change to schools, students, invoices, payments and users, in the order of the changes.
+        """List every change to what is audited, in the order of the changes; and who logged in, or tried to.
 
-        Each entry has the row before and after, who made the change and with which request. It is sealed a
-        moment later with a hash that chains it to the entry before it in its school.
+        Schools, students, invoices, payments, users and API keys are. Each entry has the row before and after, who
+        made the change and with which request. It is sealed a moment later with a hash that chains it to the entry
+        before it in its school.
         """
         wanted = AuditFilter(entity=entity, entity_id=entity_id, school_id=school_id)
         return page.answer(await audit_log.list(caller.tenant, wanted, page))

@@ -24,31 +24,56 @@ class Role(Enum):
 class Caller(msgspec.Struct, frozen=True):
     """Who sends a request."""
 
-    username: str
+    name: str
+    """What the audit trail calls the caller: a username, or "key:" and the name of an API key."""
     role: Role
     tenant: UUID | None
     """The school that the caller is bound to; None for those who may see all."""
+    user_id: UUID | None = None
+    """None for a machine with an API key, and for anybody where reads are public."""
+
+
+AnyPassword = Annotated[str, Meta(max_length=1024, examples=["correct horse battery staple"])]
+"""A password to be checked: no rule but a bound, for the rules may have been others when it was chosen."""
+
+NewPassword = Annotated[
+    str,
+    Meta(
+        max_length=1024,
+        description="12 to 128 characters, not the username, and none of the most common passwords.",
+        examples=["correct horse battery staple"],
+    ),
+]
+
+RefreshTokenText = Annotated[str, Meta(max_length=100, examples=["sbr_xLqZ1w3cQK5bX3hV0nq0dYkFz1sJm9uQe7rTgB2vNcA"])]
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A user's name and password."""
 
     username: Annotated[LongText, Meta(examples=["admin"])]
-    password: Annotated[str, Meta(max_length=1024, examples=["change_me"])]
+    password: AnyPassword
 
 
-class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token for the header `Authorization: Bearer <access_token>` (RFC 6750)."""
+class Refresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The refresh token of the latest answer."""
+
+    refresh_token: RefreshTokenText
+
+
+class PasswordChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The caller's own password, and what it should be."""
+
+    current_password: AnyPassword
+    new_password: NewPassword
+
+
+class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
+    """A short token for requests, and a longer one for the next pair (RFC 6749 section 5.1)."""
 
     access_token: Annotated[str, Meta(examples=["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.c2ln"])]
+    """For the header `Authorization: Bearer <access_token>` (RFC 6750)."""
     token_type: Annotated[str, Meta(examples=["Bearer"])]
-    expires_in: Annotated[int, Meta(description="Seconds from now.", examples=[3600])]
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What is stored of a user for logging in."""
-
-    username: str
-    password_hash: str
-    role: str
-    school_id: UUID | None
+    expires_in: Annotated[int, Meta(description="Seconds from now.", examples=[900])]
+    refresh_token: RefreshTokenText
+    """For POST /auth/refresh, once; the answer has the next one."""

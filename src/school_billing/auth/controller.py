@@ -1,41 +1,71 @@
-"""/auth: exchange a password for an access token."""
+"""/auth: from a password to tokens, and out again."""
 
-from litestar import Controller, post
+from typing import Any
+
+from litestar import Controller, Request, Response, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from school_billing.auth.contracts import AccessToken, Login, Role
-from school_billing.auth.guards import OPEN
-from school_billing.auth.passwords import password_matches
-from school_billing.auth.repository import Users
-from school_billing.auth.tokens import Tokens
-from school_billing.web.problems import NotAuthenticated
+from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
+from school_billing.auth.door import Door
+from school_billing.auth.guards import OPEN, USERS
+from school_billing.web.addresses import client_address
+from school_billing.web.problems import Forbidden
+from school_billing.web.responses import secret
 
 
 class AuthController(Controller):
-    """Logging in."""
+    """Logging in and out."""
 
     path = "/"
     tags = ("auth",)
 
-    @post("/auth/login", status_code=200, access=OPEN, security=[], summary="Log in")
+    @post("/auth/login", status_code=200, access=OPEN, summary="Log in")
     async def log_in(
         self,
         data: JSONBody[Login],
-        users: NamedDependency[Users],
-        tokens: NamedDependency[Tokens],
-    ) -> AccessToken:
-        """Exchange a username and a password for an access token.
+        request: Request[Any, Any, Any],
+        door: NamedDependency[Door],
+    ) -> Response[SessionTokens]:
+        """Begin a session with a username and a password.
 
-        Send it with other requests as `Authorization: Bearer <access_token>`. A wrong password and an unknown
-        user get the same answer, after the same time.
+        Send the access token with other requests as `Authorization: Bearer <access_token>`, and before it expires
+        exchange the refresh token for the next pair. A wrong password and an unknown user get the same answer,
+        after the same time; 429 after too many of either.
         """
-        user = await users.find(data.username)
-        matches = await password_matches(user.password_hash if user else None, data.password)
-        if user is None or not matches:
-            raise NotAuthenticated("The username or the password is wrong.")
-        return AccessToken(
-            access_token=tokens.issue(user.username, Role(user.role), user.school_id),
-            token_type="Bearer",  # noqa: S106 - a kind of token, not a token.
-            expires_in=tokens.lifetime_seconds,
-        )
+        return secret(await door.log_in(data, client_address(request)))
+
+    @post("/auth/refresh", status_code=200, access=OPEN, summary="Refresh the tokens")
+    async def refresh_session(
+        self,
+        data: JSONBody[Refresh],
+        request: Request[Any, Any, Any],
+        door: NamedDependency[Door],
+    ) -> Response[SessionTokens]:
+        """Exchange a refresh token for a new pair of tokens. Each is good for one use.
+
+        A token that was used before ends the session, for nobody can tell then which of its holders is the thief:
+        do not send it twice, not even where the answer was lost, but log in again.
+        """
+        return secret(await door.refresh(data.refresh_token, client_address(request)))
+
+    @post("/auth/logout", status_code=204, access=OPEN, summary="Log out")
+    async def log_out(self, data: JSONBody[Refresh], door: NamedDependency[Door]) -> None:
+        """End the session of a refresh token; its access tokens are refused from then on.
+
+        204 whether there was such a session or not (RFC 7009 section 2.2).
+        """
+        await door.log_out(data.refresh_token)
+
+    @put("/auth/password", status_code=204, access=USERS, summary="Change one's own password")
+    async def change_password(
+        self,
+        data: JSONBody[PasswordChange],
+        request: Request[Any, Any, Any],
+        door: NamedDependency[Door],
+        caller: NamedDependency[Caller],
+    ) -> None:
+        """Change the caller's own password, which ends all the caller's sessions: log in again."""
+        if caller.user_id is None:
+            raise Forbidden("An API key has no password.")
+        await door.change_password(caller.name, data, client_address(request))

@@ -1,14 +1,20 @@
-"""The guard in front of every route: open, for readers, or for the roles that the route names."""
+"""The guard in front of every route: open, for readers, for the operator, or for the roles that the route names."""
 
+import base64
+import binascii
+import hmac
 from typing import Any
 
 from litestar.connection import ASGIConnection
+from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute
 from litestar.types import Scope
 
+from school_billing.auth.admission import Admission
 from school_billing.auth.contracts import Caller, Role
+from school_billing.auth.secrets import API_KEY_PREFIX
 from school_billing.auth.tokens import InvalidToken, Tokens
 from school_billing.database.context import context
 from school_billing.settings import Settings
@@ -19,38 +25,59 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 OPEN = "open"
 """A route for everybody."""
+INTERNAL = "internal"
+"""A route for the operator: open, or behind INTERNAL_TOKEN, and on INTERNAL_PORT alone where that is set."""
+HEALTH = "health"
+"""A route for everybody, on every port."""
 READERS = "readers"
 """A route for every user, and for everybody where reads are public."""
+USERS = frozenset(Role)
+"""A route for everybody with a token."""
 ADMINS = frozenset({Role.ADMIN})
 """A route for administrators."""
 ACCOUNTANTS = frozenset({Role.ADMIN, Role.ACCOUNTANT})
 """A route for those who keep the books."""
 
-_ANYBODY = Caller(username="", role=Role.VIEWER, tenant=None)
+_ANYBODY = Caller(name="", role=Role.VIEWER, tenant=None)
+
+
+class InternalTokenNeeded(NotAuthenticated):
+    """This needs the operator's token."""
+
+    # Basic, for it is what a browser asks a person for (RFC 7617); the token goes where the password goes.
+    headers = {"WWW-Authenticate": 'Basic realm="school-billing internal", charset="UTF-8"'}  # noqa: RUF012 - nobody changes it.
 
 
 class Guard:
     """Litestar's guard for the whole application.
 
-    A route says who may use it with `access=`: OPEN, READERS or a set of roles. A route that says nothing is for
-    administrators, so that forgetting it locks a door rather than opening one.
+    A route says who may use it with `access=`: OPEN, HEALTH, INTERNAL, READERS or a set of roles. A route that says
+    nothing is for administrators, so that forgetting it locks a door rather than opening one.
     """
 
     def __init__(self, settings: Settings, tokens: Tokens) -> None:
         self._reads_are_public = settings.reads_are_public
+        self._internal_port = settings.internal_port
+        self._internal_token = settings.internal_token.encode()
         self._tokens = tokens
 
-    def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Let the caller through and remember who it is.
 
         Raises:
             NotAuthenticated: There is no token, or not a valid one.
             Forbidden: The caller's role may not use the route.
+            NotFoundException: The route is not served on this port.
         """
         access = handler.opt.get("access", ADMINS)
-        if access == OPEN or connection.scope.get("method") == "OPTIONS":
+        if self._internal_port and access != HEALTH:
+            self._check_port(connection, access)
+        if access in {OPEN, HEALTH} or connection.scope.get("method") == "OPTIONS":
             return
-        caller = self._authenticate(connection)
+        if access == INTERNAL:
+            self._check_internal_token(connection)
+            return
+        caller = await self._authenticate(connection)
         if access == READERS:
             if caller is None and not self._reads_are_public:
                 raise NotAuthenticated
@@ -61,33 +88,64 @@ class Guard:
         connection.scope["state"]["caller"] = caller or _ANYBODY
         if caller is not None:
             known = context()
-            known.actor = caller.username
+            known.actor = caller.name
             known.actor_school = None if caller.tenant is None else str(caller.tenant)
 
-    def _authenticate(self, connection: Connection) -> Caller | None:
+    def _check_port(self, connection: Connection, access: object) -> None:
+        # Which port a connection came in by is the socket's to say, and no header's.
+        server = connection.scope.get("server")
+        if (access == INTERNAL) != (server is not None and server[1] == self._internal_port):
+            raise NotFoundException
+
+    def _check_internal_token(self, connection: Connection) -> None:
+        if not self._internal_token:
+            return
+        scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+        token = given.strip().encode()
+        if scheme.lower() == "basic":
+            try:
+                token = base64.b64decode(token, validate=True).partition(b":")[2]
+            except binascii.Error:
+                token = b""
+        if not hmac.compare_digest(token, self._internal_token):
+            raise InternalTokenNeeded
+
+    async def _authenticate(self, connection: Connection) -> Caller | None:
         header = connection.headers.get("authorization")
         if header is None:
             return None
-        scheme, _, token = header.partition(" ")
+        scheme, _, given = header.partition(" ")
+        token = given.strip()
         if scheme.lower() != "bearer":
-            raise NotAuthenticated("The Authorization header must be: Bearer <access token>.")
+            raise NotAuthenticated("The Authorization header must be: Bearer <access token or API key>.")
+        admission: Admission = connection.app.state.admission
+        if token.startswith(API_KEY_PREFIX):
+            caller = await admission.of_key(token)
+            if caller is None:
+                raise NotAuthenticated("The API key is not valid, or it was revoked.")
+            return caller
         try:
-            return self._tokens.read(token.strip())
+            claims = self._tokens.read(token)
         except InvalidToken:
             raise NotAuthenticated("The access token is not valid, or it has expired.") from None
+        caller = await admission.of_session(claims)
+        if caller is None:
+            raise NotAuthenticated("The session of the access token is over. Log in again.")
+        return caller
 
 
 class DocumentAccess(ReceiveRoutePlugin):
     """Shows in OpenAPI which routes need a token, from the same `access=` that the guard obeys."""
 
-    def __init__(self, reads_are_public: bool) -> None:
-        self._reads_are_public = reads_are_public
+    def __init__(self, settings: Settings) -> None:
+        self._reads_are_public = settings.reads_are_public
+        self._internal_is_open = not settings.internal_token
 
     def receive_route(self, route: BaseRoute) -> None:
         """Set the security requirements of each handler of `route`."""
         for handler in getattr(route, "route_handlers", ()):
             access = handler.opt.get("access", ADMINS)
-            if access == OPEN:
+            if access in {OPEN, HEALTH} or (access == INTERNAL and self._internal_is_open):
                 handler.security = []
             elif access == READERS and self._reads_are_public:
                 handler.security = [{}, {BEARER: []}]

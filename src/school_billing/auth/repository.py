@@ -1,32 +1,202 @@
-"""The users table."""
+"""Logging in: the throttles, the sessions and their refresh tokens."""
 
 from uuid import UUID
 
-from school_billing.auth.contracts import Credentials, Role
+from msgspec import Struct
+
+from school_billing.auth.secrets import REFRESH_TOKEN_PREFIX, hash_secret, new_secret
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 
-FIND = Query("auth/find", Credentials, username=str)
-CREATE = Query("auth/create", Credentials, username=str, password_hash=str, role=str, school_id=UUID | None)
+
+class Attempt(Struct, frozen=True):
+    """An attempt to log in: the account of that name, and whether it may be tried."""
+
+    user_id: UUID | None
+    username: str | None
+    password_hash: str | None
+    school_id: UUID | None
+    buckets: list[bytes]
+    """Where it was counted, for a success to be taken off."""
+    retry_after_seconds: int | None
+    """For how long nobody may try; None where this one may."""
 
 
-class Users:
-    """Those who may log in; names are compared without regard to case."""
+class StartedSession(Struct, frozen=True):
+    """A session that began."""
 
-    def __init__(self, database: Database) -> None:
+    session_id: UUID
+    user_id: UUID
+
+
+class Refreshed(Struct, frozen=True):
+    """What became of a refresh token."""
+
+    session_id: UUID | None
+    """The session that goes on; None where none does."""
+    user_id: UUID | None
+    was_spent: bool
+    """Whether the token was an old one, and the session has ended for it."""
+
+
+class EndedSession(Struct, frozen=True):
+    """A session that ended."""
+
+    session_id: UUID
+    user_id: UUID
+
+
+class ChangedPassword(Struct, frozen=True):
+    """A user whose password changed."""
+
+    user_id: UUID
+
+
+class Noted(Struct, frozen=True):
+    """That something is in the audit trail."""
+
+    noted: bool
+
+
+class Forgiven(Struct, frozen=True):
+    """In how many places an attempt is not counted any more."""
+
+    forgiven: int
+
+
+class LoginLimits(Struct, frozen=True):
+    """How many log-ins may fail in a window, and how long that is."""
+
+    per_account: int
+    per_address: int
+    window_seconds: int
+
+
+ATTEMPT = Query(
+    "auth/attempt",
+    Attempt,
+    username=str,
+    address=str | None,
+    most_per_account=int,
+    most_per_address=int,
+    window_seconds=int,
+)
+NOTE_FAILURE = Query(
+    "auth/note_failure",
+    Noted,
+    user_id=UUID | None,
+    school_id=UUID | None,
+    username=str | None,
+    address=str | None,
+)
+FORGIVE = Query("auth/forgive", Forgiven, buckets=list[bytes])
+START_SESSION = Query(
+    "auth/start_session",
+    StartedSession,
+    user_id=UUID,
+    password_hash=str,
+    new_password_hash=str | None,
+    address=str | None,
+    token_hash=bytes,
+    lifetime_seconds=int,
+)
+REFRESH_SESSION = Query(
+    "auth/refresh_session",
+    Refreshed,
+    token_hash=bytes,
+    new_token_hash=bytes,
+    address=str | None,
+)
+END_SESSION = Query("auth/end_session", EndedSession, token_hash=bytes)
+CHANGE_PASSWORD = Query(
+    "auth/change_password",
+    ChangedPassword,
+    user_id=UUID,
+    password_hash=str,
+    new_password_hash=str,
+)
+
+
+class Sessions:
+    """Sessions, from the attempt to log in to their end."""
+
+    def __init__(self, database: Database, limits: LoginLimits, lifetime_seconds: int) -> None:
         self._database = database
+        self._limits = limits
+        self._lifetime_seconds = lifetime_seconds
 
-    async def find(self, username: str) -> Credentials | None:
-        """Return what is stored of the user, or None."""
-        return await self._database.one(FIND, username=username.lower())
-
-    async def create(self, username: str, password_hash: str, role: Role, school_id: UUID | None = None) -> bool:
-        """Add a user unless the name is taken; tell whether it was added."""
-        created = await self._database.one(
-            CREATE,
+    async def attempt(self, username: str, address: str | None) -> Attempt:
+        """Count an attempt to log in, and return the account that it is for."""
+        (attempt,) = await self._database.all(
+            ATTEMPT,
             username=username.lower(),
-            password_hash=password_hash,
-            role=role.value,
-            school_id=school_id,
+            address=address,
+            most_per_account=self._limits.per_account,
+            most_per_address=self._limits.per_address,
+            window_seconds=self._limits.window_seconds,
         )
-        return created is not None
+        return attempt
+
+    async def note_failure(self, attempt: Attempt, address: str | None) -> None:
+        """Tell the audit trail that an attempt failed."""
+        await self._database.one(
+            NOTE_FAILURE,
+            user_id=attempt.user_id,
+            school_id=attempt.school_id,
+            username=attempt.username,
+            address=address,
+        )
+
+    async def forgive(self, attempt: Attempt) -> None:
+        """Count an attempt no more, for it was none to guess a password."""
+        await self._database.one(FORGIVE, buckets=attempt.buckets)
+
+    async def start(
+        self, attempt: Attempt, address: str | None, new_password_hash: str | None
+    ) -> tuple[StartedSession, str] | None:
+        """Begin a session for the account of an attempt whose password was right.
+
+        Returns:
+            The session and its first refresh token; None where the user is disabled or got another password
+            meanwhile.
+        """
+        token = new_secret(REFRESH_TOKEN_PREFIX)
+        session = await self._database.one(
+            START_SESSION,
+            user_id=attempt.user_id,
+            password_hash=attempt.password_hash,
+            new_password_hash=new_password_hash,
+            address=address,
+            token_hash=hash_secret(token),
+            lifetime_seconds=self._lifetime_seconds,
+        )
+        return None if session is None else (session, token)
+
+    async def refresh(self, token: str, address: str | None) -> tuple[Refreshed, str]:
+        """Spend a refresh token; return what became of it, and the next token of the session that goes on."""
+        new_token = new_secret(REFRESH_TOKEN_PREFIX)
+        (refreshed,) = await self._database.all(
+            REFRESH_SESSION,
+            token_hash=hash_secret(token),
+            new_token_hash=hash_secret(new_token),
+            address=address,
+        )
+        return refreshed, new_token
+
+    async def end(self, token: str) -> None:
+        """End the session of a refresh token, if there is one that goes on."""
+        await self._database.one(END_SESSION, token_hash=hash_secret(token))
+
+    async def change_password(self, attempt: Attempt, new_password_hash: str) -> bool:
+        """Give the account of an attempt whose password was right a new one, and end its sessions.
+
+        Returns:
+            Whether it was done: not where the password changed meanwhile.
+        """
+        changed = await self._database.one(
+            CHANGE_PASSWORD,
+            user_id=attempt.user_id,
+            password_hash=attempt.password_hash,
+            new_password_hash=new_password_hash,
+        )
+        return changed is not None

@@ -1,62 +1,78 @@
-"""Access tokens: JWT (RFC 7519) signed with HS256, carrying who the caller is."""
+"""Access tokens: JWT (RFC 7519) signed with HS256. A token names a session; the database says what it may."""
 
+import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
-
-from school_billing.auth.contracts import Caller, Role
+import msgspec
 
 _ALGORITHM = "HS256"
 _ISSUER = "school-billing"
-_REQUIRED = ["iss", "sub", "role", "iat", "exp", "jti"]
+_AUDIENCE = "school-billing-api"
+_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "nbf", "exp", "jti"]
+_LEEWAY_SECONDS = 5
+"""How far apart the clocks of two servers may be."""
 
 
 class InvalidToken(Exception):
     """The token is not one that this service gave, or its time is over."""
 
 
-class Tokens:
-    """Makes and reads access tokens with one secret."""
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says: whose it is, and of which session."""
 
-    def __init__(self, secret: str, lifetime_seconds: int) -> None:
-        self._secret = secret
+    user_id: UUID
+    session_id: UUID
+
+
+class Tokens:
+    """Makes access tokens with the first of the secrets, and reads those of all, so that a secret can be replaced."""
+
+    def __init__(self, secrets: Sequence[str], lifetime_seconds: int) -> None:
+        self._secrets = {_key_id(secret): secret for secret in secrets}
+        self._newest = _key_id(secrets[0])
         self.lifetime_seconds = lifetime_seconds
 
-    def issue(self, username: str, role: Role, school_id: UUID | None) -> str:
-        """Make a token for a user; it is valid for `lifetime_seconds` from now."""
+    def issue(self, user_id: UUID, session_id: UUID) -> str:
+        """Make a token; it is valid for `lifetime_seconds` from now."""
         now = datetime.now(UTC)
         claims = {
             "iss": _ISSUER,
-            "sub": username,
-            "role": role.value,
-            "school_id": None if school_id is None else str(school_id),
+            "aud": _AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(session_id),
             "iat": now,
+            "nbf": now,
             "exp": now + timedelta(seconds=self.lifetime_seconds),
             "jti": str(uuid4()),
         }
-        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+        return jwt.encode(claims, self._secrets[self._newest], _ALGORITHM, headers={"kid": self._newest})
 
-    def read(self, token: str) -> Caller:
-        """Return whom a token names.
+    def read(self, token: str) -> Claims:
+        """Return what a token says.
 
         Raises:
-            InvalidToken: Its signature, its issuer, its claims or its time are not right.
+            InvalidToken: Its key, its signature, its issuer, its audience, its claims or its time are not right.
         """
         try:
+            secret = self._secrets[jwt.get_unverified_header(token)["kid"]]
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._secret,
+                secret,
                 algorithms=[_ALGORITHM],  # Pinned: what the token's own header asks for counts for nothing.
                 issuer=_ISSUER,
+                audience=_AUDIENCE,
+                leeway=_LEEWAY_SECONDS,
                 options={"require": _REQUIRED},
             )
-            school_id = claims.get("school_id")
-            return Caller(
-                username=claims["sub"],
-                role=Role(claims["role"]),
-                tenant=None if school_id is None else UUID(school_id),
-            )
-        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as error:
+            return Claims(user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]))
+        except (jwt.InvalidTokenError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InvalidToken from error
+
+
+def _key_id(secret: str) -> str:
+    """Return the `kid` of a secret (RFC 7515 section 4.1.4), which follows from it: there is nothing to configure."""
+    return hashlib.sha256(b"school-billing kid " + secret.encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from school_billing.auth.guards import OPEN
+from school_billing.auth.guards import HEALTH, INTERNAL
 from school_billing.health.contracts import Health
 from school_billing.health.repository import HealthChecks
 from school_billing.observability.metrics import Metrics
@@ -16,17 +16,17 @@ class HealthController(Controller):
     path = "/"
     tags = ("health",)
 
-    @get("/health", access=OPEN, summary="Check the process")
+    @get("/health", access=HEALTH, summary="Check the process")
     async def check_process(self) -> Health:
         """Answer 200 as long as the process can answer; it asks nobody else."""
         return Health(status="ok")
 
-    @get("/health/db", access=OPEN, summary="Check the database")
+    @get("/health/db", access=HEALTH, summary="Check the database")
     async def check_database(self, health_checks: NamedDependency[HealthChecks]) -> Health:
         """Answer 200 if the database answers a query, else 503."""
         return await health_checks.check()
 
-    @get("/metrics", access=OPEN, summary="Get the metrics", media_type="text/plain")
+    @get("/metrics", access=INTERNAL, summary="Get the metrics", media_type="text/plain")
     async def get_metrics(self, metrics: NamedDependency[Metrics]) -> Response[bytes]:
         """Return the metrics in Prometheus' text format."""
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -48,6 +48,22 @@ class Metrics:
         )
         for kind in ("PAYMENT", "REFUND"):
             self.movements.labels(kind)
+        self.logins = Counter(
+            "auth_logins",
+            "Attempts to log in: refused for wrong credentials, or throttled before those were looked at.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in ("succeeded", "refused", "throttled"):
+            self.logins.labels(outcome)
+        self.refreshes = Counter(
+            "auth_refreshes",
+            "Refresh tokens presented: refused when unknown or over, reused when spent before.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in ("succeeded", "refused", "reused"):
+            self.refreshes.labels(outcome)
 
     def watch(self, database: "Database") -> None:
         """Show the pool of `database`, and time its queries."""

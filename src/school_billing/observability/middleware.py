@@ -4,10 +4,11 @@ It stands outside of Litestar because the router's own 404 and 405 never reach a
 """
 
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from litestar.enums import ScopeType
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from school_billing.database.context import RequestContext, current_context
 from school_billing.observability.metrics import Metrics
@@ -17,21 +18,39 @@ from school_billing.web.request_ids import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from litestar import Litestar
-    from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 log = structlog.get_logger("school_billing.access")
 
 _HEADER = REQUEST_ID_HEADER.lower().encode()
+# What a school owes is nobody's to keep unless a route says otherwise (RFC 9111 section 5.2.2.5).
+_NOT_STORED = (b"cache-control", b"no-store")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Observed:
-    """An ASGI application that answers with `litestar` and tells what it saw."""
+    """An ASGI application that answers with `litestar` and tells what it saw.
 
-    def __init__(self, litestar: "Litestar", metrics: Metrics) -> None:
+    `headers` go with every response. The X-Forwarded-For and -Proto of `trusted_proxies`, addresses or networks, are
+    believed, and nobody else's.
+    """
+
+    def __init__(
+        self,
+        litestar: "Litestar",
+        metrics: Metrics,
+        *,
+        headers: "Sequence[tuple[bytes, bytes]]" = (),
+        trusted_proxies: "Sequence[str]" = (),
+    ) -> None:
         self.litestar = litestar
         self.metrics = metrics
+        self._headers = list(headers)
+        # Here and not in the server, so that every server that runs the application knows its callers alike.
+        self._app = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", litestar), list(trusted_proxies)))
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer a request, or pass on what is none (the lifespan)."""
@@ -55,7 +74,10 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], id_header]
+                headers = [*message["headers"], id_header, *self._headers]
+                if all(name != b"cache-control" for name, _ in headers):
+                    headers.append(_NOT_STORED)
+                message["headers"] = headers
             await send(message)
 
         async def receive_and_notice() -> "ReceiveMessage":
@@ -68,7 +90,7 @@ class Observed:
         inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope
         self.metrics.in_flight.inc()
         try:
-            await self.litestar(inner, receive_and_notice, send_with_id)
+            await self._app(inner, receive_and_notice, send_with_id)
         finally:
             self.metrics.in_flight.dec()
             seconds = perf_counter() - started

@@ -77,7 +77,7 @@ def openapi_config(
                     type="http",
                     scheme="bearer",
                     bearer_format="JWT",
-                    description="An access token from POST /auth/login.",
+                    description="An access token from POST /auth/login, or an API key.",
                 )
             }
         ),

@@ -8,17 +8,20 @@ from typing import Annotated
 
 from msgspec import Meta
 
-_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+# No colon and no blank, so that no user can be called like a role of the database or an API key in the audit trail.
+USERNAME_PATTERN = r"^[a-z0-9][a-z0-9._@+-]*$"
 _NO_NUL = r"^[^\x00]*$"
 
 PATTERN_SENTENCES = {
-    _NOT_BLANK: "Expected text that is not blank and has no NUL character",
+    NOT_BLANK: "Expected text that is not blank and has no NUL character",
     _NO_NUL: "Expected text without a NUL character",
+    USERNAME_PATTERN: "Expected lower-case letters, digits and . _ @ + -, the first of them a letter or a digit",
 }
 """What to tell a person instead of a regular expression."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=_NOT_BLANK)]
-ShortText = Annotated[str, Meta(min_length=1, max_length=50, pattern=_NOT_BLANK)]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
+ShortText = Annotated[str, Meta(min_length=1, max_length=50, pattern=NOT_BLANK)]
 LongText = Annotated[str, Meta(max_length=500, pattern=_NO_NUL)]
 
 Instant = Annotated[

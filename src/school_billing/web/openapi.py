@@ -25,6 +25,7 @@ _ERRORS = {
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "The body breaks a rule; `errors` names the fields.",
+    429: "Too many log-ins failed; Retry-After says for how many seconds to wait.",
     503: "The database is not available at the moment.",
 }
 _SUCCESSES = {200: "Done.", 201: "Added.", 204: "Deleted."}
@@ -63,7 +64,7 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
     takes = set(handler.parsed_fn_signature.parameters)
     has_id = any("{" in path for path in handler.paths)
     statuses = set[int]()
-    if takes & {"caller", "users", "health_checks"}:
+    if takes & {"caller", "door", "health_checks"}:
         statuses |= {503}
     if "caller" in takes:
         statuses |= {401, 403}
@@ -73,6 +74,8 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
         statuses |= {400, 404}
     if "data" in takes:
         statuses |= {400, 401, 404, 409, 413, 415, 422}
+    if takes >= {"door", "request"}:
+        statuses |= {429}
     if "DELETE" in handler.http_methods:
         statuses |= {409}
     return {
@@ -94,6 +97,12 @@ def name_operation(handler: HTTPRouteHandler, _method: object, _path: object) ->
 def complete_document(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI document with the docstrings of structs and fields, and with the headers of responses."""
     document = app.openapi_schema.to_schema()
+    without_key = {
+        handler.handler_name
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if not handler.opt.get("takes_idempotency_key", True)
+    }
     structs = {struct.__name__: struct for struct in _structs(msgspec.Struct)}
     for name, schema in document["components"]["schemas"].items():
         if name in structs:
@@ -102,6 +111,9 @@ def complete_document(app: Litestar) -> dict[str, Any]:
         for operation in path.values():
             if isinstance(operation, dict) and "responses" in operation:
                 _describe_operation(operation)
+                if "201" in operation["responses"] and operation["operationId"] not in without_key:
+                    operation["parameters"] = [*operation.get("parameters", []), _IDEMPOTENCY_KEY]
+                    operation["responses"]["201"]["headers"]["Idempotency-Replayed"] = _REPLAYED
     return document
 
 
@@ -120,13 +132,11 @@ def _describe_operation(operation: dict[str, Any]) -> None:
     for parameter in parameters:
         if parameter["in"] == "path":
             parameter["description"] = f"The id of the {parameter['name'].removesuffix('_id')}."
-    if "201" in operation["responses"]:
-        operation["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
     for status, response in operation["responses"].items():
         if int(status) in _SUCCESSES:
             response["description"] = _SUCCESSES[int(status)]
         if status == "201":
-            response["headers"] = {"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}
+            response["headers"] = {"Location": _LOCATION}
         if status == "200" and any(parameter["name"] == "cursor" for parameter in parameters):
             response["headers"] = {"Link": _LINK}
 

@@ -57,7 +57,7 @@ class ApiError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
         self.detail = detail or type(self).__doc__ or self.code
@@ -89,7 +89,7 @@ class NotAuthenticated(ApiError):
 
     status = 401
     code = "not_authenticated"
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="school-billing"'}  # RFC 6750 section 3
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="school-billing"'}  # RFC 6750 section 3
 
 
 class Forbidden(ApiError):
@@ -127,12 +127,23 @@ class InvalidBody(ApiError):
     code = "invalid_body"
 
 
+class TooManyRequests(ApiError):
+    """That was too often. Try again later."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}  # RFC 6585 section 4
+
+
 class Unavailable(ApiError):
     """The database is not available at the moment. Please try again."""
 
     status = 503
     code = "database_unavailable"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": _RETRY_AFTER_SECONDS}
+    headers: Mapping[str, str] = {"Retry-After": _RETRY_AFTER_SECONDS}
 
 
 class Meaning(msgspec.Struct, frozen=True):

@@ -164,19 +164,22 @@ async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
     assert await api.get("/audit?entity=schools&limit=1")
 
 
-async def test_the_filter_by_school_loses_no_entry_of_what_changed_schools(api: Api, database_url: str) -> None:
+@pytest.mark.parametrize("table", ["users", "api_keys"])
+async def test_nobody_changes_schools_and_takes_the_trail_along(api: Api, database_url: str, table: str) -> None:
     old, new = await api.school(), await api.school()
-    user = uuid4()
+    columns = {"users": "username, password_hash", "api_keys": "name, key_hash, key_prefix"}[table]
+    values = {"users": "'$argon2id$x'", "api_keys": "sha256(convert_to(%(name)s, 'UTF8')), 'sbk_'"}[table]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(
-            "insert into users (id, username, password_hash, role, school_id) "
-            "values (%s, %s, '$argon2id$x', 'viewer', %s)",
-            [user, str(user), old["id"]],
-        )
-        for school in (old, new):
-            connection.execute("update users set school_id = %s where id = %s", [school["id"], user])
-    entries = await api.get(f"/audit?entity_id={user}&school_id={new['id']}&limit=1")
-    assert [entry["row_after"]["school_id"] for entry in entries] == [new["id"]]
+        row = connection.execute(
+            f"insert into {table} ({columns}, role, school_id) "
+            f"values (%(name)s, {values}, 'viewer', %(school)s) returning id",
+            {"name": str(uuid4()), "school": old["id"]},
+        ).fetchone()
+        assert row is not None
+        for school_id in (new["id"], None):
+            with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="stay in their school"):
+                connection.execute(f"update {table} set school_id = %s where id = %s", [school_id, row[0]])
+    assert [entry["school_id"] for entry in await api.get(f"/audit?entity_id={row[0]}")] == [old["id"]]
 
 
 async def test_it_is_for_administrators_and_of_their_school(

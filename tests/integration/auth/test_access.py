@@ -9,9 +9,9 @@ import pytest
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.auth.passwords import hash_password
-from school_billing.auth.repository import Users
 from school_billing.database.pool import connect
 from school_billing.settings import Settings
+from school_billing.users.repository import Users
 from tests.api import NOBODY, Api, client_of, problem, wrong_fields
 from tests.conftest import running
 
@@ -21,7 +21,7 @@ MakeClient = Callable[..., httpx.AsyncClient]
 @pytest.fixture(scope="module")
 async def user(database_url: str) -> tuple[str, str]:
     async with connect(database_url) as database:
-        await Users(database).create("Lisa", hash_password("saxophone forever"), Role.ACCOUNTANT)
+        await Users(database).create(None, "Lisa", hash_password("saxophone forever"), Role.ACCOUNTANT, None)
     return "lisa", "saxophone forever"
 
 
@@ -31,7 +31,7 @@ async def test_a_password_becomes_a_token_that_opens_writes(
     response = await anonymous.post("/auth/login", json={"username": "LISA", "password": user[1]})
     assert response.status_code == 200
     token = response.json()
-    assert (token["token_type"], token["expires_in"]) == ("Bearer", 3600)
+    assert (token["token_type"], token["expires_in"]) == ("Bearer", 900)
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     body = {"school_id": (await api.school())["id"], "full_name": "Bart"}
     assert (await anonymous.post("/students", json=body, headers=headers)).status_code == 201
@@ -99,7 +99,9 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(anonymous: httpx
 
 
 async def test_production_reads_need_a_token(settings: Settings) -> None:
-    production = Settings(environment="production", database_url=settings.database_url, jwt_secret="s" * 32)
+    production = Settings(
+        environment="production", database_url=settings.database_url, jwt_secret="0123456789abcdef0123456789abcdef"
+    )
     service = create_app(production)
     async with running(service), client_of(service) as client:
         for path in READS:

@@ -30,6 +30,8 @@ SQL_TYPES = {
     "numeric": Decimal,
     "timestamptz": datetime,
     "date": date,
+    "uuid[]": list[UUID],
+    "bytea[]": list[bytes],
 }
 
 
@@ -49,6 +51,8 @@ def plain(declared: Any) -> Any:
         return kind
     if declared is msgspec.Raw or get_origin(declared) is dict:
         return dict
+    if get_origin(declared) is list:
+        return declared
     if issubclass(declared, Enum):
         return str
     return next((kind for kind in (str, Decimal) if issubclass(declared, kind)), declared)

@@ -122,9 +122,10 @@ async def test_the_served_api_takes_a_standby_for_unavailable_and_seals_on_after
     name = books.rpartition("/")[2]
     cut = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and pid <> pg_backend_pid()"
     with psycopg.connect(books, autocommit=True) as connection, serve(books, AUDIT_SEAL_INTERVAL_MS="50") as server:
+        admin = server.admin
         connection.execute(f"alter database {name} set default_transaction_read_only = on")
         connection.execute(cut)
-        async with httpx.AsyncClient(base_url=server.url, headers=server.admin) as http:
+        async with httpx.AsyncClient(base_url=server.url, headers=admin) as http:
             problem(await http.post("/schools", json={"name": "x"}), 503, "database_unavailable")
             connection.execute(f"alter database {name} reset default_transaction_read_only")
             connection.execute(cut)

@@ -12,18 +12,19 @@ import pytest
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.auth.tokens import Tokens
 from school_billing.settings import Settings
+from tests.accounts import log_in
 from tests.api import Api, client_of, problem, until_waiting
 from tests.conftest import running
 from tests.proxy import Door, door_to
 
 
 @asynccontextmanager
-async def api_on(url: str) -> AsyncIterator[Api]:
+async def api_on(url: str, database_url: str = "") -> AsyncIterator[Api]:
     settings = Settings(database_url=url)
     service = create_app(settings)
-    token = Tokens(settings.jwt_secret, 600).issue("tester", Role.ADMIN, None)
+    # Not through the door, which this thread would have to hold open meanwhile.
+    token = log_in(database_url or url, settings.jwt_secret, Role.ADMIN)
     async with (
         running(service),
         client_of(service, Authorization=f"Bearer {token}") as client,
@@ -95,8 +96,8 @@ async def door(database_url: str) -> AsyncIterator[Door]:
         yield open_door
 
 
-async def test_connections_that_died_in_the_pool_cost_no_request(door: Door) -> None:
-    async with api_on(door.url) as api:
+async def test_connections_that_died_in_the_pool_cost_no_request(door: Door, database_url: str) -> None:
+    async with api_on(door.url, database_url) as api:
         invoice = await api.invoice(total="100.00")
         for _ in range(3):
             await door.shut()
@@ -106,8 +107,10 @@ async def test_connections_that_died_in_the_pool_cost_no_request(door: Door) -> 
         assert (await api.reload(invoice))["paid_total"] == "30.00"
 
 
-async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(door: Door, psql: Any) -> None:
-    async with api_on(door.url) as api:
+async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(
+    door: Door, database_url: str, psql: Any
+) -> None:
+    async with api_on(door.url, database_url) as api:
         invoice = await api.invoice(total="100.00")
         body, key = {"invoice_id": invoice["id"], "amount": "10.00"}, {"Idempotency-Key": str(uuid4())}
         transaction = psql.transaction()
@@ -128,8 +131,8 @@ async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(doo
         assert (await api.reload(invoice))["paid_total"] == "10.00"
 
 
-async def test_a_read_that_was_cut_off_is_simply_sent_again(door: Door, psql: Any) -> None:
-    async with api_on(door.url) as api:
+async def test_a_read_that_was_cut_off_is_simply_sent_again(door: Door, database_url: str, psql: Any) -> None:
+    async with api_on(door.url, database_url) as api:
         school = await api.school()
         transaction = psql.transaction()
         await transaction.start()

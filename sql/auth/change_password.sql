@@ -1,0 +1,11 @@
+-- The user whose password changed, with all sessions ended: a row, or none where the stored one is not the one that
+-- was verified (any more).
+update users
+set password_hash = :new_password_hash,
+    password_changed_at = now(),
+    session_generation = session_generation + 1,
+    updated_at = now()
+from written_by(:actor, :request_id)
+where id = :user_id
+  and password_hash = :password_hash
+returning id as user_id

@@ -1,0 +1,10 @@
+-- The session that this refresh token, spent or not, belonged to, now ended: a row, or none where it had ended already or
+-- the token is unknown.
+update sessions
+set ended_at = now(),
+    updated_at = now()
+from refresh_tokens
+where refresh_tokens.token_hash = :token_hash
+  and sessions.id = refresh_tokens.session_id
+  and sessions.ended_at is null
+returning sessions.id as session_id, sessions.user_id

@@ -1,0 +1,50 @@
+-- What became of a refresh token that was presented: one row. The session goes on with the new token, or there is none
+-- (the token is unknown, or the session is over); or the token was spent before, and then the session has ended.
+--
+-- Two who present one token at once queue at its row, and the second finds it spent. Whoever holds the newest token
+-- may be the thief, so neither goes on (RFC 9700 section 4.14.2).
+with spent as (
+  update refresh_tokens
+  set spent_at = now(),
+      updated_at = now()
+  where token_hash = :token_hash
+    and spent_at is null
+  returning session_id
+),
+ended as (
+  update sessions
+  set ended_at = now(),
+      updated_at = now()
+  from refresh_tokens
+  where refresh_tokens.token_hash = :token_hash
+    and sessions.id = refresh_tokens.session_id
+    and sessions.ended_at is null
+    and not exists (select from spent)
+  returning sessions.id, sessions.user_id
+),
+noted as (
+  select append_login_to_audit_log(
+    'TOKEN_REUSED', users.id, users.school_id, 'anonymous', :request_id,
+    jsonb_build_object('username', users.username, 'address', :address::text)
+  ) as done
+  from ended
+  join users on users.id = ended.user_id
+),
+continued as (
+  select sessions.id, sessions.user_id
+  from spent
+  join sessions on sessions.id = spent.session_id
+  join users on users.id = sessions.user_id and users.session_generation = sessions.generation
+  where sessions.ended_at is null
+    and sessions.expires_at > now()
+    and users.disabled_at is null
+),
+new_token as (
+  insert into refresh_tokens (token_hash, session_id)
+  select :new_token_hash::bytea, id
+  from continued
+)
+select
+  (select id from continued) as session_id,
+  (select user_id from continued) as user_id,
+  (select count(*) > 0 from noted where done) as was_spent

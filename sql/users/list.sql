@@ -1,0 +1,8 @@
+-- A page of users in the order of their ids; a tenant sees its own, and not those who may see all schools.
+select id, username, role, school_id, disabled_at, password_changed_at, created_at, updated_at
+from users
+where id > :after
+  and (:tenant::uuid is null or school_id = :tenant)
+  and (:school_id::uuid is null or school_id = :school_id)
+order by id
+limit :limit offset :offset

@@ -1,0 +1,1 @@
+"""Users: those who may log in."""

@@ -1,0 +1,98 @@
+"""/users."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, Response, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from school_billing.auth.contracts import Caller
+from school_billing.auth.guards import ADMINS
+from school_billing.auth.password_rules import password_fault
+from school_billing.auth.passwords import hash_new_password
+from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
+from school_billing.users.repository import Users
+from school_billing.web.pages import Page
+from school_billing.web.problems import Conflict, FieldError, InvalidBody
+from school_billing.web.responses import created
+
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only those who are bound to this school.")]
+
+
+class OwnAccount(Conflict):
+    """Nobody changes the own role or disables the own account: another administrator can."""
+
+    code = "own_account"
+
+
+class UserController(Controller):
+    """Those who may log in. They are disabled rather than deleted: the audit trail names them."""
+
+    path = "/"
+    tags = ("users",)
+
+    @post("/users", access=ADMINS, takes_idempotency_key=False, summary="Add a user")
+    async def create_user(
+        self,
+        data: JSONBody[UserIn],
+        users: NamedDependency[Users],
+        caller: NamedDependency[Caller],
+    ) -> Response[User]:
+        """Add a user. 409 where the name is taken, be it in another school: names are for logging in."""
+        _check(data.username, data.password, "password")
+        password_hash = await hash_new_password(data.password)
+        user = await users.create(caller.tenant, data.username, password_hash, data.role, data.school_id)
+        return created(user, f"/users/{user.id}")
+
+    @get("/users", access=ADMINS, summary="List users")
+    async def list_users(
+        self,
+        page: NamedDependency[Page],
+        users: NamedDependency[Users],
+        caller: NamedDependency[Caller],
+        school_id: OfSchool = None,
+    ) -> Response[list[User]]:
+        """List users, newest last. An administrator of one school sees those of that school."""
+        return page.answer(await users.list(caller.tenant, school_id, page))
+
+    @get("/users/{user_id:str}", access=ADMINS, summary="Get a user")
+    async def get_user(
+        self,
+        user_id: FromPath[UUID],
+        users: NamedDependency[Users],
+        caller: NamedDependency[Caller],
+    ) -> User:
+        """Return one user."""
+        return await users.get(caller.tenant, user_id)
+
+    @patch("/users/{user_id:str}", access=ADMINS, summary="Change or disable a user")
+    async def update_user(
+        self,
+        user_id: FromPath[UUID],
+        data: JSONBody[UserPatch],
+        users: NamedDependency[Users],
+        caller: NamedDependency[Caller],
+    ) -> User:
+        """Change a user's role, or disable or enable the user. It holds from the user's next request on."""
+        if user_id == caller.user_id:
+            raise OwnAccount
+        return await users.update(caller.tenant, user_id, data)
+
+    @put("/users/{user_id:str}/password", status_code=200, access=ADMINS, summary="Set a user's password")
+    async def set_password(
+        self,
+        user_id: FromPath[UUID],
+        data: JSONBody[PasswordIn],
+        users: NamedDependency[Users],
+        caller: NamedDependency[Caller],
+    ) -> User:
+        """Give a user a new password, which ends all the user's sessions."""
+        user = await users.get(caller.tenant, user_id)
+        _check(user.username, data.new_password, "new_password")
+        return await users.set_password(caller.tenant, user_id, await hash_new_password(data.new_password))
+
+
+def _check(username: str, password: str, field: str) -> None:
+    if fault := password_fault(username, password):
+        raise InvalidBody(errors=[FieldError(field, fault)])
