@@ -3,7 +3,7 @@
 update invoices
 set voided_at = now(),
     void_reason = :reason,
-    updated_at = now()
+    updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
 from written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)

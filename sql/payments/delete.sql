@@ -29,7 +29,7 @@ moved_invoice as (
       void_reason = locked_invoice.void_reason,
       payments_total = locked_invoice.payments_total,
       refunds_total = locked_invoice.refunds_total,
-      updated_at = now()
+      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
   from locked_invoice
   where invoices.id = locked_invoice.id
     and invoices.school_id = locked_invoice.school_id

@@ -63,7 +63,7 @@ moved_invoices as (
       void_reason = locked_invoices.void_reason,
       payments_total = locked_invoices.payments_total,
       refunds_total = locked_invoices.refunds_total,
-      updated_at = now()
+      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
   from locked_invoices
   where invoices.id = locked_invoices.id
     and invoices.school_id = locked_invoices.school_id
@@ -77,7 +77,7 @@ set invoice_id = after.invoice_id,
     method = case when :method_given then :method else payments.method end,
     reference = case when :reference_given then :reference else payments.reference end,
     paid_at = coalesce(:paid_at, payments.paid_at),
-    updated_at = now()
+    updated_at = greatest(now(), payments.updated_at + interval '1 microsecond')
 from after
 cross join written_by(:actor, :request_id)
 where payments.id = after.id

@@ -4,7 +4,7 @@ update schools
 set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),
     time_zone = coalesce(:time_zone, time_zone),
-    updated_at = now()
+    updated_at = greatest(now(), schools.updated_at + interval '1 microsecond')
 from written_by(:actor, :request_id)
 where id = :school_id
   and (:tenant::uuid is null or id = :tenant)

@@ -100,3 +100,17 @@ def test_every_setting_that_the_readme_names_exists() -> None:
     from school_billing.settings import Settings  # noqa: PLC0415 - beside its only use.
 
     assert sorted(table) == sorted(field.upper() for field in Settings.__struct_fields__)
+
+
+TAGGED_TABLES = {"schools", "students", "invoices", "payments"}
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_change_of_a_row_gives_it_a_greater_updated_at(path: Path) -> None:
+    """It is the row's entity tag. now() alone goes backwards where the one who began first commits last."""
+    code = re.sub(r"--[^\n]*", "", path.read_text())
+    changes = re.findall(r"(?<!for )(?<!no key )\bupdate\s+(\w+)(.*?)(?=\breturning\b|\bupdate\b|\Z)", code, re.DOTALL)
+    for table, change in changes:
+        assert table != "set", "an upsert; this test would not see what it sets"
+        if table in TAGGED_TABLES:
+            assert f"updated_at = greatest(now(), {table}.updated_at + interval '1 microsecond')" in change
