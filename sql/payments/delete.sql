@@ -1,10 +1,12 @@
--- The movement that was deleted: a row, or none where it is not the tenant's. The same statement takes it off the
--- invoice's totals; the invoice's checks refuse it where a refund would be left without its payment.
+-- The movement that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
+-- lists. The same statement takes it off the invoice's totals; the invoice's checks refuse it where a refund would be
+-- left without its payment.
 with deleted as (
   delete from payments
   using written_by(:actor, :request_id)
   where id = :payment_id
     and (:tenant::uuid is null or school_id = :tenant)
+    and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   returning
     id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
 ),

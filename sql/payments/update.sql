@@ -1,15 +1,17 @@
--- The movement as changed: a row, or none where it is not the tenant's or the invoice that it should move to does
--- not exist in its school.
+-- The movement as changed: a row, or none where it is not the tenant's, is of another version than :if_match lists, or
+-- where the invoice that it should move to does not exist in its school.
 --
 -- One statement changes the movement and what it means to its invoice, or to both invoices where it moves from
 -- one to another. Locks: the movement first, then the invoices in the order of their ids, so that two
 -- movements that change places cannot wait for each other in a circle.
 with before as (
-  -- Whoever changes this movement at the same moment is waited for, and what they left is what is read.
+  -- Whoever changes this movement at the same moment is waited for, and what they left is what is read, and what
+  -- :if_match is compared with.
   select id, school_id, invoice_id, kind, amount
   from payments
   where id = :payment_id
     and (:tenant::uuid is null or school_id = :tenant)
+    and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   for update
 ),
 after as (

@@ -38,6 +38,7 @@ from school_billing.statements.repository import Statements
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
 from school_billing.web.bodies import ContractRequest
+from school_billing.web.conditional import provide_if_match
 from school_billing.web.docs import docs_routes, openapi_config
 from school_billing.web.idempotency import on_used_key
 from school_billing.web.openapi import DocumentErrors
@@ -106,6 +107,7 @@ def create_app(settings: Settings) -> Observed:
         dependencies={
             "caller": Provide(provide_caller),
             "page": Provide(provide_page),
+            "if_match": Provide(provide_if_match),
             "tokens": Provide(lambda: tokens, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "users": _repository(Users),

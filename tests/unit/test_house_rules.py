@@ -114,3 +114,10 @@ def test_every_change_of_a_row_gives_it_a_greater_updated_at(path: Path) -> None
         assert table != "set", "an upsert; this test would not see what it sets"
         if table in TAGGED_TABLES:
             assert f"updated_at = greatest(now(), {table}.updated_at + interval '1 microsecond')" in change
+
+
+def test_every_change_that_a_request_asks_for_can_say_of_which_version() -> None:
+    for name, query in Query.registered.items():
+        noun, _, verb = name.partition("/")
+        if noun in TAGGED_TABLES and query.writes and verb != "create":
+            assert "if_match" in query.takes, name

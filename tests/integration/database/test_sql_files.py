@@ -29,6 +29,7 @@ SQL_TYPES = {
     "jsonb": dict,
     "numeric": Decimal,
     "timestamptz": datetime,
+    "timestamptz[]": list[datetime],
     "date": date,
 }
 
@@ -49,6 +50,8 @@ def plain(declared: Any) -> Any:
         return kind
     if declared is msgspec.Raw or get_origin(declared) is dict:
         return dict
+    if get_origin(declared) is list:
+        return declared
     if issubclass(declared, Enum):
         return str
     return next((kind for kind in (str, Decimal) if issubclass(declared, kind)), declared)
