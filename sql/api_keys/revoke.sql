@@ -1,8 +1,10 @@
--- The key as revoked, now or before: a row, or none where it is not the tenant's.
+-- The key as revoked, now or before: a row, or none where it is not the tenant's or is of another version than
+-- :if_match lists.
 update api_keys
 set revoked_at = coalesce(revoked_at, now()),
-    updated_at = now()
+    updated_at = greatest(now(), api_keys.updated_at + interval '1 microsecond')
 from written_by(:actor, :request_id)
 where id = :api_key_id
   and (:tenant::uuid is null or school_id = :tenant)
+  and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
 returning id, name, key_prefix, role, school_id, last_used_at, revoked_at, created_at, updated_at

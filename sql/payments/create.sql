@@ -11,7 +11,7 @@ moved_invoice as (
   update invoices
   set payments_total = payments_total + case when :kind::text = 'PAYMENT' then :amount::numeric(12, 2) else 0 end,
       refunds_total = refunds_total + case when :kind::text = 'REFUND' then :amount::numeric(12, 2) else 0 end,
-      updated_at = now()
+      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
   from written_by(:actor, :request_id)
   where (select granted from claim)
     and id = :invoice_id

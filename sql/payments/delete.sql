@@ -1,10 +1,12 @@
--- The movement that was deleted: a row, or none where it is not the tenant's. The same statement takes it off the
--- invoice's totals; the invoice's checks refuse it where a refund would be left without its payment.
+-- The movement that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
+-- lists. The same statement takes it off the invoice's totals; the invoice's checks refuse it where a refund would be
+-- left without its payment.
 with deleted as (
   delete from payments
   using written_by(:actor, :request_id)
   where id = :payment_id
     and (:tenant::uuid is null or school_id = :tenant)
+    and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   returning
     id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
 ),
@@ -29,7 +31,7 @@ moved_invoice as (
       void_reason = locked_invoice.void_reason,
       payments_total = locked_invoice.payments_total,
       refunds_total = locked_invoice.refunds_total,
-      updated_at = now()
+      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
   from locked_invoice
   where invoices.id = locked_invoice.id
     and invoices.school_id = locked_invoice.school_id

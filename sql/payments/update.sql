@@ -1,15 +1,17 @@
--- The movement as changed: a row, or none where it is not the tenant's or the invoice that it should move to does
--- not exist in its school.
+-- The movement as changed: a row, or none where it is not the tenant's, is of another version than :if_match lists, or
+-- where the invoice that it should move to does not exist in its school.
 --
 -- One statement changes the movement and what it means to its invoice, or to both invoices where it moves from
 -- one to another. Locks: the movement first, then the invoices in the order of their ids, so that two
 -- movements that change places cannot wait for each other in a circle.
 with before as (
-  -- Whoever changes this movement at the same moment is waited for, and what they left is what is read.
+  -- Whoever changes this movement at the same moment is waited for, and what they left is what is read, and what
+  -- :if_match is compared with.
   select id, school_id, invoice_id, kind, amount
   from payments
   where id = :payment_id
     and (:tenant::uuid is null or school_id = :tenant)
+    and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   for update
 ),
 after as (
@@ -63,7 +65,7 @@ moved_invoices as (
       void_reason = locked_invoices.void_reason,
       payments_total = locked_invoices.payments_total,
       refunds_total = locked_invoices.refunds_total,
-      updated_at = now()
+      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
   from locked_invoices
   where invoices.id = locked_invoices.id
     and invoices.school_id = locked_invoices.school_id
@@ -77,7 +79,7 @@ set invoice_id = after.invoice_id,
     method = case when :method_given then :method else payments.method end,
     reference = case when :reference_given then :reference else payments.reference end,
     paid_at = coalesce(:paid_at, payments.paid_at),
-    updated_at = now()
+    updated_at = greatest(now(), payments.updated_at + interval '1 microsecond')
 from after
 cross join written_by(:actor, :request_id)
 where payments.id = after.id

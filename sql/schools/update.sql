@@ -1,13 +1,15 @@
--- The school as changed; null leaves a column as it is. No row where it is not the tenant's, or where the
--- currency would change under invoices that exist: their amounts would mean something else.
+-- The school as changed; null leaves a column as it is. No row where it is not the tenant's, is of another version
+-- than :if_match lists, or where the currency would change under invoices that exist: their amounts would mean
+-- something else.
 update schools
 set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),
     time_zone = coalesce(:time_zone, time_zone),
-    updated_at = now()
+    updated_at = greatest(now(), schools.updated_at + interval '1 microsecond')
 from written_by(:actor, :request_id)
 where id = :school_id
   and (:tenant::uuid is null or id = :tenant)
+  and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   and (
     :currency::text is null
     or currency = :currency

@@ -1,10 +1,11 @@
--- The student as changed: a row, or none where it is not the tenant's. A null name leaves the name; the
--- external id may be null, so a flag says whether it is given.
+-- The student as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists.
+-- A null name leaves the name; the external id may be null, so a flag says whether it is given.
 update students
 set full_name = coalesce(:full_name, full_name),
     external_id = case when :external_id_given then :external_id else external_id end,
-    updated_at = now()
+    updated_at = greatest(now(), students.updated_at + interval '1 microsecond')
 from written_by(:actor, :request_id)
 where id = :student_id
   and (:tenant::uuid is null or school_id = :tenant)
+  and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
 returning id, school_id, full_name, external_id, created_at, updated_at

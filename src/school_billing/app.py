@@ -44,6 +44,7 @@ from school_billing.students.repository import Students
 from school_billing.users.controller import UserController
 from school_billing.users.repository import Users
 from school_billing.web.bodies import ContractRequest
+from school_billing.web.conditional import provide_if_match
 from school_billing.web.docs import docs_routes, openapi_config
 from school_billing.web.idempotency import on_used_key
 from school_billing.web.openapi import DocumentErrors
@@ -124,6 +125,7 @@ def create_app(settings: Settings) -> Observed:
             "caller": Provide(provide_caller),
             "page": Provide(provide_page),
             "door": Provide(_provide_door, sync_to_thread=False),
+            "if_match": Provide(provide_if_match),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "users": _repository(Users),
             "api_keys": _repository(ApiKeys),

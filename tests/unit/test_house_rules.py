@@ -100,3 +100,26 @@ def test_every_setting_that_the_readme_names_exists() -> None:
     from school_billing.settings import Settings  # noqa: PLC0415 - beside its only use.
 
     assert sorted(table) == sorted(field.upper() for field in Settings.__struct_fields__)
+
+
+TAGGED_TABLES = {"schools", "students", "invoices", "payments", "users", "api_keys"}
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_change_of_a_row_gives_it_a_greater_updated_at(path: Path) -> None:
+    """It is the row's entity tag. now() alone goes backwards where the one who began first commits last."""
+    code = re.sub(r"--[^\n]*", "", path.read_text())
+    changes = re.findall(r"(?<!for )(?<!no key )\bupdate\s+(\w+)(.*?)(?=\breturning\b|\bupdate\b|\Z)", code, re.DOTALL)
+    for table, change in changes:
+        if table == "set":
+            inserted = set(re.findall(r"insert into (\w+)", code))
+            assert not inserted & TAGGED_TABLES, "an upsert; this test would not see what it sets"
+        if table in TAGGED_TABLES:
+            assert f"updated_at = greatest(now(), {table}.updated_at + interval '1 microsecond')" in change
+
+
+def test_every_change_that_a_request_asks_for_can_say_of_which_version() -> None:
+    for name, query in Query.registered.items():
+        noun, _, verb = name.partition("/")
+        if noun in TAGGED_TABLES and query.writes and verb not in {"create", "seed"}:
+            assert "if_match" in query.takes, name

@@ -11,8 +11,9 @@ from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS
+from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
-from school_billing.web.responses import created
+from school_billing.web.responses import Tagged, created, tagged, unstored
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only those that are bound to this school.")]
 
@@ -29,10 +30,10 @@ class ApiKeyController(Controller):
         data: JSONBody[ApiKeyIn],
         api_keys: NamedDependency[ApiKeys],
         caller: NamedDependency[Caller],
-    ) -> Response[NewApiKey]:
+    ) -> Tagged[NewApiKey]:
         """Make a key, and show it: this is the only time. 409 where a key in use has that name in the school."""
         made = await api_keys.create(caller.tenant, data)
-        return created(made, f"/api-keys/{made.id}")
+        return unstored(created(made, f"/api-keys/{made.id}"))
 
     @get("/api-keys", access=ADMINS, summary="List API keys")
     async def list_api_keys(
@@ -51,16 +52,17 @@ class ApiKeyController(Controller):
         api_key_id: FromPath[UUID],
         api_keys: NamedDependency[ApiKeys],
         caller: NamedDependency[Caller],
-    ) -> ApiKey:
+    ) -> Tagged[ApiKey]:
         """Return what is known of a key; not the key itself."""
-        return await api_keys.get(caller.tenant, api_key_id)
+        return tagged(await api_keys.get(caller.tenant, api_key_id))
 
     @delete("/api-keys/{api_key_id:str}", access=ADMINS, summary="Revoke an API key")
     async def revoke_api_key(
         self,
         api_key_id: FromPath[UUID],
         api_keys: NamedDependency[ApiKeys],
+        if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
     ) -> None:
         """Let a key open nothing from now on; it stays in the list, for the audit trail names it."""
-        await api_keys.revoke(caller.tenant, api_key_id)
+        await api_keys.revoke(caller.tenant, api_key_id, if_match)

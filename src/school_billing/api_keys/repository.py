@@ -9,6 +9,7 @@ from school_billing.auth.secrets import API_KEY_PREFIX, hash_secret, new_secret
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
+from school_billing.web.conditional import IfMatch, Versions
 from school_billing.web.pages import Page
 from school_billing.web.problems import NotFound
 
@@ -32,7 +33,7 @@ LIST = Query(
     limit=int,
     offset=int,
 )
-REVOKE = Query("api_keys/revoke", ApiKey, tenant=UUID | None, api_key_id=UUID)
+REVOKE = Query("api_keys/revoke", ApiKey, tenant=UUID | None, api_key_id=UUID, if_match=Versions)
 
 _SHOWN_CHARACTERS = len(API_KEY_PREFIX) + 6
 
@@ -86,11 +87,14 @@ class ApiKeys:
             LIST, tenant=tenant, school_id=school_id, after=page.after, limit=page.fetch, offset=page.offset
         )
 
-    async def revoke(self, tenant: UUID | None, api_key_id: UUID) -> None:
+    async def revoke(self, tenant: UUID | None, api_key_id: UUID, if_match: IfMatch) -> None:
         """Let a key open nothing from now on.
 
         Raises:
             ApiKeyNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
-        if await self._database.one(REVOKE, tenant=tenant, api_key_id=api_key_id) is None:
+        revoked = await self._database.one(REVOKE, tenant=tenant, api_key_id=api_key_id, if_match=if_match.versions)
+        if revoked is None:
+            if_match.require(await self.get(tenant, api_key_id))
             raise ApiKeyNotFound

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Request, Response, post, put
+from litestar import Controller, Request, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
@@ -11,7 +11,6 @@ from school_billing.auth.door import Door
 from school_billing.auth.guards import OPEN, USERS
 from school_billing.web.addresses import client_address
 from school_billing.web.problems import Forbidden
-from school_billing.web.responses import secret
 
 
 class AuthController(Controller):
@@ -26,14 +25,14 @@ class AuthController(Controller):
         data: JSONBody[Login],
         request: Request[Any, Any, Any],
         door: NamedDependency[Door],
-    ) -> Response[SessionTokens]:
+    ) -> SessionTokens:
         """Begin a session with a username and a password.
 
         Send the access token with other requests as `Authorization: Bearer <access_token>`, and before it expires
         exchange the refresh token for the next pair. A wrong password and an unknown user get the same answer,
         after the same time; 429 after too many of either.
         """
-        return secret(await door.log_in(data, client_address(request)))
+        return await door.log_in(data, client_address(request))
 
     @post("/auth/refresh", status_code=200, access=OPEN, summary="Refresh the tokens")
     async def refresh_session(
@@ -41,13 +40,13 @@ class AuthController(Controller):
         data: JSONBody[Refresh],
         request: Request[Any, Any, Any],
         door: NamedDependency[Door],
-    ) -> Response[SessionTokens]:
+    ) -> SessionTokens:
         """Exchange a refresh token for a new pair of tokens. Each is good for one use.
 
         A token that was used before ends the session, for nobody can tell then which of its holders is the thief:
         do not send it twice, not even where the answer was lost, but log in again.
         """
-        return secret(await door.refresh(data.refresh_token, client_address(request)))
+        return await door.refresh(data.refresh_token, client_address(request))
 
     @post("/auth/logout", status_code=204, access=OPEN, summary="Log out")
     async def log_out(self, data: JSONBody[Refresh], door: NamedDependency[Door]) -> None:

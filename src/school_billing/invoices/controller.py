@@ -13,8 +13,9 @@ from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
 from school_billing.invoices.repository import InvoiceFilter, Invoices
 from school_billing.students.repository import Students
+from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
-from school_billing.web.responses import created
+from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only of this student.")]
@@ -35,7 +36,7 @@ class InvoiceController(Controller):
         data: JSONBody[InvoiceIn],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-    ) -> Response[Invoice]:
+    ) -> Tagged[Invoice]:
         """Raise an invoice on a student; the school is the student's own."""
         invoice = await invoices.create(caller.tenant, data)
         return created(invoice, f"/invoices/{invoice.id}")
@@ -87,9 +88,9 @@ class InvoiceController(Controller):
         invoice_id: FromPath[UUID],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-    ) -> Invoice:
+    ) -> Tagged[Invoice]:
         """Return one invoice."""
-        return await invoices.get(caller.tenant, invoice_id)
+        return tagged(await invoices.get(caller.tenant, invoice_id))
 
     @patch("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Change an invoice")
     async def update_invoice(
@@ -98,12 +99,13 @@ class InvoiceController(Controller):
         data: JSONBody[InvoicePatch],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-    ) -> Invoice:
+        if_match: NamedDependency[IfMatch],
+    ) -> Tagged[Invoice]:
         """Change the fields that the body names; null clears the description.
 
         409 for a total below what is paid, and for another student once money has moved.
         """
-        return await invoices.update(caller.tenant, invoice_id, data)
+        return tagged(await invoices.update(caller.tenant, invoice_id, data, if_match))
 
     @post("/invoices/{invoice_id:str}/void", status_code=200, access=ACCOUNTANTS, summary="Void an invoice")
     async def void_invoice(
@@ -112,12 +114,13 @@ class InvoiceController(Controller):
         data: JSONBody[InvoiceVoid],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-    ) -> Invoice:
+        if_match: NamedDependency[IfMatch],
+    ) -> Tagged[Invoice]:
         """Let an invoice count for nothing from now on. There is no way back, and it takes no more movements.
 
         409 while something is paid on it that was not refunded, and where it is void already.
         """
-        return await invoices.void(caller.tenant, invoice_id, data.reason)
+        return tagged(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
 
     @delete("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Delete an invoice")
     async def delete_invoice(
@@ -125,6 +128,7 @@ class InvoiceController(Controller):
         invoice_id: FromPath[UUID],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> None:
         """Delete an invoice. 409 while it has movements."""
-        await invoices.delete(caller.tenant, invoice_id)
+        await invoices.delete(caller.tenant, invoice_id, if_match)

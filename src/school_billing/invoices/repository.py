@@ -11,6 +11,7 @@ from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
 from school_billing.students.repository import StudentNotFound
+from school_billing.web.conditional import IfMatch, Versions
 from school_billing.web.pages import Page
 from school_billing.web.patches import is_given, set_or_none
 from school_billing.web.problems import Conflict, NotFound
@@ -44,6 +45,7 @@ UPDATE = Query(
     Invoice,
     tenant=UUID | None,
     invoice_id=UUID,
+    if_match=Versions,
     student_id=UUID | None,
     total_amount=Decimal | None,
     issued_at=datetime | None,
@@ -51,8 +53,8 @@ UPDATE = Query(
     description_given=bool,
     description=str | None,
 )
-VOID = Query("invoices/void", Invoice, tenant=UUID | None, invoice_id=UUID, reason=str)
-DELETE = Query("invoices/delete", Invoice, tenant=UUID | None, invoice_id=UUID)
+VOID = Query("invoices/void", Invoice, tenant=UUID | None, invoice_id=UUID, if_match=Versions, reason=str)
+DELETE = Query("invoices/delete", Invoice, tenant=UUID | None, invoice_id=UUID, if_match=Versions)
 
 
 class InvoiceNotFound(NotFound):
@@ -139,11 +141,12 @@ class Invoices:
             return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **common)
         return await self._database.all(LIST, **common)
 
-    async def update(self, tenant: UUID | None, invoice_id: UUID, patch: InvoicePatch) -> Invoice:
+    async def update(self, tenant: UUID | None, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
         """Change what `patch` names.
 
         Raises:
             InvoiceNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
             InvoiceIsVoid: It counts for nothing any more.
             InvoiceHasMovements: It would move to another student although money has moved.
         """
@@ -151,6 +154,7 @@ class Invoices:
             UPDATE,
             tenant=tenant,
             invoice_id=invoice_id,
+            if_match=if_match.versions,
             student_id=set_or_none(patch.student_id),
             total_amount=set_or_none(patch.total_amount),
             issued_at=set_or_none(patch.issued_at),
@@ -160,32 +164,37 @@ class Invoices:
         )
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
+            if_match.require(invoice)
             if invoice.voided_at is not None:
                 raise InvoiceIsVoid
             raise InvoiceHasMovements("The invoice has movements and cannot change its student.")
         return updated
 
-    async def void(self, tenant: UUID | None, invoice_id: UUID, reason: str) -> Invoice:
+    async def void(self, tenant: UUID | None, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
         """Let an invoice count for nothing from now on; only where nothing is paid net.
 
         Raises:
             InvoiceNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
             InvoiceIsVoid: It is already.
         """
-        voided = await self._database.one(VOID, tenant=tenant, invoice_id=invoice_id, reason=reason)
+        voided = await self._database.one(
+            VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
+        )
         if voided is None:
-            await self.get(tenant, invoice_id)
+            if_match.require(await self.get(tenant, invoice_id))
             raise InvoiceIsVoid("The invoice is void already.")
         return voided
 
-    async def delete(self, tenant: UUID | None, invoice_id: UUID) -> None:
+    async def delete(self, tenant: UUID | None, invoice_id: UUID, if_match: IfMatch) -> None:
         """Delete an invoice without movements.
 
         Raises:
             InvoiceNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
             InvoiceHasMovements: Money has moved on it.
         """
-        deleted = await self._database.one(DELETE, tenant=tenant, invoice_id=invoice_id)
+        deleted = await self._database.one(DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions)
         if deleted is None:
-            await self.get(tenant, invoice_id)
+            if_match.require(await self.get(tenant, invoice_id))
             raise InvoiceHasMovements("The invoice has movements and cannot be deleted.")

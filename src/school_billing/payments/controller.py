@@ -14,8 +14,9 @@ from school_billing.invoices.repository import Invoices
 from school_billing.observability.metrics import Metrics
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.repository import PaymentFilter, Payments
+from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
-from school_billing.web.responses import created
+from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 OfInvoice = Annotated[UUID | None, QueryParameter(description="Only on this invoice.")]
@@ -45,7 +46,7 @@ class PaymentController(Controller):
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
         metrics: NamedDependency[Metrics],
-    ) -> Response[Payment]:
+    ) -> Tagged[Payment]:
         """Record a movement on an invoice.
 
         409 if more would be paid than the invoice's total, or more refunded than was paid, or if it is void.
@@ -104,9 +105,9 @@ class PaymentController(Controller):
         payment_id: FromPath[UUID],
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
-    ) -> Payment:
+    ) -> Tagged[Payment]:
         """Return one movement."""
-        return await payments.get(caller.tenant, payment_id)
+        return tagged(await payments.get(caller.tenant, payment_id))
 
     @patch("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Change a payment or a refund")
     async def update_payment(
@@ -115,12 +116,13 @@ class PaymentController(Controller):
         data: JSONBody[PaymentPatch],
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
-    ) -> Payment:
+        if_match: NamedDependency[IfMatch],
+    ) -> Tagged[Payment]:
         """Change the fields that the body names, and the invoice's totals with them.
 
         Another invoice_id moves the movement there. 409 where an invoice would be overpaid, or over-refunded.
         """
-        return await payments.update(caller.tenant, payment_id, data)
+        return tagged(await payments.update(caller.tenant, payment_id, data, if_match))
 
     @delete("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Delete a payment or a refund")
     async def delete_payment(
@@ -128,6 +130,7 @@ class PaymentController(Controller):
         payment_id: FromPath[UUID],
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> None:
         """Delete a movement and take it off the invoice's totals. 409 where it was refunded."""
-        await payments.delete(caller.tenant, payment_id)
+        await payments.delete(caller.tenant, payment_id, if_match)

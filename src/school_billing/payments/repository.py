@@ -12,6 +12,7 @@ from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.invoices.repository import InvoiceNotFound, Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
+from school_billing.web.conditional import IfMatch, Versions
 from school_billing.web.pages import Page
 from school_billing.web.patches import is_given, set_or_none
 from school_billing.web.problems import Conflict, NotFound
@@ -48,6 +49,7 @@ UPDATE = Query(
     Payment,
     tenant=UUID | None,
     payment_id=UUID,
+    if_match=Versions,
     invoice_id=UUID | None,
     kind=str | None,
     amount=Decimal | None,
@@ -57,7 +59,7 @@ UPDATE = Query(
     reference=str | None,
     paid_at=datetime | None,
 )
-DELETE = Query("payments/delete", Payment, tenant=UUID | None, payment_id=UUID)
+DELETE = Query("payments/delete", Payment, tenant=UUID | None, payment_id=UUID, if_match=Versions)
 
 
 class Overpayment(Conflict):
@@ -165,17 +167,19 @@ class Payments:
             return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **common)
         return await self._database.all(LIST, **common)
 
-    async def update(self, tenant: UUID | None, payment_id: UUID, patch: PaymentPatch) -> Payment:
+    async def update(self, tenant: UUID | None, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change what `patch` names, and the totals of the invoice or of both invoices with it.
 
         Raises:
             PaymentNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
             InvoiceNotFound: The invoice that it should move to does not exist in its school.
         """
         updated = await self._database.one(
             UPDATE,
             tenant=tenant,
             payment_id=payment_id,
+            if_match=if_match.versions,
             invoice_id=set_or_none(patch.invoice_id),
             kind=None if patch.kind is UNSET else patch.kind.value,
             amount=set_or_none(patch.amount),
@@ -186,15 +190,18 @@ class Payments:
             paid_at=set_or_none(patch.paid_at),
         )
         if updated is None:
-            await self.get(tenant, payment_id)
+            if_match.require(await self.get(tenant, payment_id))
             raise InvoiceNotFound("There is no such invoice in the payment's school.")
         return updated
 
-    async def delete(self, tenant: UUID | None, payment_id: UUID) -> None:
+    async def delete(self, tenant: UUID | None, payment_id: UUID, if_match: IfMatch) -> None:
         """Delete a movement and take it off the invoice's totals, in one statement.
 
         Raises:
             PaymentNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
-        if await self._database.one(DELETE, tenant=tenant, payment_id=payment_id) is None:
+        deleted = await self._database.one(DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions)
+        if deleted is None:
+            if_match.require(await self.get(tenant, payment_id))
             raise PaymentNotFound

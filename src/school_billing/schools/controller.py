@@ -10,9 +10,10 @@ from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS, READERS
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.repository import Schools
+from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
 from school_billing.web.problems import Forbidden
-from school_billing.web.responses import created
+from school_billing.web.responses import Tagged, created, tagged
 
 
 class SchoolController(Controller):
@@ -27,7 +28,7 @@ class SchoolController(Controller):
         data: JSONBody[SchoolIn],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
-    ) -> Response[School]:
+    ) -> Tagged[School]:
         """Add a school. For administrators who are not bound to one school."""
         if caller.tenant is not None:
             raise Forbidden("You are bound to one school and cannot add another.")
@@ -50,9 +51,9 @@ class SchoolController(Controller):
         school_id: FromPath[UUID],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
-    ) -> School:
+    ) -> Tagged[School]:
         """Return one school."""
-        return await schools.get(caller.tenant, school_id)
+        return tagged(await schools.get(caller.tenant, school_id))
 
     @patch("/schools/{school_id:str}", access=ADMINS, summary="Change a school")
     async def update_school(
@@ -61,9 +62,10 @@ class SchoolController(Controller):
         data: JSONBody[SchoolPatch],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
-    ) -> School:
+        if_match: NamedDependency[IfMatch],
+    ) -> Tagged[School]:
         """Change the fields that the body names. 409 for the currency of a school that has invoices."""
-        return await schools.update(caller.tenant, school_id, data)
+        return tagged(await schools.update(caller.tenant, school_id, data, if_match))
 
     @delete("/schools/{school_id:str}", access=ADMINS, summary="Delete a school")
     async def delete_school(
@@ -71,6 +73,7 @@ class SchoolController(Controller):
         school_id: FromPath[UUID],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> None:
         """Delete a school. 409 while it has students or users."""
-        await schools.delete(caller.tenant, school_id)
+        await schools.delete(caller.tenant, school_id, if_match)

@@ -5,6 +5,7 @@ from uuid import UUID
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
+from school_billing.web.conditional import IfMatch, Versions
 from school_billing.web.pages import Page
 from school_billing.web.patches import set_or_none
 from school_billing.web.problems import Conflict, NotFound
@@ -17,11 +18,12 @@ UPDATE = Query(
     School,
     tenant=UUID | None,
     school_id=UUID,
+    if_match=Versions,
     name=str | None,
     currency=str | None,
     time_zone=str | None,
 )
-DELETE = Query("schools/delete", School, tenant=UUID | None, school_id=UUID)
+DELETE = Query("schools/delete", School, tenant=UUID | None, school_id=UUID, if_match=Versions)
 
 
 class SchoolNotFound(NotFound):
@@ -65,31 +67,36 @@ class Schools:
         """Return a page of schools and one more."""
         return await self._database.all(LIST, tenant=tenant, after=page.after, limit=page.fetch, offset=page.offset)
 
-    async def update(self, tenant: UUID | None, school_id: UUID, patch: SchoolPatch) -> School:
+    async def update(self, tenant: UUID | None, school_id: UUID, patch: SchoolPatch, if_match: IfMatch) -> School:
         """Change what `patch` names.
 
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
+            PreconditionFailed: It is of another version than `if_match` names.
             CurrencyInUse: The currency would change under the school's invoices.
         """
         updated = await self._database.one(
             UPDATE,
             tenant=tenant,
             school_id=school_id,
+            if_match=if_match.versions,
             name=set_or_none(patch.name),
             currency=set_or_none(patch.currency),
             time_zone=set_or_none(patch.time_zone),
         )
         if updated is None:
-            await self.get(tenant, school_id)
+            if_match.require(await self.get(tenant, school_id))
             raise CurrencyInUse
         return updated
 
-    async def delete(self, tenant: UUID | None, school_id: UUID) -> None:
+    async def delete(self, tenant: UUID | None, school_id: UUID, if_match: IfMatch) -> None:
         """Delete a school that nothing depends on.
 
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
-        if await self._database.one(DELETE, tenant=tenant, school_id=school_id) is None:
+        deleted = await self._database.one(DELETE, tenant=tenant, school_id=school_id, if_match=if_match.versions)
+        if deleted is None:
+            if_match.require(await self.get(tenant, school_id))
             raise SchoolNotFound

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Controller, Response, get
+from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
@@ -12,7 +12,7 @@ from school_billing.auth.guards import READERS
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
 from school_billing.statements.repository import Statements
 from school_billing.web.pages import Page
-from school_billing.web.responses import json_document
+from school_billing.web.responses import Tagged, json_document
 
 
 class StatementController(Controller):
@@ -32,7 +32,7 @@ class StatementController(Controller):
         student_id: FromPath[UUID],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
-    ) -> Response[bytes]:
+    ) -> Tagged[bytes]:
         """Return the totals over all of a student's invoices, and the invoices."""
         statement = await statements.of_student(caller.tenant, student_id)
         return json_document(statement.document)
@@ -49,7 +49,7 @@ class StatementController(Controller):
         page: NamedDependency[Page],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
-    ) -> Response[bytes]:
+    ) -> Tagged[bytes]:
         """Return the totals over all invoices of a school and of each student, and a page of the invoices.
 
         The totals never depend on the page: limit, offset and cursor choose among the invoices only.

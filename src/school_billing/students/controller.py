@@ -12,8 +12,9 @@ from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.schools.repository import Schools
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.repository import StudentFilter, Students
+from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
-from school_billing.web.responses import created
+from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 WithExternalId = Annotated[str | None, QueryParameter(max_length=255, description="Only the one of this external id.")]
@@ -35,7 +36,7 @@ class StudentController(Controller):
         data: JSONBody[StudentIn],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
-    ) -> Response[Student]:
+    ) -> Tagged[Student]:
         """Add a student to a school. 409 if the school has one of the same external id."""
         student = await students.create(caller.tenant, data)
         return created(student, f"/students/{student.id}")
@@ -78,9 +79,9 @@ class StudentController(Controller):
         student_id: FromPath[UUID],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
-    ) -> Student:
+    ) -> Tagged[Student]:
         """Return one student."""
-        return await students.get(caller.tenant, student_id)
+        return tagged(await students.get(caller.tenant, student_id))
 
     @patch("/students/{student_id:str}", access=ACCOUNTANTS, summary="Change a student")
     async def update_student(
@@ -89,9 +90,10 @@ class StudentController(Controller):
         data: JSONBody[StudentPatch],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
-    ) -> Student:
+        if_match: NamedDependency[IfMatch],
+    ) -> Tagged[Student]:
         """Change the fields that the body names; null clears the external id."""
-        return await students.update(caller.tenant, student_id, data)
+        return tagged(await students.update(caller.tenant, student_id, data, if_match))
 
     @delete("/students/{student_id:str}", access=ACCOUNTANTS, summary="Delete a student")
     async def delete_student(
@@ -99,6 +101,7 @@ class StudentController(Controller):
         student_id: FromPath[UUID],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> None:
         """Delete a student. 409 while there are invoices."""
-        await students.delete(caller.tenant, student_id)
+        await students.delete(caller.tenant, student_id, if_match)

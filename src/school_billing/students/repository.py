@@ -8,6 +8,7 @@ from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
+from school_billing.web.conditional import IfMatch, Versions
 from school_billing.web.pages import Page
 from school_billing.web.patches import is_given, set_or_none
 from school_billing.web.problems import NotFound
@@ -37,11 +38,12 @@ UPDATE = Query(
     Student,
     tenant=UUID | None,
     student_id=UUID,
+    if_match=Versions,
     full_name=str | None,
     external_id_given=bool,
     external_id=str | None,
 )
-DELETE = Query("students/delete", Student, tenant=UUID | None, student_id=UUID)
+DELETE = Query("students/delete", Student, tenant=UUID | None, student_id=UUID, if_match=Versions)
 
 
 class StudentNotFound(NotFound):
@@ -108,29 +110,35 @@ class Students:
             return await self._database.all(LIST, **common)
         return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **common)
 
-    async def update(self, tenant: UUID | None, student_id: UUID, patch: StudentPatch) -> Student:
+    async def update(self, tenant: UUID | None, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
         """Change what `patch` names.
 
         Raises:
             StudentNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
         updated = await self._database.one(
             UPDATE,
             tenant=tenant,
             student_id=student_id,
+            if_match=if_match.versions,
             full_name=set_or_none(patch.full_name),
             external_id_given=is_given(patch.external_id),
             external_id=set_or_none(patch.external_id),
         )
         if updated is None:
+            if_match.require(await self.get(tenant, student_id))
             raise StudentNotFound
         return updated
 
-    async def delete(self, tenant: UUID | None, student_id: UUID) -> None:
+    async def delete(self, tenant: UUID | None, student_id: UUID, if_match: IfMatch) -> None:
         """Delete a student without invoices.
 
         Raises:
             StudentNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
-        if await self._database.one(DELETE, tenant=tenant, student_id=student_id) is None:
+        deleted = await self._database.one(DELETE, tenant=tenant, student_id=student_id, if_match=if_match.versions)
+        if deleted is None:
+            if_match.require(await self.get(tenant, student_id))
             raise StudentNotFound

@@ -13,9 +13,10 @@ from school_billing.auth.password_rules import password_fault
 from school_billing.auth.passwords import hash_new_password
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
 from school_billing.users.repository import Users
+from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
 from school_billing.web.problems import Conflict, FieldError, InvalidBody
-from school_billing.web.responses import created
+from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only those who are bound to this school.")]
 
@@ -38,7 +39,7 @@ class UserController(Controller):
         data: JSONBody[UserIn],
         users: NamedDependency[Users],
         caller: NamedDependency[Caller],
-    ) -> Response[User]:
+    ) -> Tagged[User]:
         """Add a user. 409 where the name is taken, be it in another school: names are for logging in."""
         _check(data.username, data.password, "password")
         password_hash = await hash_new_password(data.password)
@@ -62,9 +63,9 @@ class UserController(Controller):
         user_id: FromPath[UUID],
         users: NamedDependency[Users],
         caller: NamedDependency[Caller],
-    ) -> User:
+    ) -> Tagged[User]:
         """Return one user."""
-        return await users.get(caller.tenant, user_id)
+        return tagged(await users.get(caller.tenant, user_id))
 
     @patch("/users/{user_id:str}", access=ADMINS, summary="Change or disable a user")
     async def update_user(
@@ -72,12 +73,13 @@ class UserController(Controller):
         user_id: FromPath[UUID],
         data: JSONBody[UserPatch],
         users: NamedDependency[Users],
+        if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
-    ) -> User:
+    ) -> Tagged[User]:
         """Change a user's role, or disable or enable the user. It holds from the user's next request on."""
         if user_id == caller.user_id:
             raise OwnAccount
-        return await users.update(caller.tenant, user_id, data)
+        return tagged(await users.update(caller.tenant, user_id, data, if_match))
 
     @put("/users/{user_id:str}/password", status_code=200, access=ADMINS, summary="Set a user's password")
     async def set_password(
@@ -85,12 +87,14 @@ class UserController(Controller):
         user_id: FromPath[UUID],
         data: JSONBody[PasswordIn],
         users: NamedDependency[Users],
+        if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
-    ) -> User:
+    ) -> Tagged[User]:
         """Give a user a new password, which ends all the user's sessions."""
         user = await users.get(caller.tenant, user_id)
         _check(user.username, data.new_password, "new_password")
-        return await users.set_password(caller.tenant, user_id, await hash_new_password(data.new_password))
+        password_hash = await hash_new_password(data.new_password)
+        return tagged(await users.set_password(caller.tenant, user_id, password_hash, if_match))
 
 
 def _check(username: str, password: str, field: str) -> None:

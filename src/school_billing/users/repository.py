@@ -7,6 +7,7 @@ from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
 from school_billing.users.contracts import User, UserPatch
+from school_billing.web.conditional import ANY_VERSION, IfMatch, Versions
 from school_billing.web.pages import Page
 from school_billing.web.patches import set_or_none
 from school_billing.web.problems import NotFound
@@ -31,8 +32,23 @@ LIST = Query(
     limit=int,
     offset=int,
 )
-UPDATE = Query("users/update", User, tenant=UUID | None, user_id=UUID, role=str | None, disabled=bool | None)
-SET_PASSWORD = Query("users/set_password", User, tenant=UUID | None, user_id=UUID, password_hash=str)
+UPDATE = Query(
+    "users/update",
+    User,
+    tenant=UUID | None,
+    user_id=UUID,
+    if_match=Versions,
+    role=str | None,
+    disabled=bool | None,
+)
+SET_PASSWORD = Query(
+    "users/set_password",
+    User,
+    tenant=UUID | None,
+    user_id=UUID,
+    if_match=Versions,
+    password_hash=str,
+)
 
 
 class UserNotFound(NotFound):
@@ -89,30 +105,45 @@ class Users:
             LIST, tenant=tenant, school_id=school_id, after=page.after, limit=page.fetch, offset=page.offset
         )
 
-    async def update(self, tenant: UUID | None, user_id: UUID, patch: UserPatch) -> User:
+    async def update(
+        self, tenant: UUID | None, user_id: UUID, patch: UserPatch, if_match: IfMatch = ANY_VERSION
+    ) -> User:
         """Change what `patch` names.
 
         Raises:
             UserNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
         updated = await self._database.one(
             UPDATE,
             tenant=tenant,
             user_id=user_id,
+            if_match=if_match.versions,
             role=patch.role.value if isinstance(patch.role, Role) else None,
             disabled=set_or_none(patch.disabled),
         )
         if updated is None:
+            if_match.require(await self.get(tenant, user_id))
             raise UserNotFound
         return updated
 
-    async def set_password(self, tenant: UUID | None, user_id: UUID, password_hash: str) -> User:
+    async def set_password(
+        self, tenant: UUID | None, user_id: UUID, password_hash: str, if_match: IfMatch = ANY_VERSION
+    ) -> User:
         """Give a user a new password, and end the user's sessions.
 
         Raises:
             UserNotFound: There is none of that id, or it is another school's.
+            PreconditionFailed: It is of another version than `if_match` names.
         """
-        updated = await self._database.one(SET_PASSWORD, tenant=tenant, user_id=user_id, password_hash=password_hash)
+        updated = await self._database.one(
+            SET_PASSWORD,
+            tenant=tenant,
+            user_id=user_id,
+            if_match=if_match.versions,
+            password_hash=password_hash,
+        )
         if updated is None:
+            if_match.require(await self.get(tenant, user_id))
             raise UserNotFound
         return updated

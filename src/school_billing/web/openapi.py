@@ -14,7 +14,9 @@ from litestar.openapi import ResponseSpec
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute
 
+from school_billing.web.conditional import IF_MATCH_HEADER, IF_NONE_MATCH_HEADER, TAGS_LENGTH_MOST, TAGS_PATTERN
 from school_billing.web.problems import PROBLEM_MEDIA_TYPE, Problem
+from school_billing.web.responses import Tagged
 
 _ERRORS = {
     400: "The request is not JSON, or a parameter is not valid.",
@@ -22,6 +24,7 @@ _ERRORS = {
     403: "The caller's role does not allow this.",
     404: "There is no such thing.",
     409: "The change does not fit the present state.",
+    412: "It is of another version than If-Match names.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "The body breaks a rule; `errors` names the fields.",
@@ -29,6 +32,7 @@ _ERRORS = {
     503: "The database is not available at the moment.",
 }
 _SUCCESSES = {200: "Done.", 201: "Added.", 204: "Deleted."}
+_NOT_MODIFIED = "It is what If-None-Match names."
 
 _LOCATION = {"description": "Where it can be found.", "schema": {"type": "string", "format": "uri-reference"}}
 _LINK = {
@@ -38,6 +42,30 @@ _LINK = {
 _REPLAYED = {
     "description": '"true" where this is the stored answer of an earlier request with the same Idempotency-Key.',
     "schema": {"type": "string"},
+}
+_ETAG = {
+    "description": "The entity tag of this version (RFC 9110 section 8.8.3), for If-None-Match and If-Match.",
+    "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
+}
+_CACHE_CONTROL = {
+    "description": '"private, no-cache": the caller may keep it, and asks with If-None-Match whether it still holds.',
+    "schema": {"type": "string"},
+}
+_TAGS_SCHEMA = {"type": "string", "maxLength": TAGS_LENGTH_MOST, "pattern": TAGS_PATTERN}
+# Both without an example, for the same reason as Idempotency-Key.
+_IF_NONE_MATCH = {
+    "name": IF_NONE_MATCH_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Entity tags of what the caller has; 304 without a body if one of them is still right.",
+    "schema": _TAGS_SCHEMA,
+}
+_IF_MATCH = {
+    "name": IF_MATCH_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Entity tags of the versions that the change is meant for, or *; 412 if somebody changed it since.",
+    "schema": _TAGS_SCHEMA,
 }
 # Without an example: the docs page would send it with every try, and the second body would be a 422.
 _IDEMPOTENCY_KEY = {
@@ -57,7 +85,7 @@ class DocumentErrors(ReceiveRoutePlugin):
         """Add the errors of each handler of `route` to its responses."""
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
-                handler.responses = {**_errors_of(handler), **(handler.responses or {})}
+                handler.responses = {**_errors_of(handler), **_not_modified(handler), **(handler.responses or {})}
 
 
 def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
@@ -78,6 +106,8 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
         statuses |= {429}
     if "DELETE" in handler.http_methods:
         statuses |= {409}
+    if "if_match" in takes:
+        statuses |= {400, 412}
     return {
         status: ResponseSpec(
             Problem,
@@ -87,6 +117,12 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
         )
         for status in sorted(statuses)
     }
+
+
+def _not_modified(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
+    if "GET" in handler.http_methods and handler.parsed_fn_signature.return_type.is_subclass_of(Tagged):
+        return {304: ResponseSpec(None, description=_NOT_MODIFIED)}
+    return {}
 
 
 def name_operation(handler: HTTPRouteHandler, _method: object, _path: object) -> str:
@@ -110,10 +146,7 @@ def complete_document(app: Litestar) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             if isinstance(operation, dict) and "responses" in operation:
-                _describe_operation(operation)
-                if "201" in operation["responses"] and operation["operationId"] not in without_key:
-                    operation["parameters"] = [*operation.get("parameters", []), _IDEMPOTENCY_KEY]
-                    operation["responses"]["201"]["headers"]["Idempotency-Replayed"] = _REPLAYED
+                _describe_operation(operation, takes_key=operation["operationId"] not in without_key)
     return document
 
 
@@ -127,18 +160,28 @@ def _describe_schema(schema: dict[str, Any], struct: type[msgspec.Struct]) -> No
                 schema["properties"].get(field, {}).setdefault("description", sentence)
 
 
-def _describe_operation(operation: dict[str, Any]) -> None:
+def _describe_operation(operation: dict[str, Any], *, takes_key: bool) -> None:
     parameters = operation.get("parameters", [])
     for parameter in parameters:
         if parameter["in"] == "path":
             parameter["description"] = f"The id of the {parameter['name'].removesuffix('_id')}."
-    for status, response in operation["responses"].items():
+    responses = operation["responses"]
+    conditions = {"304": _IF_NONE_MATCH, "412": _IF_MATCH} | ({"201": _IDEMPOTENCY_KEY} if takes_key else {})
+    headers = [parameter for status, parameter in conditions.items() if status in responses]
+    if headers:
+        operation["parameters"] = [*parameters, *headers]
+    is_tagged = not {"201", "304", "412"}.isdisjoint(responses)
+    tag_headers = {"ETag": _ETAG, "Cache-Control": _CACHE_CONTROL} if is_tagged else {}
+    link_headers = {"Link": _LINK} if any(parameter["name"] == "cursor" for parameter in parameters) else {}
+    for status, response in responses.items():
         if int(status) in _SUCCESSES:
             response["description"] = _SUCCESSES[int(status)]
         if status == "201":
-            response["headers"] = {"Location": _LOCATION}
-        if status == "200" and any(parameter["name"] == "cursor" for parameter in parameters):
-            response["headers"] = {"Link": _LINK}
+            response["headers"] = {"Location": _LOCATION, **tag_headers}
+            if takes_key:
+                response["headers"]["Idempotency-Replayed"] = _REPLAYED
+        elif status in {"200", "304"} and (tag_headers or link_headers):
+            response["headers"] = tag_headers | link_headers
 
 
 def _structs(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:

@@ -113,6 +113,13 @@ class Conflict(ApiError):
     code = "conflict"
 
 
+class PreconditionFailed(ApiError):
+    """It has changed since the version that If-Match names. Get it again and decide anew."""
+
+    status = 412
+    code = "precondition_failed"
+
+
 class UnsupportedMediaType(ApiError):
     """The body must be JSON, sent as Content-Type: application/json."""
 

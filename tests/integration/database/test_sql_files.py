@@ -29,6 +29,7 @@ SQL_TYPES = {
     "jsonb": dict,
     "numeric": Decimal,
     "timestamptz": datetime,
+    "timestamptz[]": list[datetime],
     "date": date,
     "uuid[]": list[UUID],
     "bytea[]": list[bytes],

@@ -45,6 +45,31 @@ def test_every_operation_says_what_it_is_and_how_it_fails(document: dict[str, An
             assert {"400", "404"} <= set(operation["responses"]), (path, method)
 
 
+def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition(document: dict[str, Any]) -> None:
+    conditional: dict[str, set[tuple[str, str]]] = {"If-None-Match": set(), "If-Match": set()}
+    for path, method, operation in operations(document):
+        names = {parameter["name"] for parameter in operation.get("parameters", [])}
+        for header in conditional.keys() & names:
+            conditional[header].add((method, path))
+        assert ("304" in operation["responses"]) == ("If-None-Match" in names), (path, method)
+        assert ("412" in operation["responses"]) == ("If-Match" in names), (path, method)
+        for status in {"200", "201", "304"} & set(operation["responses"]):
+            tagged = status == "201" or bool(conditional.keys() & names)
+            assert ("ETag" in operation["responses"][status].get("headers", {})) == tagged, (path, method)
+    things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "invoice", "payment")}
+    statements = {"/students/{student_id}/statement", "/schools/{school_id}/statement"}
+    others = {"/users/{user_id}", "/api-keys/{api_key_id}"}
+    assert conditional["If-None-Match"] == {("get", path) for path in things | statements | others}
+    assert conditional["If-Match"] == {
+        *(("patch", path) for path in things),
+        *(("delete", path) for path in things),
+        ("post", "/invoices/{invoice_id}/void"),
+        ("patch", "/users/{user_id}"),
+        ("put", "/users/{user_id}/password"),
+        ("delete", "/api-keys/{api_key_id}"),
+    }
+
+
 def test_every_struct_is_described_and_refuses_unknown_fields_where_it_comes_in(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert schema.get("description") or schema.get("enum"), name
