@@ -34,6 +34,14 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("ENVIRONMENT", "staging"),
         ("DATABASE_POOL_MAX", "0"),
         ("DATABASE_POOL_MIN", "11"),
+        ("JWT_SECRET", " , "),
+        ("INTERNAL_PORT", "8000"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
+        ("CORS_ORIGINS", "office.example"),
+        ("CORS_ORIGINS", "https://office.example/"),
+        ("CORS_ORIGINS", "https://office.example,null"),
     ],
 )
 def test_a_wrong_value_is_told_with_the_variables_name(name: str, value: str) -> None:
@@ -66,6 +74,10 @@ def test_a_wrong_database_url_is_refused_without_repeating_its_password(url: str
         ("ADMIN_PASSWORD", ""),
         ("ADMIN_PASSWORD", "change_me"),
         ("ADMIN_PASSWORD", "too short"),
+        ("ADMIN_PASSWORD", "password1234"),
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef,too short"),
+        ("JWT_SECRET", "abababababababababababababababababab"),
+        ("INTERNAL_TOKEN", "too short"),
     ],
 )
 def test_production_refuses_a_default_or_weak_secret_and_says_which(name: str, value: str) -> None:
@@ -76,3 +88,17 @@ def test_production_refuses_a_default_or_weak_secret_and_says_which(name: str, v
 def test_production_closes_reads_unless_told_otherwise() -> None:
     assert not Settings.from_environment(PRODUCTION).reads_are_public
     assert Settings.from_environment(PRODUCTION | {"PUBLIC_READS": "true"}).reads_are_public
+
+
+def test_several_values_are_separated_by_commas() -> None:
+    settings = Settings.from_environment(
+        {
+            "JWT_SECRET": "newer, older",
+            "TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "CORS_ORIGINS": "https://office.example,http://localhost:3000",
+        }
+    )
+    assert settings.jwt_secrets == ["newer", "older"]
+    assert settings.proxies == ["10.0.0.0/8", "::1"]
+    assert settings.origins == ["https://office.example", "http://localhost:3000"]
+    assert Settings.from_environment({"CORS_ORIGINS": "*"}).origins == ["*"]

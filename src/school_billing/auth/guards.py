@@ -100,14 +100,7 @@ class Guard:
     def _check_internal_token(self, connection: Connection) -> None:
         if not self._internal_token:
             return
-        scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-        token = given.strip().encode()
-        if scheme.lower() == "basic":
-            try:
-                token = base64.b64decode(token, validate=True).partition(b":")[2]
-            except binascii.Error:
-                token = b""
-        if not hmac.compare_digest(token, self._internal_token):
+        if not hmac.compare_digest(_token_or_password(connection), self._internal_token):
             raise InternalTokenNeeded
 
     async def _authenticate(self, connection: Connection) -> Caller | None:
@@ -132,6 +125,20 @@ class Guard:
         if caller is None:
             raise NotAuthenticated("The session of the access token is over. Log in again.")
         return caller
+
+
+def _token_or_password(connection: Connection) -> bytes:
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return given.strip().encode()
+        case "basic":
+            try:
+                return base64.b64decode(given.strip().encode(), validate=True).partition(b":")[2]
+            except binascii.Error:
+                return b""
+        case _:
+            return b""
 
 
 class DocumentAccess(ReceiveRoutePlugin):

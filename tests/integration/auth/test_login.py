@@ -1,0 +1,392 @@
+"""Logging in and out: sessions, their tokens, and the throttles at the door."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import argon2
+import asyncpg
+import httpx
+import psycopg
+import pytest
+
+from school_billing.auth.contracts import Role
+from school_billing.auth.passwords import hash_password
+from school_billing.observability.middleware import Observed
+from tests.accounts import digest
+from tests.api import Api, Json, problem, until_waiting, wrong_fields
+
+PASSWORD = "saxophone forever"
+HASH = hash_password(PASSWORD)
+
+AddUser = Callable[..., str]
+
+
+@pytest.fixture
+def add_user(database_url: str) -> AddUser:
+    """Adds a user with the password of these tests, and returns the name."""
+
+    def add(role: Role = Role.VIEWER, password_hash: str = HASH) -> str:
+        username = f"lisa-{uuid4().hex}"
+        with psycopg.connect(database_url) as psql:
+            psql.execute(
+                "insert into users (username, password_hash, role) values (%s, %s, %s)",
+                [username, password_hash, role.value],
+            )
+        return username
+
+    return add
+
+
+@pytest.fixture
+async def psql(database_url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@asynccontextmanager
+async def client_at(app: Observed, address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that comes from `address`."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 4711))  # type: ignore[arg-type] # ASGI by other names
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield http
+
+
+_addresses = iter(range(1, 250))
+
+
+def new_address() -> str:
+    """Return an address that no other test comes from."""
+    return f"198.51.100.{next(_addresses)}"
+
+
+@pytest.fixture
+async def door(app: Observed) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_at(app, new_address()) as http:
+        yield http
+
+
+async def log_in(client: httpx.AsyncClient, username: str, password: str = PASSWORD) -> Json:
+    response = await client.post("/auth/login", json={"username": username, "password": password})
+    assert response.status_code == 200, response.text
+    tokens: Json = response.json()
+    return tokens
+
+
+async def refresh(client: httpx.AsyncClient, token: str) -> httpx.Response:
+    return await client.post("/auth/refresh", json={"refresh_token": token})
+
+
+async def reads(client: httpx.AsyncClient, tokens: Json) -> int:
+    """Return the status of a read with the access token."""
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return (await client.get("/schools", headers=headers)).status_code
+
+
+async def test_a_refresh_token_gives_the_next_pair_once(door: httpx.AsyncClient, add_user: AddUser) -> None:
+    first = await log_in(door, add_user())
+    response = await refresh(door, first["refresh_token"])
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    second = response.json()
+    assert second.keys() == first.keys()
+    assert second["refresh_token"] != first["refresh_token"]
+    assert await reads(door, first) == await reads(door, second) == 200
+
+
+async def test_a_spent_refresh_token_ends_the_whole_family_and_no_other(
+    door: httpx.AsyncClient, add_user: AddUser, api: Api
+) -> None:
+    username = add_user()
+    elsewhere = await log_in(door, username)
+    first = await log_in(door, username)
+    second = (await refresh(door, first["refresh_token"])).json()
+    problem(await refresh(door, first["refresh_token"]), 401, "invalid_refresh_token")
+    problem(await refresh(door, second["refresh_token"]), 401, "invalid_refresh_token")
+    assert await reads(door, first) == await reads(door, second) == 401
+    assert await reads(door, elsewhere) == 200
+    (user_id,) = [user["id"] for user in await all_users(api) if user["username"] == username]
+    trail = await api.get(f"/audit?entity_id={user_id}")
+    assert [entry["action"] for entry in trail] == ["INSERT", "LOGIN", "LOGIN", "TOKEN_REUSED"]
+
+
+async def all_users(api: Api) -> list[Json]:
+    found, path = [], "/users?limit=500"
+    while path:
+        response = await api.client.get(path)
+        found += response.json()
+        path = response.links.get("next", {}).get("url", "")
+    return found
+
+
+async def test_of_two_who_present_one_refresh_token_at_once_neither_goes_on(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+) -> None:
+    tokens = await log_in(door, add_user())
+    async with psql.transaction():
+        await psql.execute(
+            "select from refresh_tokens where token_hash = $1 for update", digest(tokens["refresh_token"])
+        )
+        both = [asyncio.create_task(refresh(door, tokens["refresh_token"])) for _ in range(2)]
+        await until_waiting(psql, 2)
+    answers = sorted(await asyncio.gather(*both), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [200, 401]
+    problem(await refresh(door, answers[0].json()["refresh_token"]), 401, "invalid_refresh_token")
+    assert await reads(door, answers[0].json()) == 401
+
+
+@pytest.mark.parametrize("token", ["sbr_unknown", "", "sbk_x", "\x00", "😀", "x" * 100])
+async def test_an_unknown_refresh_token_is_refused(door: httpx.AsyncClient, token: str) -> None:
+    problem(await refresh(door, token), 401, "invalid_refresh_token")
+    assert (await door.post("/auth/logout", json={"refresh_token": token})).status_code == 204
+
+
+async def test_a_body_with_half_a_surrogate_pair_is_an_error_of_the_caller(door: httpx.AsyncClient) -> None:
+    for body in (b'{"refresh_token":"\\ud800"}', b'{"username":"\\ud800","password":"\\udfff"}'):
+        path = "/auth/refresh" if b"refresh" in body else "/auth/login"
+        response = await door.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code in {400, 401, 422}, response.text
+
+
+async def test_a_refresh_token_is_over_with_its_session(door: httpx.AsyncClient, add_user: AddUser, psql: Any) -> None:
+    tokens = await log_in(door, add_user())
+    await psql.execute(
+        "update sessions set expires_at = now() from refresh_tokens where token_hash = $1 and session_id = sessions.id",
+        digest(tokens["refresh_token"]),
+    )
+    problem(await refresh(door, tokens["refresh_token"]), 401, "invalid_refresh_token")
+    assert await reads(door, tokens) == 401
+
+
+async def test_nothing_that_opens_a_door_is_stored_as_it_is(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+) -> None:
+    tokens = await log_in(door, add_user())
+    for table in ("sessions", "refresh_tokens", "users", "audit_log", "login_throttles"):
+        for row in await psql.fetch(f"select row_to_json({table})::text as row from {table}"):
+            assert tokens["refresh_token"] not in row["row"]
+            assert tokens["refresh_token"].encode().hex() not in row["row"]
+            assert tokens["access_token"] not in row["row"]
+    assert (
+        await psql.fetchval(
+            "select count(*) from refresh_tokens where token_hash = $1", digest(tokens["refresh_token"])
+        )
+        == 1
+    )
+
+
+async def test_logging_out_ends_the_access_token_too(door: httpx.AsyncClient, add_user: AddUser) -> None:
+    username = add_user()
+    tokens, elsewhere = await log_in(door, username), await log_in(door, username)
+    response = await door.post("/auth/logout", json={"refresh_token": tokens["refresh_token"]})
+    assert (response.status_code, response.content) == (204, b"")
+    assert await reads(door, tokens) == 401
+    problem(await refresh(door, tokens["refresh_token"]), 401)
+    assert await reads(door, elsewhere) == 200
+
+
+async def test_another_password_ends_every_session_and_only_the_new_one_opens(
+    door: httpx.AsyncClient, add_user: AddUser
+) -> None:
+    username, another = add_user(), add_user()
+    first, second, others = await log_in(door, username), await log_in(door, username), await log_in(door, another)
+    headers = {"Authorization": f"Bearer {first['access_token']}"}
+    body = {"current_password": PASSWORD, "new_password": "trombone forever"}
+    wrong = await door.put("/auth/password", json=body | {"current_password": "x"}, headers=headers)
+    assert wrong_fields(wrong) == ["current_password"]
+    for bad in ("short", username, "password1234", "x" * 129):
+        refused = await door.put("/auth/password", json=body | {"new_password": bad}, headers=headers)
+        assert wrong_fields(refused) == ["new_password"]
+    assert await reads(door, first) == 200
+    assert (await door.put("/auth/password", json=body, headers=headers)).status_code == 204
+    assert await reads(door, first) == await reads(door, second) == 401
+    problem(await refresh(door, second["refresh_token"]), 401)
+    assert await reads(door, others) == 200
+    problem(await door.post("/auth/login", json={"username": username, "password": PASSWORD}), 401)
+    assert await reads(door, await log_in(door, username, "trombone forever")) == 200
+
+
+async def test_a_log_in_with_the_old_password_does_not_outlive_its_change(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+) -> None:
+    """The change is about to commit when the log-in, whose password was right, comes to begin its session."""
+    username = add_user()
+    async with psql.transaction():
+        await psql.execute(
+            "update users set password_hash = '$argon2id$x', session_generation = session_generation + 1 "
+            "where username = $1",
+            username,
+        )
+        racing = asyncio.create_task(door.post("/auth/login", json={"username": username, "password": PASSWORD}))
+        await until_waiting(psql)
+    problem(await racing, 401, "wrong_credentials")
+
+
+async def test_a_session_that_begins_while_the_password_changes_ends_with_the_others(
+    door: httpx.AsyncClient, add_user: AddUser, database_url: str, psql: Any
+) -> None:
+    """The other way round: the session is there first, and the change, which began before it, does not see it."""
+    username = add_user()
+    tokens = await log_in(door, username)
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    body = {"current_password": PASSWORD, "new_password": "trombone forever"}
+    async with psql.transaction():
+        user_id = await psql.fetchval("select id from users where username = $1 for no key update", username)
+        changing = asyncio.create_task(door.put("/auth/password", json=body, headers=headers))
+        await until_waiting(psql)
+        newborn = await psql.fetchval(
+            "insert into sessions (user_id, generation, expires_at) "
+            "select id, session_generation, now() + interval '1 day' from users where id = $1 returning id",
+            user_id,
+        )
+    assert (await changing).status_code == 204
+    good = await psql.fetchval(
+        "select count(*) from sessions join users on users.id = user_id and generation = session_generation "
+        "where sessions.id = $1",
+        newborn,
+    )
+    assert good == 0
+
+
+async def test_a_hash_of_yesterdays_parameters_is_replaced_at_the_next_log_in(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+) -> None:
+    weak = argon2.PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
+    username = add_user(password_hash=weak)
+    await log_in(door, username)
+    stored = await psql.fetchval("select password_hash from users where username = $1", username)
+    assert argon2.extract_parameters(stored) == argon2.extract_parameters(HASH)
+    assert await reads(door, await log_in(door, username)) == 200
+
+
+async def fail(client: httpx.AsyncClient, username: str, times: int) -> list[int]:
+    body = {"username": username, "password": "wrong"}
+    answers = await asyncio.gather(*(client.post("/auth/login", json=body) for _ in range(times)))
+    return sorted(answer.status_code for answer in answers)
+
+
+async def test_guessing_at_one_account_is_stopped_however_many_guess_at_once(
+    door: httpx.AsyncClient, app: Observed, add_user: AddUser
+) -> None:
+    username = add_user()
+    assert await fail(door, username, 15) == [401] * 10 + [429] * 5
+    async with client_at(app, new_address()) as elsewhere:
+        refused = await elsewhere.post("/auth/login", json={"username": username, "password": PASSWORD})
+    problem(refused, 429, "too_many_logins")
+    assert 1 <= int(refused.headers["retry-after"]) <= 900
+    await log_in(door, add_user())  # Others go on.
+
+
+async def test_an_account_that_does_not_exist_is_throttled_like_one_that_does(door: httpx.AsyncClient) -> None:
+    assert await fail(door, f"nobody-{uuid4().hex}", 12) == [401] * 10 + [429] * 2
+
+
+async def test_guessing_at_many_accounts_is_stopped_by_the_address(app: Observed, add_user: AddUser, psql: Any) -> None:
+    async with client_at(app, new_address()) as attacker:
+        statuses = [(await fail(attacker, f"nobody-{uuid4().hex}", 1))[0] for _ in range(52)]
+    assert statuses == [401] * 50 + [429] * 2
+
+
+async def test_nobody_elsewhere_can_lock_a_user_out(app: Observed, add_user: AddUser) -> None:
+    username = add_user()
+    async with client_at(app, new_address()) as home, client_at(app, new_address()) as attacker:
+        await log_in(home, username)
+        assert 429 in await fail(attacker, username, 30)
+        assert await reads(home, await log_in(home, username)) == 200
+        # The home address has a count of its own, and it is not endless either.
+        assert await fail(home, username, 12) == [401] * 10 + [429] * 2
+
+
+async def test_a_throttle_ends_by_itself_and_trying_meanwhile_does_not_make_it_longer(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+) -> None:
+    username = add_user()
+    await fail(door, username, 11)
+    ends = "select max(window_ends_at) from login_throttles"
+    before = await psql.fetchval(ends)
+    assert await fail(door, username, 3) == [429] * 3
+    assert await psql.fetchval(ends) == before
+    await psql.execute("update login_throttles set window_ends_at = now()")
+    assert await reads(door, await log_in(door, username)) == 200
+    assert await fail(door, username, 1) == [401]
+
+
+async def test_a_log_in_that_succeeds_does_not_count(door: httpx.AsyncClient, app: Observed, add_user: AddUser) -> None:
+    username = add_user()
+    for _ in range(12):
+        async with client_at(app, new_address()) as client:
+            await log_in(client, username)
+
+
+async def test_throttles_that_are_over_are_forgotten(door: httpx.AsyncClient, psql: Any) -> None:
+    await fail(door, f"nobody-{uuid4().hex}", 1)
+    await psql.execute("update login_throttles set window_ends_at = now() - interval '1 second'")
+    for _ in range(20):  # Each prunes a few.
+        await fail(door, f"nobody-{uuid4().hex}", 1)
+    assert await psql.fetchval("select count(*) from login_throttles where window_ends_at < now()") == 0
+
+
+async def test_sessions_of_long_ago_are_forgotten_with_their_tokens(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+) -> None:
+    username = add_user()
+    old, newer = await log_in(door, username), await log_in(door, username)
+    await psql.execute(
+        "update sessions set expires_at = now() - interval '91 days' from refresh_tokens "
+        "where token_hash = $1 and session_id = sessions.id",
+        digest(old["refresh_token"]),
+    )
+    await log_in(door, username)
+    kept = "select count(*) from refresh_tokens where token_hash = $1"
+    assert await psql.fetchval(kept, digest(old["refresh_token"])) == 0
+    assert await psql.fetchval(kept, digest(newer["refresh_token"])) == 1
+
+
+async def test_failed_log_ins_are_in_the_metrics_and_in_the_audit_trail_without_what_was_typed(
+    door: httpx.AsyncClient, add_user: AddUser, api: Api, psql: Any
+) -> None:
+    async def counted(outcome: str) -> float:
+        lines = (await door.get("/metrics")).text.splitlines()
+        (line,) = [line for line in lines if line.startswith(f'auth_logins_total{{outcome="{outcome}"}}')]
+        return float(line.rpartition(" ")[2])
+
+    before = {outcome: await counted(outcome) for outcome in ("succeeded", "refused", "throttled")}
+    username, typed = add_user(), f"my-secret-{uuid4().hex}"
+    await log_in(door, username)
+    await fail(door, username, 11)
+    await fail(door, typed, 1)
+    assert await counted("succeeded") - before["succeeded"] == 1
+    assert await counted("refused") - before["refused"] == 11  # 10 of the user, 1 of nobody
+    assert await counted("throttled") - before["throttled"] == 1
+    user_id = await psql.fetchval("select id from users where username = $1", username)
+    trail = await api.get(f"/audit?entity_id={user_id}")
+    assert [entry["action"] for entry in trail] == ["INSERT", "LOGIN", *["LOGIN_FAILED"] * 10]
+    assert trail[1]["actor"] == username
+    assert trail[2]["actor"] == "anonymous"
+    assert trail[2]["row_after"]["username"] == username
+    assert await psql.fetchval("select count(*) from audit_log where audit_log::text like '%' || $1 || '%'", typed) == 0
+    unknown = await psql.fetchrow("select * from audit_log where action = 'LOGIN_FAILED' order by id desc limit 1")
+    assert unknown["school_id"].int == unknown["entity_id"].int == 0
+
+
+async def test_what_is_tried_at_the_door_says_who_came_from_where_in_one_form(
+    app: Observed, add_user: AddUser, psql: Any
+) -> None:
+    username = add_user()
+    for address, kept in (
+        ("2001:db8::1", "2001:db8::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("203.0.113.10", "203.0.113.10"),
+        ("no address", None),
+    ):
+        async with client_at(app, address) as client:
+            await log_in(client, username)
+        stored = await psql.fetchval(
+            "select address from sessions join users on users.id = user_id where username = $1 "
+            "order by sessions.id desc limit 1",
+            username,
+        )
+        assert stored == kept

@@ -1,0 +1,268 @@
+"""One school's user walks every route of the OpenAPI document with the ids of another school, and finds nothing."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import chain
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from school_billing.auth.contracts import Role
+from tests.api import Api, Json
+
+MakeClient = Callable[..., httpx.AsyncClient]
+
+MARK = "of another school"
+"""Is in every text that the other school has."""
+PASSWORD = "correct horse battery"
+
+
+class OtherSchool:
+    """A school with one of everything, each text of it marked."""
+
+    def __init__(self, ids: dict[str, str], snapshot: Callable[[], list[tuple[Any, ...]]]) -> None:
+        self.ids = ids
+        """By the names that paths, parameters and bodies have for them."""
+        self.snapshot = snapshot
+        """Everything that is stored of it."""
+
+    def found_in(self, text: str) -> list[str]:
+        """Return what of the school is in `text`."""
+        return [mark for mark in (MARK, *self.ids.values()) if mark in text]
+
+
+@pytest.fixture(scope="module")
+async def other(api: Api, database_url: str) -> OtherSchool:
+    school = await api.school(name=f"School {MARK}")
+    student = await api.student(school, full_name=f"Student {MARK}", external_id=f"Number {MARK}")
+    invoice = await api.invoice(student, description=f"Tuition {MARK}")
+    payment = await api.pay(invoice, "10.00", method=MARK, reference=f"Receipt {MARK}")
+    unpaid = await api.invoice(student, description=f"Books {MARK}")
+    user = await api.client.post(
+        "/users",
+        json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
+    )
+    key = await api.client.post("/api-keys", json={"name": MARK, "role": "admin", "school_id": school["id"]})
+    ids = {
+        "school_id": school["id"],
+        "student_id": student["id"],
+        "invoice_id": invoice["id"],
+        "unpaid_id": unpaid["id"],
+        "payment_id": payment["id"],
+        "user_id": user.json()["id"],
+        "api_key_id": key.json()["id"],
+    }
+
+    def snapshot() -> list[tuple[Any, ...]]:
+        tables = ("schools", "students", "invoices", "payments", "users", "api_keys")
+        with psycopg.connect(database_url) as psql:
+            rows = [
+                psql.execute(
+                    f"select row_to_json({table})::text from {table} "
+                    f"where {'id' if table == 'schools' else 'school_id'} = %s order by id",
+                    [school["id"]],
+                ).fetchall()
+                for table in tables
+            ]
+            trail = psql.execute("select id from audit_log where school_id = %s", [school["id"]]).fetchall()
+        return [*chain.from_iterable(rows), (len(trail),)]
+
+    return OtherSchool(ids, snapshot)
+
+
+@pytest.fixture(scope="module")
+async def mine(api: Api) -> dict[str, str]:
+    """One of everything of the caller's own school."""
+    school = await api.school(name="My school")
+    student = await api.student(school)
+    invoice = await api.invoice(student)
+    payment = await api.pay(invoice, "1.00")
+    return {
+        "school_id": school["id"],
+        "student_id": student["id"],
+        "invoice_id": invoice["id"],
+        "payment_id": payment["id"],
+    }
+
+
+@pytest.fixture(scope="module")
+async def operations(client: httpx.AsyncClient) -> list[tuple[str, str, Json]]:
+    document = (await client.get("/openapi.json")).json()
+    return [(path, method, op) for path, methods in document["paths"].items() for method, op in methods.items()]
+
+
+@pytest.fixture(params=list(Role), ids=lambda role: role.value)
+async def bound(
+    make_client: MakeClient, mine: dict[str, str], request: pytest.FixtureRequest
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A user of one school, in each role."""
+    async with make_client(request.param, UUID(mine["school_id"])) as http:
+        yield http
+
+
+def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list[Json]:
+    """Return bodies that would do something, had the caller the right to."""
+    due = {"total_amount": "5.00", "due_date": "2026-01-01"}
+    found: dict[str, list[Json]] = {
+        "log_in": [{"username": "nobody", "password": "x"}],
+        "refresh_session": [{"refresh_token": "sbr_x"}],
+        "log_out": [{"refresh_token": "sbr_x"}],
+        "change_password": [{"current_password": "x", "new_password": PASSWORD}],
+        "create_user": [
+            {"username": uuid4().hex, "password": PASSWORD, "role": "admin", "school_id": ids["school_id"]}
+        ],
+        "update_user": [{"role": "viewer"}, {"disabled": True}, {}],
+        "set_password": [{"new_password": "another horse battery"}],
+        "create_api_key": [{"name": uuid4().hex, "role": "admin", "school_id": ids["school_id"]}],
+        "create_school": [{"name": "x"}],
+        "update_school": [{"name": "x"}, {}],
+        "create_student": [{"school_id": ids["school_id"], "full_name": "x"}],
+        "update_student": [{"full_name": "x"}, {}],
+        "create_invoice": [{"student_id": ids["student_id"], **due}],
+        "update_invoice": [{"description": "x"}, {"student_id": mine["student_id"]}, {}],
+        "void_invoice": [{"reason": "x"}],
+        "create_payment": [{"invoice_id": ids["invoice_id"], "amount": "1.00"}],
+        "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
+    }
+    return found[operation_id]
+
+
+def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
+    """Yield the query strings that ask for what is the other school's: each filter alone, and none."""
+    yield ""
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] != "query":
+            continue
+        name = parameter["name"]
+        if name in ids:
+            yield urlencode({name: ids[name]})
+        elif name == "entity_id":
+            yield from (urlencode({name: value}) for value in ids.values())
+        elif name in {"name", "external_id", "method", "reference"}:
+            yield from (urlencode({name: value}) for value in (MARK, f"Number {MARK}", f"Receipt {MARK}"))
+        elif name == "limit":
+            yield "limit=500"
+
+
+def paths(template: str, ids: dict[str, str]) -> Iterator[str]:
+    """Yield the path with the other school's ids in it; a KeyError is a kind of id that this test does not know."""
+    yield template.format(**ids)
+    if "{invoice_id}" in template:
+        yield template.format(invoice_id=ids["unpaid_id"])
+
+
+async def test_every_route_with_another_schools_ids_finds_nothing_and_does_nothing(
+    bound: httpx.AsyncClient, other: OtherSchool, mine: dict[str, str], operations: list[tuple[str, str, Json]]
+) -> None:
+    before = other.snapshot()
+    assert len(operations) > 35
+    for template, method, operation in operations:
+        with_body = "requestBody" in operation
+        for path in paths(template, other.ids):
+            for query in queries(operation, other.ids):
+                for body in bodies(operation["operationId"], other.ids, mine) if with_body else [None]:
+                    response = await bound.request(
+                        method, f"{path}?{query}", json=body, headers={"Idempotency-Key": uuid4().hex}
+                    )
+                    told = (method, path, query, body, response.status_code, response.text[:500])
+                    echoed = response.text.replace(f'"instance":"{path}"', "")
+                    if template not in {"/metrics"}:
+                        assert not other.found_in(echoed), told
+                    assert response.status_code < 500, told
+                    if "{" in template:
+                        assert response.status_code in {403, 404}, told
+                    if body and set(body.values()) & set(other.ids.values()):
+                        assert response.status_code in {403, 404, 409}, told
+    assert other.snapshot() == before
+
+
+async def test_another_schools_id_is_as_unknown_as_one_that_nobody_has(
+    bound: httpx.AsyncClient, other: OtherSchool, operations: list[tuple[str, str, Json]]
+) -> None:
+    """The two answers differ in nothing, so that no one can find out which ids there are."""
+    nobodys = {name: str(uuid4()) for name in other.ids}
+    for template, method, operation in operations:
+        if "{" not in template:
+            continue
+        answers = []
+        for ids in (other.ids, nobodys):
+            some = bodies(operation["operationId"], ids, ids)[0] if "requestBody" in operation else None
+            response = await bound.request(method, template.format(**ids), json=some)
+            document = response.json()
+            answers.append((response.status_code, document["code"], document["detail"], sorted(response.headers)))
+        assert answers[0] == answers[1], (method, template)
+
+
+async def test_ones_own_things_cannot_be_moved_into_another_school(
+    make_client: MakeClient, other: OtherSchool, mine: dict[str, str]
+) -> None:
+    before = other.snapshot()
+    async with make_client(Role.ADMIN, UUID(mine["school_id"])) as admin:
+        for path, body, statuses in (
+            (f"/payments/{mine['payment_id']}", {"invoice_id": other.ids["unpaid_id"]}, {404}),
+            (f"/invoices/{mine['invoice_id']}", {"student_id": other.ids["student_id"]}, {404, 409}),
+            (f"/students/{mine['student_id']}", {"school_id": other.ids["school_id"]}, {422}),
+        ):
+            response = await admin.patch(path, json=body)
+            assert response.status_code in statuses, response.text
+            assert not other.found_in(response.text)
+    assert other.snapshot() == before
+
+
+async def test_another_schools_cursor_and_entity_tag_open_nothing(
+    make_client: MakeClient, api: Api, other: OtherSchool, mine: dict[str, str]
+) -> None:
+    listed = await api.client.get(f"/invoices?school_id={other.ids['school_id']}&limit=1")
+    next_page = listed.links["next"]["url"]
+    tag = (await api.client.get(f"/invoices/{other.ids['invoice_id']}")).headers["etag"]
+    async with make_client(Role.ADMIN, UUID(mine["school_id"])) as admin:
+        page = await admin.get(next_page)
+        assert page.json() == []
+        for path in ("/invoices", "/students", "/payments", "/audit", "/users", "/api-keys", "/schools"):
+            cursor = httpx.URL(next_page).params["cursor"]
+            assert not other.found_in((await admin.get(path, params={"cursor": cursor, "limit": 500})).text)
+        for method in ("GET", "PATCH", "DELETE"):
+            for header in ("If-Match", "If-None-Match"):
+                response = await admin.request(
+                    method,
+                    f"/invoices/{other.ids['invoice_id']}",
+                    headers={header: tag},
+                    json={} if method == "PATCH" else None,
+                )
+                assert response.status_code == 404
+
+
+async def test_an_idempotency_key_of_another_schools_user_replays_nothing(
+    make_client: MakeClient, api: Api, other: OtherSchool, mine: dict[str, str]
+) -> None:
+    key = {"Idempotency-Key": uuid4().hex}
+    body = {"invoice_id": other.ids["invoice_id"], "amount": "1.00"}
+    async with make_client(Role.ACCOUNTANT, UUID(other.ids["school_id"])) as theirs:
+        assert (await theirs.post("/payments", json=body, headers=key)).status_code == 201
+    async with make_client(Role.ACCOUNTANT, UUID(mine["school_id"])) as accountant:
+        response = await accountant.post("/payments", json=body, headers=key)
+    assert response.status_code == 404
+    assert "idempotency-replayed" not in response.headers
+
+
+async def test_an_administrator_of_one_school_makes_users_and_keys_of_that_school_alone(
+    make_client: MakeClient, mine: dict[str, str]
+) -> None:
+    async with make_client(Role.ADMIN, UUID(mine["school_id"])) as admin:
+        user = {"username": uuid4().hex, "password": PASSWORD, "role": "admin"}
+        for path, body in (("/users", user), ("/api-keys", {"name": uuid4().hex, "role": "admin"})):
+            # Neither leaving the school out nor null widens what the new one may see.
+            for more in ({}, {"school_id": None}):
+                name = {"name" if "name" in body else "username": uuid4().hex}
+                made = await admin.post(path, json={**body, **name, **more})
+                assert made.status_code == 201, made.text
+                assert made.json()["school_id"] == mine["school_id"]
+            unbound = [row for row in (await admin.get(f"{path}?limit=500")).json() if row["school_id"] is None]
+            assert unbound == []
+        key = (await admin.post("/api-keys", json={"name": uuid4().hex, "role": "admin"})).json()["key"]
+        schools = await admin.get("/schools", headers={"Authorization": f"Bearer {key}"})
+        assert [json.dumps(school["id"]) for school in schools.json()] == [json.dumps(mine["school_id"])]

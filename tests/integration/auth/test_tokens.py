@@ -1,0 +1,108 @@
+"""Access tokens at the door: which are refused, and how soon what changed in the database holds."""
+
+import asyncio
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import psycopg
+import pytest
+from jwt.warnings import InsecureKeyLengthWarning
+
+from school_billing.app import create_app
+from school_billing.auth.contracts import Role
+from school_billing.settings import Settings
+from tests.accounts import log_in
+from tests.api import client_of, problem
+from tests.conftest import running
+
+MakeClient = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+def good(settings: Settings) -> tuple[dict[str, Any], str]:
+    """The claims of a token that is good, and its key's id."""
+    token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN)
+    claims = jwt.decode(token, settings.jwt_secret, ["HS256"], audience="school-billing-api")
+    return claims, jwt.get_unverified_header(token)["kid"]
+
+
+FORGERIES: dict[str, dict[str, Any]] = {
+    "no algorithm": {"algorithm": "none", "key": None},
+    "another algorithm": {"algorithm": "HS512"},
+    "a foreign key": {"key": "another-secret-of-another-service-of-any-length-at-all"},
+    "an unknown key id": {"kid": "0000000000000000"},
+    "expired": {"exp": datetime.now(UTC) - timedelta(minutes=1)},
+    "not yet": {"nbf": datetime.now(UTC) + timedelta(minutes=5)},
+    "issued in the future": {"iat": datetime.now(UTC) + timedelta(minutes=5)},
+    "another audience": {"aud": "another-api"},
+    "another issuer": {"iss": "another-service"},
+    "a session that nobody has": {"sid": str(uuid4())},
+    "a session of somebody else": {"sub": str(uuid4())},
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+async def test_a_token_that_is_not_ours_opens_nothing(
+    anonymous: httpx.AsyncClient, settings: Settings, good: tuple[dict[str, Any], str], forgery: dict[str, Any]
+) -> None:
+    claims, kid = good
+
+    async def answer(**changed: Any) -> httpx.Response:
+        key = changed.pop("key", settings.jwt_secret)
+        algorithm = changed.pop("algorithm", "HS256")
+        header = {"kid": changed.pop("kid", kid)}
+        with warnings.catch_warnings():
+            # Our secret is long enough for our algorithm, not for all.
+            warnings.simplefilter("ignore", InsecureKeyLengthWarning)
+            token = jwt.encode(claims | changed, key, algorithm, header)
+        return await anonymous.get("/users", headers={"Authorization": f"Bearer {token}"})
+
+    assert (await answer()).status_code == 200
+    refused = await answer(**forgery)
+    problem(refused, 401, "not_authenticated")
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_secrets_rotate_while_tokens_live(settings: Settings) -> None:
+    old, new = settings.jwt_secret, "another-secret-that-is-long-enough-for-sha-256"
+    rotated = Settings(database_url=settings.database_url, jwt_secret=f"{new}, {old}")
+    service = create_app(rotated)
+    async with running(service), client_of(service) as client:
+        for secret, status in ((old, 200), (new, 200), (f"{new}, {old}", 401)):
+            token = log_in(settings.database_url, secret, Role.ADMIN)
+            assert (await client.get("/users", headers={"Authorization": f"Bearer {token}"})).status_code == status
+
+
+async def test_many_requests_share_the_question_whether_their_sessions_are_good(
+    make_client: MakeClient, anonymous: httpx.AsyncClient
+) -> None:
+    async def asked() -> float:
+        lines = (await anonymous.get("/metrics")).text.splitlines()
+        name = 'db_query_duration_seconds_count{query="auth/admit_sessions"}'
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    async with make_client(Role.VIEWER) as one, make_client(Role.VIEWER) as other:
+        before = await asked()
+        answers = await asyncio.gather(*(client.get("/audit") for client in (one, other) for _ in range(50)))
+        assert {answer.status_code for answer in answers} == {403}
+        assert 1 <= await asked() - before <= 50
+
+
+async def test_a_change_at_psql_holds_from_the_next_request_on(make_client: MakeClient, database_url: str) -> None:
+    username = f"lisa-{uuid4().hex}"
+    async with make_client(Role.ADMIN, username=username) as client:
+        with psycopg.connect(database_url, autocommit=True) as psql:
+            for change, status in (
+                ("role = 'viewer'", 403),
+                ("role = 'admin'", 200),
+                ("disabled_at = now()", 401),
+                ("disabled_at = null", 200),
+                ("session_generation = session_generation + 1", 401),
+            ):
+                psql.execute(f"update users set {change} where username = %s", [username])
+                assert (await client.get("/users")).status_code == status, change
