@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.api import NOBODY
 from tests.server import free_port, wait_until_healthy
 
 COMMAND = [sys.executable, "-m", "school_billing"]
@@ -102,3 +104,90 @@ def test_make_alone_lists_every_target() -> None:
     listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True, check=True).stdout
     targets = re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE)
     assert all(f"  {target} " in listed for target in targets)
+
+
+def user(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `school-billing user ...`, with a password from a pipe."""
+    return subprocess.run(
+        [*COMMAND, "user", *arguments],
+        env=environment(folder),
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_users_are_managed_at_the_command_line(tmp_path: Path) -> None:
+    port = free_port()
+    run(tmp_path, "migrate")
+    run(tmp_path, "seed")
+    with serving(tmp_path, port, stderr=subprocess.DEVNULL) as process:
+        api = f"http://127.0.0.1:{port}"
+
+        def logs_in(password: str) -> int:
+            credentials = {"username": "lisa", "password": password}
+            return httpx.post(f"{api}/auth/login", json=credentials).status_code
+
+        springfield = "01980000-0000-7000-8000-000000000001"
+        added = user(
+            tmp_path, "add", "lisa", "--role=accountant", f"--school={springfield}", typed="saxophone forever\n"
+        )
+        assert added.stdout == f"added lisa, accountant of school {springfield}\n", added.stderr
+        assert logs_in("saxophone forever") == 200
+        listed = user(tmp_path, "list").stdout.splitlines()
+        assert listed == ["admin, admin of all schools, active", f"lisa, accountant of school {springfield}, active"]
+
+        assert user(tmp_path, "disable", "Lisa").stdout == "disabled lisa\n"
+        assert logs_in("saxophone forever") == 401
+        assert ", disabled " in user(tmp_path, "list").stdout.splitlines()[1]
+        assert user(tmp_path, "enable", "lisa").stdout == "enabled lisa\n"
+
+        assert user(tmp_path, "password", "lisa", typed="trombone forever\n").returncode == 0
+        assert (logs_in("saxophone forever"), logs_in("trombone forever")) == (401, 200)
+
+        for arguments, typed, sentence in (
+            (["add", "bart"], "short\n", "Expected 12 to 128 characters"),
+            (["add", "bart"], "", "Expected 12 to 128 characters"),
+            (["add", "Bart Simpson"], "trombone forever\n", "a username has"),
+            (["add", "lisa"], "trombone forever\n", "There is a user of this name already."),
+            (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),
+            (["disable", "bart"], "", "there is no user 'bart'"),
+            (["password", "bart"], "trombone forever\n", "there is no user 'bart'"),
+        ):
+            refused = user(tmp_path, *arguments, typed=typed)
+            assert refused.returncode == 1
+            assert sentence in refused.stderr
+            assert "Traceback" not in refused.stderr
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=15)
+    wait_until_gone(tmp_path)
+
+
+def test_a_password_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
+    run(tmp_path, "migrate")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "user", "add", "lisa"],
+        env=environment(tmp_path),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = ""
+
+    def read_until(expected: str) -> None:
+        nonlocal shown
+        while expected not in shown:
+            shown += os.read(ours, 1000).decode()
+
+    read_until("Password of lisa: ")
+    os.write(ours, b"saxophone forever\n")
+    read_until("Again: ")
+    os.write(ours, b"saxophone forever\n")
+    read_until("added lisa, viewer of all schools")
+    assert process.wait(timeout=15) == 0
+    os.close(ours)
+    assert "saxophone" not in shown

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from openapi_spec_validator import validate
 
+from school_billing.auth.contracts import Role
 from tests.server import serve
 
 
@@ -92,15 +93,31 @@ async def test_the_page_needs_no_internet(client: httpx.AsyncClient) -> None:
     assert (await client.get("/")).headers["location"] == "/docs"
 
 
-def test_no_request_that_the_document_allows_or_forbids_makes_a_server_error(new_database: Callable[..., str]) -> None:
+@pytest.mark.parametrize(
+    ("role", "is_bound", "examples"),
+    [(Role.ADMIN, False, 15), (Role.ADMIN, True, 5), (Role.ACCOUNTANT, True, 5), (Role.VIEWER, True, 5)],
+    ids=["admin", "admin of a school", "accountant of a school", "viewer of a school"],
+)
+def test_no_request_that_the_document_allows_or_forbids_makes_a_server_error(
+    new_database: Callable[..., str], role: Role, is_bound: bool, examples: int
+) -> None:
     # On a database of its own: what schemathesis makes of it concerns no other test.
     schemathesis = Path(sys.executable).with_name("schemathesis")
     with serve(new_database()) as server:
+        school = httpx.post(f"{server.url}/schools", json={"name": "Mine"}, headers=server.admin).json()
+        headers = server.logged_in(role, school["id"] if is_bound else None)
         result = subprocess.run(
             [
-                *(schemathesis, "run", f"{server.url}/openapi.json", "--max-examples=15", "--seed=1", "--no-color"),
+                *(
+                    schemathesis,
+                    "run",
+                    f"{server.url}/openapi.json",
+                    f"--max-examples={examples}",
+                    "--seed=1",
+                    "--no-color",
+                ),
                 *("--phases=examples,coverage,fuzzing,stateful", "--generation-database=none", f"--checks={CHECKS}"),
-                f"--header=Authorization: {server.admin['Authorization']}",
+                f"--header=Authorization: {headers['Authorization']}",
             ],
             capture_output=True,
             text=True,
