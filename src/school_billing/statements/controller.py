@@ -1,15 +1,22 @@
-"""The statements of a student and of a school."""
+"""The statements of a student and of a school, and what a finance office makes of them: debtors and collections."""
 
 from uuid import UUID
 
 from litestar import Controller, Response, get
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
-from school_billing.statements.contracts import SchoolStatement, StudentStatement
+from school_billing.statements.contracts import (
+    SchoolStatement,
+    StudentStatement,
+)
+from school_billing.statements.parameters import (
+    Asked,
+    provide_asked,
+)
 from school_billing.statements.repository import Statements
 from school_billing.web.pages import Page
 from school_billing.web.responses import json_document
@@ -20,6 +27,9 @@ class StatementController(Controller):
 
     path = "/"
     tags = ("statements",)
+    dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
+        "asked": Provide(provide_asked),
+    }
 
     @get(
         "/students/{student_id:str}/statement",
@@ -30,11 +40,19 @@ class StatementController(Controller):
     async def get_student_statement(
         self,
         student_id: FromPath[UUID],
+        asked: NamedDependency[Asked],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """Return the totals over all of a student's invoices, and the invoices."""
-        statement = await statements.of_student(caller.tenant, student_id)
+        """Return the totals over all of a student's invoices, their ageing, and the invoices.
+
+        With from or to, a statement of account: the balances before and after the period, and each entry with the
+        balance after it. With as_of, the figures as they were at that moment. Without any of them, as of now.
+
+        An invoice counts from its issued_at on; a movement from its paid_at, but not before its invoice; a void
+        from its voided_at, and from then on the invoice and its movements count for nothing.
+        """
+        statement = await statements.of_student(caller.tenant, student_id, asked)
         return json_document(statement.document)
 
     @get(
@@ -47,12 +65,14 @@ class StatementController(Controller):
         self,
         school_id: FromPath[UUID],
         page: NamedDependency[Page],
+        asked: NamedDependency[Asked],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """Return the totals over all invoices of a school and of each student, and a page of the invoices.
 
-        The totals never depend on the page: limit, offset and cursor choose among the invoices only.
+        The totals never depend on the page: limit, offset and cursor choose among the invoices only. With from or
+        to, the balances before and after the period and its sums; with as_of, the figures of that moment.
         """
-        statement = await statements.of_school(caller.tenant, school_id, page)
+        statement = await statements.of_school(caller.tenant, school_id, page, asked)
         return json_document(statement.document, page.link(statement.next_after))
