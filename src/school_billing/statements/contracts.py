@@ -1,6 +1,7 @@
 """What comes out of the statements. The database renders it; these structs are its contract and its description."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +12,7 @@ from school_billing.invoices.contracts import Description, InvoiceStatus
 from school_billing.money import Money
 from school_billing.payments.contracts import Method, Reference
 from school_billing.schools.contracts import Currency
-from school_billing.students.contracts import FullName
+from school_billing.students.contracts import ExternalId, FullName
 
 
 class Totals(Struct, frozen=True, kw_only=True):
@@ -168,6 +169,25 @@ class SchoolStatement(Struct, frozen=True, kw_only=True):
     """What happened in it."""
 
 
+class Debtor(Struct, frozen=True, kw_only=True):
+    """A student who owes."""
+
+    student_id: UUID
+    full_name: FullName
+    external_id: ExternalId | None
+    balance_due: Money
+    """All that the student owes."""
+    overdue_total: Money
+    """What of it was due before today, in the school's time zone."""
+    oldest_due_date: date
+    """The earliest due date of what is unpaid."""
+    days_overdue: int
+    """How many days ago that was; 0 where nothing is overdue."""
+    ageing: Ageing
+    invoices_count: int
+    """How many invoices are unpaid."""
+
+
 class StatementDocument(Struct, frozen=True):
     """A statement as the database gives it."""
 
@@ -175,3 +195,14 @@ class StatementDocument(Struct, frozen=True):
     """The statement in JSON; empty where its period begins after its end."""
     next_after: UUID | None
     """Behind which invoice the next page begins; null where this is the last or the only one."""
+
+
+class DebtorsDocument(Struct, frozen=True):
+    """A page of debtors as the database gives it."""
+
+    document: str
+    """The debtors in JSON."""
+    next_due_date: date | None
+    """Behind which debtor the next page begins: this, next_balance and next_id are all null on the last one."""
+    next_balance: Decimal | None
+    next_id: UUID | None

@@ -10,12 +10,17 @@ from litestar.params import FromPath
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
 from school_billing.statements.contracts import (
+    Debtor,
     SchoolStatement,
     StudentStatement,
 )
 from school_billing.statements.parameters import (
     Asked,
+    DebtorsPage,
+    MinBalance,
+    MinOverdueDays,
     provide_asked,
+    provide_debtors_page,
 )
 from school_billing.statements.repository import Statements
 from school_billing.web.pages import Page
@@ -29,6 +34,7 @@ class StatementController(Controller):
     tags = ("statements",)
     dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
         "asked": Provide(provide_asked),
+        "debtors_page": Provide(provide_debtors_page),
     }
 
     @get(
@@ -76,3 +82,25 @@ class StatementController(Controller):
         """
         statement = await statements.of_school(caller.tenant, school_id, page, asked)
         return json_document(statement.document, page.link(statement.next_after))
+
+    @get(
+        "/schools/{school_id:str}/debtors",
+        access=READERS,
+        summary="List a school's debtors",
+        responses={200: ResponseSpec(list[Debtor], generate_examples=False)},
+    )
+    async def list_debtors(
+        self,
+        school_id: FromPath[UUID],
+        debtors_page: NamedDependency[DebtorsPage],
+        statements: NamedDependency[Statements],
+        caller: NamedDependency[Caller],
+        min_overdue_days: MinOverdueDays = 0,
+        min_balance: MinBalance = None,
+    ) -> Response[bytes]:
+        """List the students who owe something now, the most overdue first.
+
+        The order is by the oldest due date that is unpaid, and where that is the same by the larger balance.
+        """
+        debtors = await statements.debtors(caller.tenant, school_id, debtors_page, min_overdue_days, min_balance)
+        return json_document(debtors.document, debtors_page.link(debtors))

@@ -1,6 +1,7 @@
 """Statements, each computed and rendered by one SQL statement."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -8,9 +9,10 @@ from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
 from school_billing.statements.contracts import (
+    DebtorsDocument,
     StatementDocument,
 )
-from school_billing.statements.parameters import Asked, ReversedPeriod
+from school_billing.statements.parameters import Asked, DebtorsPage, ReversedPeriod
 from school_billing.students.repository import StudentNotFound
 from school_billing.web.pages import Page
 
@@ -27,6 +29,18 @@ STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, tenant=UUID
 SCHOOL = Query("statements/school", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE)
 SCHOOL_AS_OF = Query(
     "statements/school_as_of", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE, **_ASKED
+)
+DEBTORS = Query(
+    "statements/debtors",
+    DebtorsDocument,
+    tenant=UUID | None,
+    school_id=UUID,
+    min_overdue_days=int,
+    min_balance=Decimal,
+    after_due_date=date,
+    after_balance=Decimal,
+    after_id=UUID,
+    **_PAGE,
 )
 
 
@@ -66,6 +80,35 @@ class Statements:
         if statement is None:
             raise SchoolNotFound
         return _not_reversed(statement)
+
+    async def debtors(
+        self,
+        tenant: UUID | None,
+        school_id: UUID,
+        page: DebtorsPage,
+        min_overdue_days: int,
+        min_balance: Decimal | None,
+    ) -> DebtorsDocument:
+        """Return a page of the students of a school who owe, the most overdue first.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+        """
+        debtors = await self._database.one(
+            DEBTORS,
+            tenant=tenant,
+            school_id=school_id,
+            min_overdue_days=min_overdue_days,
+            min_balance=min_balance or Decimal(0),
+            after_due_date=page.after_due_date,
+            after_balance=page.after_balance,
+            after_id=page.page.after,
+            limit=page.page.limit,
+            offset=page.page.offset,
+        )
+        if debtors is None:
+            raise SchoolNotFound
+        return debtors
 
 
 def _values(asked: Asked) -> dict[str, Any]:

@@ -49,6 +49,8 @@ async def test_every_balance_lies_in_one_bucket(api: Api) -> None:
             totals = statement.get("totals", statement)
             assert sum(buckets.values()) == Decimal(totals["balance_due_total"])
             assert sum(buckets.values()) - buckets["current"] == Decimal(totals["overdue_total"])
+    debtors = await api.get(f"/schools/{lisa['school_id']}/debtors")
+    assert [debtor["ageing"] for debtor in debtors] == [rows["Lisa Simpson"]["ageing"], rows["Bart"]["ageing"]]
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles", "Asia/Kolkata"])
