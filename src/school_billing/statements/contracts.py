@@ -1,11 +1,13 @@
 """What comes out of the statements. The database renders it; these structs are its contract and its description."""
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
+from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.invoices.contracts import Description, InvoiceStatus
@@ -13,6 +15,9 @@ from school_billing.money import Money
 from school_billing.payments.contracts import Method, Reference
 from school_billing.schools.contracts import Currency
 from school_billing.students.contracts import ExternalId, FullName
+from school_billing.web.scalars import Scalar
+
+_RATE = re.compile(r"-?[0-9]+\.[0-9]{4}")
 
 
 class Totals(Struct, frozen=True, kw_only=True):
@@ -188,6 +193,87 @@ class Debtor(Struct, frozen=True, kw_only=True):
     """How many invoices are unpaid."""
 
 
+class CollectionsBy(Enum):
+    """What a row of the collections stands for."""
+
+    DAY = "day"
+    WEEK = "week"
+    """Monday to Sunday."""
+    MONTH = "month"
+    METHOD = "method"
+
+
+class Rate(Scalar, Decimal):
+    """A ratio, as the API gives it: a string with four decimals."""
+
+    openapi = Schema(
+        type=OpenAPIType.STRING,
+        title="Rate",
+        description="A ratio with four decimals, of which 1.0000 is the whole.",
+        pattern=f"^{_RATE.pattern}$",
+        examples=["0.8750"],
+    )
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read what the API gave.
+
+        Raises:
+            ValueError: It is not a string with four decimals.
+        """
+        if not isinstance(value, str) or not _RATE.fullmatch(value):
+            raise ValueError('Expected a ratio such as "0.8750"')
+        return cls(value)
+
+
+class CollectionsTotals(Struct, frozen=True, kw_only=True):
+    """What was invoiced and collected in the whole period."""
+
+    invoiced: Money
+    """What was invoiced in the period, without what is void now."""
+    paid: Money
+    refunded: Money
+    net: Money
+    """Payments less refunds."""
+    collection_rate: Rate | None
+    """What came in, net, for each unit invoiced in the period; null where nothing was."""
+
+
+class CollectionsRow(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """What was invoiced and collected in a part of the period, or by a method."""
+
+    from_: Annotated[date, Meta(description="The first day of the part.")]
+    to: date
+    """Its last day."""
+    method: Method | None
+    """The method; null where the row is of a part of the period, or of money that moved in an unknown way."""
+    invoiced: Money | None
+    """Null where the row is of a method, which an invoice has not."""
+    paid: Money
+    refunded: Money
+    net: Money
+    collection_rate: Rate | None
+    """Net by what was invoiced, by a method: in the whole period; null where nothing was."""
+
+
+class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """What a school invoiced and collected.
+
+    Movements stand on the day on which the money moved, those of invoices that were voided since too, so that a
+    period agrees with the bank's; invoices on the day of their issue, without those that are void now.
+    """
+
+    school_id: UUID
+    currency: Currency
+    from_: Annotated[date, Meta(description="The first day of the period.")]
+    to: date
+    """Its last day."""
+    by: CollectionsBy
+    totals: CollectionsTotals
+    rows: list[CollectionsRow]
+    """In order; every day, week or month of the period has a row, and every method that was used."""
+
+
 class StatementDocument(Struct, frozen=True):
     """A statement as the database gives it."""
 
@@ -206,3 +292,14 @@ class DebtorsDocument(Struct, frozen=True):
     """Behind which debtor the next page begins: this, next_balance and next_id are all null on the last one."""
     next_balance: Decimal | None
     next_id: UUID | None
+
+
+class CollectionsDocument(Struct, frozen=True):
+    """Collections as the database gives them."""
+
+    document: str
+    """The collections in JSON; empty where there would be none, or too many."""
+    starts_on: date
+    ends_on: date
+    rows_count: int
+    """How many rows there are, or would be."""

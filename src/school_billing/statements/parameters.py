@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from school_billing.money import Amount
-from school_billing.statements.contracts import DebtorsDocument
+from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
 from school_billing.web.days import Day, Moment
 from school_billing.web.pages import (
     LIMIT_DEFAULT,
@@ -46,6 +46,12 @@ To = Annotated[
         "Without it, the period ends now.",
     ),
 ]
+CollectedFrom = Annotated[
+    Day | None,
+    QueryParameter(name="from", description="The first day. Without it, the first of the month in which to lies."),
+]
+CollectedTo = Annotated[Day | None, QueryParameter(description="The last day. Without it, today.")]
+By = Annotated[CollectionsBy, QueryParameter(description="What each row stands for.")]
 MinOverdueDays = Annotated[
     int,
     QueryParameter(ge=0, le=500_000, description="Only those of whom something is that many days past due."),
@@ -131,6 +137,15 @@ async def provide_asked(as_of: AsOf = None, from_: From = None, to: To = None) -
     if as_of is not None:
         return Asked(as_of=as_of.instant, as_of_date=as_of.day)
     return Asked(starts_on=period.starts_on, ends_on=period.ends_on)
+
+
+async def provide_period(from_: CollectedFrom = None, to: CollectedTo = None) -> Period:
+    """Read a period.
+
+    Raises:
+        ReversedPeriod: from lies after to.
+    """
+    return _period(from_, to)
 
 
 async def provide_debtors_page(

@@ -9,12 +9,18 @@ from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
 from school_billing.statements.contracts import (
+    CollectionsBy,
+    CollectionsDocument,
     DebtorsDocument,
     StatementDocument,
 )
-from school_billing.statements.parameters import Asked, DebtorsPage, ReversedPeriod
+from school_billing.statements.parameters import Asked, DebtorsPage, Period, ReversedPeriod
 from school_billing.students.repository import StudentNotFound
 from school_billing.web.pages import Page
+from school_billing.web.problems import FieldError, InvalidParameter
+
+ROWS_MOST = 3660
+"""The most rows of collections: ten years of days."""
 
 _ASKED: dict[str, Any] = {
     "as_of": datetime | None,
@@ -23,6 +29,13 @@ _ASKED: dict[str, Any] = {
     "ends_on": date | None,
 }
 _PAGE: dict[str, Any] = {"limit": int, "offset": int}
+_COLLECTED: dict[str, Any] = {
+    "tenant": UUID | None,
+    "school_id": UUID,
+    "starts_on": date | None,
+    "ends_on": date | None,
+    "most": int,
+}
 
 STUDENT = Query("statements/student", StatementDocument, tenant=UUID | None, student_id=UUID)
 STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, tenant=UUID | None, student_id=UUID, **_ASKED)
@@ -42,6 +55,8 @@ DEBTORS = Query(
     after_id=UUID,
     **_PAGE,
 )
+COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
+COLLECTIONS_BY_METHOD = Query("statements/collections_by_method", CollectionsDocument, **_COLLECTED)
 
 
 class Statements:
@@ -109,6 +124,36 @@ class Statements:
         if debtors is None:
             raise SchoolNotFound
         return debtors
+
+    async def collections(
+        self, tenant: UUID | None, school_id: UUID, period: Period, by: CollectionsBy
+    ) -> CollectionsDocument:
+        """Return what a school invoiced and collected in a period, by its parts or by method.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+            ReversedPeriod: The period begins after today and has no end.
+            InvalidParameter: There would be too many rows.
+        """
+        wanted = {
+            "tenant": tenant,
+            "school_id": school_id,
+            "starts_on": period.starts_on,
+            "ends_on": period.ends_on,
+            "most": ROWS_MOST,
+        }
+        if by is CollectionsBy.METHOD:
+            collections = await self._database.one(COLLECTIONS_BY_METHOD, **wanted)
+        else:
+            collections = await self._database.one(COLLECTIONS, step=by.value, **wanted)
+        if collections is None:
+            raise SchoolNotFound
+        if collections.starts_on > collections.ends_on:
+            raise ReversedPeriod(f"{collections.starts_on} lies after today, {collections.ends_on}")
+        if collections.rows_count > ROWS_MOST:
+            message = f"{collections.rows_count} rows are more than {ROWS_MOST}: take longer parts, or a shorter period"
+            raise InvalidParameter(f"by: {message}.", [FieldError("by", message)])
+        return collections
 
 
 def _values(asked: Asked) -> dict[str, Any]:
