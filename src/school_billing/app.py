@@ -52,7 +52,7 @@ from school_billing.web.options import answer_options
 from school_billing.web.pages import provide_page
 from school_billing.web.parameters import refuse_strange_parameters
 from school_billing.web.problems import exception_handlers
-from school_billing.web.scalars import Scalar, ScalarSchemas
+from school_billing.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
 from school_billing.web.security import cors_config, security_headers
 
 TITLE = "School Billing API"
@@ -140,6 +140,7 @@ def create_app(settings: Settings) -> Observed:
         guards=[Guard(settings, tokens), refuse_strange_parameters],
         before_request=answer_options,
         type_encoders={Scalar: str},
+        type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
         exception_handlers={**exception_handlers(CONSTRAINTS), IdempotencyKeyUsed: on_used_key},

@@ -1,24 +1,62 @@
 """Statements, each computed and rendered by one SQL statement."""
 
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
-from school_billing.statements.contracts import StatementDocument
+from school_billing.statements.contracts import (
+    CollectionsBy,
+    CollectionsDocument,
+    DebtorsDocument,
+    StatementDocument,
+)
+from school_billing.statements.parameters import Asked, DebtorsPage, Period, ReversedPeriod
 from school_billing.students.repository import StudentNotFound
 from school_billing.web.pages import Page
+from school_billing.web.problems import FieldError, InvalidParameter
+
+ROWS_MOST = 3660
+"""The most rows of collections: ten years of days."""
+
+_ASKED: dict[str, Any] = {
+    "as_of": datetime | None,
+    "as_of_date": date | None,
+    "starts_on": date | None,
+    "ends_on": date | None,
+}
+_PAGE: dict[str, Any] = {"limit": int, "offset": int}
+_COLLECTED: dict[str, Any] = {
+    "tenant": UUID | None,
+    "school_id": UUID,
+    "starts_on": date | None,
+    "ends_on": date | None,
+    "most": int,
+}
 
 STUDENT = Query("statements/student", StatementDocument, tenant=UUID | None, student_id=UUID)
-SCHOOL = Query(
-    "statements/school",
-    StatementDocument,
+STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, tenant=UUID | None, student_id=UUID, **_ASKED)
+SCHOOL = Query("statements/school", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE)
+SCHOOL_AS_OF = Query(
+    "statements/school_as_of", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE, **_ASKED
+)
+DEBTORS = Query(
+    "statements/debtors",
+    DebtorsDocument,
     tenant=UUID | None,
     school_id=UUID,
-    after=UUID,
-    limit=int,
-    offset=int,
+    min_overdue_days=int,
+    min_balance=Decimal,
+    after_due_date=date,
+    after_balance=Decimal,
+    after_id=UUID,
+    **_PAGE,
 )
+COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
+COLLECTIONS_BY_METHOD = Query("statements/collections_by_method", CollectionsDocument, **_COLLECTED)
 
 
 class Statements:
@@ -27,31 +65,103 @@ class Statements:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_student(self, tenant: UUID | None, student_id: UUID) -> StatementDocument:
-        """Return what a student owes, with every invoice.
+    async def of_student(self, tenant: UUID | None, student_id: UUID, asked: Asked) -> StatementDocument:
+        """Return what a student owes, with every invoice, and with the entries of the period if one is asked for.
 
         Raises:
             StudentNotFound: There is none of that id, or it is another school's.
+            ReversedPeriod: The period begins after today and has no end.
         """
-        statement = await self._database.one(STUDENT, tenant=tenant, student_id=student_id)
+        if asked.is_now:
+            statement = await self._database.one(STUDENT, tenant=tenant, student_id=student_id)
+        else:
+            statement = await self._database.one(STUDENT_AS_OF, tenant=tenant, student_id=student_id, **_values(asked))
         if statement is None:
             raise StudentNotFound
-        return statement
+        return _not_reversed(statement)
 
-    async def of_school(self, tenant: UUID | None, school_id: UUID, page: Page) -> StatementDocument:
+    async def of_school(self, tenant: UUID | None, school_id: UUID, page: Page, asked: Asked) -> StatementDocument:
         """Return what a school is owed, with every student and a page of the invoices.
 
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
+            ReversedPeriod: The period begins after today and has no end.
         """
-        statement = await self._database.one(
-            SCHOOL,
-            tenant=tenant,
-            school_id=school_id,
-            after=page.after,
-            limit=page.limit,
-            offset=page.offset,
-        )
+        part = {"school_id": school_id, "after": page.after, "limit": page.limit, "offset": page.offset}
+        if asked.is_now:
+            statement = await self._database.one(SCHOOL, tenant=tenant, **part)
+        else:
+            statement = await self._database.one(SCHOOL_AS_OF, tenant=tenant, **part, **_values(asked))
         if statement is None:
             raise SchoolNotFound
-        return statement
+        return _not_reversed(statement)
+
+    async def debtors(
+        self,
+        tenant: UUID | None,
+        school_id: UUID,
+        page: DebtorsPage,
+        min_overdue_days: int,
+        min_balance: Decimal | None,
+    ) -> DebtorsDocument:
+        """Return a page of the students of a school who owe, the most overdue first.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+        """
+        debtors = await self._database.one(
+            DEBTORS,
+            tenant=tenant,
+            school_id=school_id,
+            min_overdue_days=min_overdue_days,
+            min_balance=min_balance or Decimal(0),
+            after_due_date=page.after_due_date,
+            after_balance=page.after_balance,
+            after_id=page.page.after,
+            limit=page.page.limit,
+            offset=page.page.offset,
+        )
+        if debtors is None:
+            raise SchoolNotFound
+        return debtors
+
+    async def collections(
+        self, tenant: UUID | None, school_id: UUID, period: Period, by: CollectionsBy
+    ) -> CollectionsDocument:
+        """Return what a school invoiced and collected in a period, by its parts or by method.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+            ReversedPeriod: The period begins after today and has no end.
+            InvalidParameter: There would be too many rows.
+        """
+        wanted = {
+            "tenant": tenant,
+            "school_id": school_id,
+            "starts_on": period.starts_on,
+            "ends_on": period.ends_on,
+            "most": ROWS_MOST,
+        }
+        if by is CollectionsBy.METHOD:
+            collections = await self._database.one(COLLECTIONS_BY_METHOD, **wanted)
+        else:
+            collections = await self._database.one(COLLECTIONS, step=by.value, **wanted)
+        if collections is None:
+            raise SchoolNotFound
+        if collections.starts_on > collections.ends_on:
+            raise ReversedPeriod(f"{collections.starts_on} lies after today, {collections.ends_on}")
+        if collections.rows_count > ROWS_MOST:
+            message = f"{collections.rows_count} rows are more than {ROWS_MOST}: take longer parts, or a shorter period"
+            raise InvalidParameter(f"by: {message}.", [FieldError("by", message)])
+        return collections
+
+
+def _values(asked: Asked) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in _ASKED}
+
+
+def _not_reversed(statement: StatementDocument) -> StatementDocument:
+    """Return the statement, unless it is none: only the database knows whether a day is after the school's today."""
+    if not statement.document:
+        raise ReversedPeriod("This day lies in the future; a period that begins there needs a to")
+    return statement

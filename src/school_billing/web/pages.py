@@ -65,34 +65,59 @@ class Page(msgspec.Struct, frozen=True):
 
     def link(self, next_after: UUID | None) -> dict[str, str]:
         """Return the Link header of the page that begins behind `next_after`; none where that is None."""
-        if next_after is None:
+        return self.link_to(None if next_after is None else encode_cursor(next_after))
+
+    def link_to(self, cursor: str | None) -> dict[str, str]:
+        """Return the Link header of the page that begins at `cursor`; none where that is None."""
+        if cursor is None:
             return {}
         kept = [(name, value) for name, value in self.query if name not in {"cursor", "offset"}]
-        target = f"{self.path}?{urlencode([*kept, ('cursor', encode_cursor(next_after))])}"
+        target = f"{self.path}?{urlencode([*kept, ('cursor', cursor)])}"
         return {"Link": f'<{target}>; rel="next"'}
+
+
+class StrangeCursor(InvalidParameter):
+    """cursor: not one that a Link header gave."""
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("cursor", "Expected a cursor that a Link header gave")])
 
 
 def encode_cursor(after: UUID) -> str:
     """Make the opaque cursor of the page behind the item `after`."""
-    return urlsafe_b64encode(after.bytes).rstrip(b"=").decode("ascii")
+    return encode_place(after.bytes)
 
 
 def decode_cursor(cursor: str) -> UUID:
     """Read a cursor.
 
     Raises:
-        InvalidParameter: It was not made here.
+        StrangeCursor: It was not made here.
+    """
+    place = decode_place(cursor)
+    if len(place) != len(NIL.bytes):
+        raise StrangeCursor
+    return UUID(bytes=place)
+
+
+def encode_place(place: bytes) -> str:
+    """Make the opaque cursor of a place in a list that is not ordered by id alone."""
+    return urlsafe_b64encode(place).rstrip(b"=").decode("ascii")
+
+
+def decode_place(cursor: str) -> bytes:
+    """Read the place in a cursor.
+
+    Raises:
+        StrangeCursor: It was not made here.
     """
     try:
-        after = UUID(bytes=urlsafe_b64decode(f"{cursor}=="))
+        place = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}")
     except ValueError:
-        after = NIL
-    if encode_cursor(after) != cursor:
-        raise InvalidParameter(
-            "cursor: not one that a Link header gave.",
-            [FieldError("cursor", "Expected a cursor that a Link header gave")],
-        )
-    return after
+        raise StrangeCursor from None
+    if not place or encode_place(place) != cursor:
+        raise StrangeCursor
+    return place
 
 
 async def provide_page(
@@ -106,6 +131,15 @@ async def provide_page(
     Raises:
         InvalidParameter: A number is out of range, the cursor is not ours, or cursor and offset are both given.
     """
+    return page_of(request, limit, offset, cursor, NIL if cursor is None else decode_cursor(cursor))
+
+
+def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None, after: UUID) -> Page:
+    """Return the page of a request whose cursor was read as `after`.
+
+    Raises:
+        InvalidParameter: cursor and offset are both given.
+    """
     if cursor is not None and offset:
         raise InvalidParameter(
             "cursor and offset exclude each other.",
@@ -114,7 +148,7 @@ async def provide_page(
     return Page(
         limit=limit,
         offset=offset,
-        after=NIL if cursor is None else decode_cursor(cursor),
+        after=after,
         path=request.url.path,
         query=tuple(request.query_params.multi_items()),
     )

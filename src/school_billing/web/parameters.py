@@ -44,7 +44,7 @@ def _text_by_parameter(handler: BaseRouteHandler) -> dict[str, bool]:
     providers = handler.resolve_dependencies()
     signatures = [takes, *(providers[name].parsed_fn_signature.parameters for name in takes if name in providers)]
     return {
-        name: str in (field.annotation, *get_args(field.annotation))
+        field.kwarg_definition.name or name: str in (field.annotation, *get_args(field.annotation))
         for parameters in signatures
         for name, field in parameters.items()
         if isinstance(field.kwarg_definition, QueryParameter)

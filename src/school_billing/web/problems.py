@@ -218,7 +218,10 @@ def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationExc
     found = [entry for entry in error.extra or () if isinstance(entry, dict)]
     if any(entry.get("key") == "data" for entry in found):
         return answer_error(request, MalformedBody("The body is empty; it must be JSON."))
-    errors = [FieldError(entry.get("key", ""), entry.get("message", "").replace("`", "")) for entry in found]
+    # Litestar names the argument, and where a parameter is called as a keyword of Python is, that ends with a _.
+    errors = [
+        FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", "")) for entry in found
+    ]
     named = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
     return answer_error(request, InvalidParameter(f"{named}.", errors))
 

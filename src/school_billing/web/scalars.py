@@ -29,6 +29,11 @@ class Scalar:
         raise NotImplementedError
 
 
+def is_scalar(kind: Any) -> bool:
+    """Tell whether `kind` is a Scalar."""
+    return is_class_and_subclass(kind, Scalar)
+
+
 def decode_scalar(kind: type[Any], value: object) -> Any:
     """Be msgspec's dec_hook: read a value of the Scalar `kind`.
 
@@ -54,7 +59,7 @@ class ScalarSchemas(OpenAPISchemaPlugin):
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
         """Tell whether `value` is a Scalar."""
-        return is_class_and_subclass(value, Scalar)
+        return is_scalar(value)
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: object) -> Schema:
         """Return the Scalar's own schema."""

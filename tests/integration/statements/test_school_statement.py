@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import asyncpg
@@ -134,6 +135,10 @@ async def test_sixty_thousand_invoices_add_up_to_the_cent(large_school: tuple[st
     service = create_app(Settings(database_url=url))
     async with running(service), client_of(service) as client:
         response = await client.get(f"/schools/{school_id}/statement?limit=500")
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        summed = (await client.get(f"/schools/{school_id}/statement?limit=500&as_of={now}")).json()
+    assert summed.pop("as_of") == now
+    assert summed == response.json()
     statement = decode(response.content, SchoolStatement)
 
     # The independent sum: from the movements, one by one, in Python.
