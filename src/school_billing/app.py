@@ -38,6 +38,7 @@ from school_billing.schools.controller import SchoolController
 from school_billing.schools.repository import Schools
 from school_billing.settings import Settings
 from school_billing.statements.controller import StatementController
+from school_billing.statements.exports import ExportController
 from school_billing.statements.repository import Statements
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
@@ -117,6 +118,7 @@ def create_app(settings: Settings) -> Observed:
             InvoiceController,
             PaymentController,
             StatementController,
+            ExportController,
             AuditController,
             HealthController,
             *docs_routes(opt={"access": INTERNAL}),

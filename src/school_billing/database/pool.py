@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ Observer = Callable[[AnyQuery, float], None]
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
+_ROWS_AT_ONCE = 1_000
 _IDEMPOTENCY_KEY = "idempotency_keys_pkey"
 
 _UNAVAILABLE = (
@@ -77,6 +78,7 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout_seconds: float) -> None:
         self._pool = pool
         self._acquire_timeout_seconds = acquire_timeout_seconds
+        self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
         self.observer: Observer | None = None
         """Is told of each query and its seconds, the wait for a connection not counted."""
 
@@ -98,6 +100,47 @@ class Database:
         arguments = query.arguments(values)
         records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
         return [query.returns(*record) for record in records]
+
+    async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
+        """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
+
+        Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once. At most half of the
+        pool streams at a time, for a reader who is slow keeps a connection for as long.
+
+        Raises:
+            DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
+        """
+        arguments = query.arguments(values)
+        try:
+            await asyncio.wait_for(self._streams.acquire(), self._acquire_timeout_seconds)
+        except TimeoutError as error:
+            raise DatabaseUnavailable(query.name) from error
+        try:
+            connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+            try:
+                async with connection.transaction(readonly=True):
+                    cursor = await connection.cursor(query.text, *arguments)
+                    while records := await self._fetch(cursor, query):
+                        yield [query.returns(*record) for record in records]
+            except BaseException:
+                # Who leaves in the middle leaves a transaction behind, and perhaps a statement: no one needs them.
+                connection.terminate()
+                raise
+            finally:
+                await self._pool.release(connection)
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable(query.name) from error
+        finally:
+            self._streams.release()
+
+    async def _fetch(self, cursor: Any, query: AnyQuery) -> "list[asyncpg.Record]":
+        started = perf_counter()
+        try:
+            records: list[asyncpg.Record] = await cursor.fetch(_ROWS_AT_ONCE)
+        finally:
+            if self.observer is not None:
+                self.observer(query, perf_counter() - started)
+        return records
 
     def size(self) -> PoolSize:
         """Tell how many connections there are."""

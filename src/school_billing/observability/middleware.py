@@ -16,6 +16,7 @@ from school_billing.web.request_ids import (
     REQUEST_ID_HEADER,
     choose_request_id,
 )
+from school_billing.web.scopes import IS_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ class Observed:
             return message
 
         # HEAD is GET without the body (RFC 9110 section 9.3.2); the server in front leaves the body out.
-        inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope
+        inner = cast("HTTPScope", {**scope, "method": "GET", IS_HEAD: True}) if method == "HEAD" else scope
         self.metrics.in_flight.inc()
         try:
             await self._app(inner, receive_and_notice, send_with_id)

@@ -61,6 +61,42 @@ class InvoiceLine(Struct, frozen=True, kw_only=True):
     status: InvoiceStatus
 
 
+class ExportedLine(Struct, frozen=True, kw_only=True):
+    """An invoice of a school in a download, with the student whom it is raised on."""
+
+    id: UUID
+    student_id: UUID
+    full_name: FullName
+    external_id: ExternalId | None
+    total_amount: Money
+    issued_at: datetime
+    due_date: date
+    description: Description | None
+    payments_total: Money
+    refunds_total: Money
+    paid_total: Money
+    balance_due: Money
+    status: InvoiceStatus
+
+
+class ExportedRow(Struct, frozen=True):
+    """An ExportedLine as the database renders it."""
+
+    id: UUID
+    student_id: UUID
+    full_name: str
+    external_id: str | None
+    total_amount: str
+    issued_at: str
+    due_date: date
+    description: str | None
+    payments_total: str
+    refunds_total: str
+    paid_total: str
+    balance_due: str
+    status: str
+
+
 class StatementPeriod(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """What happened in a period: opening_balance + invoiced - paid + refunded - voided = closing_balance."""
 

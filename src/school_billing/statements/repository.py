@@ -1,5 +1,6 @@
 """Statements, each computed and rendered by one SQL statement."""
 
+from collections.abc import AsyncGenerator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,10 +13,12 @@ from school_billing.statements.contracts import (
     CollectionsBy,
     CollectionsDocument,
     DebtorsDocument,
+    ExportedRow,
     StatementDocument,
 )
 from school_billing.statements.parameters import Asked, DebtorsPage, Period, ReversedPeriod
 from school_billing.students.repository import StudentNotFound
+from school_billing.web.days import Moment
 from school_billing.web.pages import Page
 from school_billing.web.problems import FieldError, InvalidParameter
 
@@ -56,6 +59,15 @@ DEBTORS = Query(
     **_PAGE,
 )
 COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
+SCHOOL_LINES = Query("statements/school_lines", ExportedRow, tenant=UUID | None, school_id=UUID)
+SCHOOL_LINES_AS_OF = Query(
+    "statements/school_lines_as_of",
+    ExportedRow,
+    tenant=UUID | None,
+    school_id=UUID,
+    as_of=datetime | None,
+    as_of_date=date | None,
+)
 COLLECTIONS_BY_METHOD = Query("statements/collections_by_method", CollectionsDocument, **_COLLECTED)
 
 
@@ -95,6 +107,19 @@ class Statements:
         if statement is None:
             raise SchoolNotFound
         return _not_reversed(statement)
+
+    def lines_of_school(
+        self, tenant: UUID | None, school_id: UUID, as_of: Moment | None
+    ) -> AsyncGenerator[list[ExportedRow]]:
+        """Yield every invoice of a school, however many, a thousand at a time; none where it is another's.
+
+        Raises:
+            DatabaseUnavailable: There is no connection to be had, it was lost, or too many downloads are under way.
+        """
+        whose = {"tenant": tenant, "school_id": school_id}
+        if as_of is None:
+            return self._database.stream(SCHOOL_LINES, **whose)
+        return self._database.stream(SCHOOL_LINES_AS_OF, as_of=as_of.instant, as_of_date=as_of.day, **whose)
 
     async def debtors(
         self,

@@ -1,0 +1,64 @@
+"""Downloads of all of a school's invoices, however many."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath
+
+from school_billing.auth.contracts import Caller
+from school_billing.auth.guards import READERS
+from school_billing.schools.repository import Schools
+from school_billing.statements.contracts import ExportedLine, ExportedRow
+from school_billing.statements.parameters import AsOf
+from school_billing.statements.repository import Statements
+from school_billing.web.downloads import Download, started
+
+NDJSON = "application/x-ndjson"
+
+_encoder = msgspec.json.Encoder()
+
+
+class ExportController(Controller):
+    """All of a school's invoices in one answer, sent as they are read."""
+
+    path = "/"
+    tags = ("statements",)
+
+    @get(
+        "/schools/{school_id:str}/statement.ndjson",
+        access=READERS,
+        summary="Download a school's invoices as JSON lines",
+        media_type=NDJSON,
+        responses={200: ResponseSpec(ExportedLine, media_type=NDJSON, generate_examples=False)},
+    )
+    async def download_ndjson(
+        self,
+        school_id: FromPath[UUID],
+        statements: NamedDependency[Statements],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+        as_of: AsOf = None,
+    ) -> Download:
+        """Return every invoice of a school, all as of one moment, a JSON object a line, oldest first.
+
+        However many they are, the first is there at once. An answer without its end was cut off: ask again. 503
+        while too many such downloads are under way.
+        """
+        await schools.get(caller.tenant, school_id)
+        lines = statements.lines_of_school(caller.tenant, school_id, as_of)
+        return Download(await started(_as_ndjson(lines)), NDJSON, _as_file(school_id, "ndjson"))
+
+
+async def _as_ndjson(lines: AsyncGenerator[list[ExportedRow]]) -> AsyncGenerator[bytes]:
+    async with aclosing(lines):
+        async for part in lines:
+            yield _encoder.encode_lines(part)
+
+
+def _as_file(school_id: UUID, ending: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="invoices-{school_id}.{ending}"'}
