@@ -8,6 +8,8 @@ create table if not exists api_keys (
   key_prefix text not null,
   role text not null,
   school_id uuid,
+  -- Who made it: keys outlive the accounts of those who make them.
+  created_by text not null,
   last_used_at timestamptz,
   revoked_at timestamptz,
   created_at timestamptz not null default now(),

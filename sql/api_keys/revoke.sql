@@ -7,4 +7,4 @@ from written_by(:actor, :request_id)
 where id = :api_key_id
   and (:tenant::uuid is null or school_id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
-returning id, name, key_prefix, role, school_id, last_used_at, revoked_at, created_at, updated_at
+returning id, name, key_prefix, role, school_id, created_by, last_used_at, revoked_at, created_at, updated_at

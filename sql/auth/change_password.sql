@@ -1,5 +1,5 @@
 -- The user whose password changed, with all sessions ended: a row, or none where the stored one is not the one that
--- was verified (any more).
+-- was verified (any more), or the user is disabled.
 update users
 set password_hash = :new_password_hash,
     password_changed_at = now(),
@@ -8,4 +8,5 @@ set password_hash = :new_password_hash,
 from written_by(:actor, :request_id)
 where id = :user_id
   and password_hash = :password_hash
+  and disabled_at is null
 returning id as user_id

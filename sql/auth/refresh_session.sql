@@ -24,7 +24,7 @@ ended as (
 ),
 noted as (
   select append_login_to_audit_log(
-    'TOKEN_REUSED', users.id, users.school_id, 'anonymous', :request_id,
+    'TOKEN_REUSED', users.id, users.school_id, '(anonymous)', :request_id,
     jsonb_build_object('username', users.username, 'address', :address::text)
   ) as done
   from ended

@@ -1,13 +1,13 @@
 -- The session that began: a row, or none where the user was disabled or got another password meanwhile.
 --
--- The lock on the user makes a change of the password come before this or after it: before, and the password is not the
--- stored one any more; after, and it ends this session with the others. Where the hash is of yesterday's parameters
+-- The lock on the user makes a change of the password come before this or after it: before, and the generation is
+-- another by now; after, and it ends this session with the others. Where the hash is of yesterday's parameters
 -- it is replaced.
 with account as materialized (
   select id, username, school_id, session_generation
   from users
   where id = :user_id
-    and password_hash = :password_hash
+    and session_generation = :generation
     and disabled_at is null
   for no key update
 ),
@@ -18,6 +18,8 @@ rehashed as (
   from account
   cross join written_by(:actor, :request_id)
   where users.id = account.id
+    -- Not where another log-in did so meanwhile.
+    and users.password_hash = :password_hash
     and :new_password_hash::text is not null
 ),
 forgotten as (

@@ -125,12 +125,16 @@ def _positive(text: str) -> int:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> None:
+    import structlog
     import uvicorn
 
     from school_billing.app import create_app
     from school_billing.observability.logging import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
+    if settings.in_production and not settings.internal_token and not settings.internal_port:
+        log = structlog.get_logger("school_billing.cli")
+        log.warning("everybody can read /metrics and /docs; INTERNAL_TOKEN or INTERNAL_PORT closes them")
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -221,9 +225,12 @@ def _switch_user(settings: Settings, options: argparse.Namespace) -> None:
 def _set_password(settings: Settings, options: argparse.Namespace) -> None:
     from school_billing.auth.passwords import hash_password
 
+    # Before the event loop runs, which would keep Ctrl-C to itself while somebody is asked.
+    password_hash = hash_password(_new_password(options.username))
+
     async def set_password(users: "Users") -> None:
         user = await _existing_user(users, options.username)
-        await users.set_password(None, user.id, hash_password(_new_password(user.username)))
+        await users.set_password(None, user.id, password_hash)
         print(f"{user.username} has a new password and no session")
 
     _with_users(settings, set_password)
@@ -265,12 +272,17 @@ def _new_password(username: str) -> str:
     """Ask for a password twice, or read one line where nobody sits at the keyboard; it is never an argument."""
     from school_billing.auth.password_rules import password_fault
 
-    if sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {username}: ")
-        if password != getpass.getpass("Again: "):
-            sys.exit("school-billing: the two are not the same")
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
+    try:
+        if sys.stdin.isatty():
+            password = getpass.getpass(f"Password of {username}: ")
+            if password != getpass.getpass("Again: "):
+                sys.exit("school-billing: the two are not the same")
+        else:
+            password = sys.stdin.readline().rstrip("\r\n")
+    except (EOFError, AttributeError):  # Ctrl-D, and no standard input at all.
+        sys.exit("school-billing: there is no password")
+    if not password.isprintable():
+        sys.exit("school-billing: a password has only characters that can be printed, in UTF-8")
     if fault := password_fault(username, password):
         sys.exit(f"school-billing: {fault}")
     return password

@@ -1,5 +1,6 @@
 """The configuration: environment variables, converted and checked once, at start."""
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Literal
@@ -8,12 +9,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from school_billing.auth.password_rules import password_fault
+from school_billing.web.fields import USERNAME_PATTERN
 
 DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S105 - production refuses it.
 DEVELOPMENT_ADMIN_PASSWORD = "change_me"  # noqa: S105 - production refuses it.
 _SHORTEST_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as the hash.
 _FEWEST_DIFFERENT_CHARACTERS = 8
 
+# As browsers send it (RFC 6454 section 6.2): in lower case, and a port only where it is not the scheme's own.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=366)]
@@ -159,6 +163,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         return settings
 
     def _refuse_nonsense(self) -> None:
+        for name in ("jwt_secret", "internal_token", "admin_password"):
+            if not getattr(self, name).isprintable():
+                raise InvalidSettings(f"{name.upper()} has characters that cannot be printed.")
+        if not re.fullmatch(USERNAME_PATTERN, self.admin_username.lower()):
+            raise InvalidSettings("ADMIN_USERNAME has other characters than letters, digits and . _ @ + -.")
         if self.database_url:
             _check_database_url(self.database_url)
         if self.database_pool_min > self.database_pool_max:
@@ -179,6 +188,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             _check_strength("JWT_SECRET", secret)
         if self.internal_token:
             _check_strength("INTERNAL_TOKEN", self.internal_token)
+            if self.internal_token in self.jwt_secrets:
+                raise InvalidSettings("INTERNAL_TOKEN is the same as JWT_SECRET.")
         if self.admin_password == DEVELOPMENT_ADMIN_PASSWORD:
             raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
         if fault := password_fault(self.admin_username, self.admin_password):
@@ -199,16 +210,15 @@ def _check_strength(name: str, secret: str) -> None:
 
 def _check_network(proxy: str) -> None:
     try:
-        ip_network(proxy)
+        everybody = ip_network(proxy).prefixlen == 0
     except ValueError:
         raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is no address and no network such as 10.0.0.0/8.") from None
+    if everybody:
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is everybody, and then each caller chooses an address.")
 
 
 def _check_origin(origin: str) -> None:
-    if origin == "*":
-        return
-    parts = urlsplit(origin)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
         raise InvalidSettings(f"CORS_ORIGINS: {origin} is no origin such as https://office.example.")
 
 

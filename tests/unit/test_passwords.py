@@ -1,13 +1,18 @@
+import asyncio
+import threading
 from typing import Any
 
 import argon2
 import pytest
 
 from school_billing.auth import passwords
+from school_billing.auth.hashing import TooBusy, Turns, password_matches, rehash_if_outdated
 from school_billing.auth.password_rules import password_fault
 
 
-@pytest.mark.parametrize("password", ["correct horse battery", "x7Kq-2mNw-91", "пароль от сервера", "abcdefgh" * 16])
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "x7Kq-2mNw-91", "пароль от сервера", "correct horse " * 9]
+)
 def test_a_long_password_that_nobody_else_has_is_fine(password: str) -> None:
     assert password_fault("lisa", password) is None
 
@@ -26,8 +31,16 @@ def test_a_long_password_that_nobody_else_has_is_fine(password: str) -> None:
         ("qwertyuiop123", "common"),
         ("dragondragon", "common"),
         ("123456123456", "common"),
-        ("bbbbbbbbbbbbb", "different"),
-        ("xyzxyzxyzxyz", "different"),
+        ("1k1k1k1k1k1k", "different"),
+        ("lisa20262026", "username"),
+        ("lisalisalisa", "username"),
+        ("passwordpasswordpassword", "common"),
+        ("letmein letmein", "common"),
+        ("dragondragon1", "common"),
+        ("abcdefghijkl", "common"),
+        ("qwertyuiopas", "common"),
+        ("\uff30\uff21\uff33\uff33\uff37\uff2f\uff32\uff241234", "common"),
+        ("xyzxyzxyzxyz", "common"),
     ],
 )
 def test_a_password_that_is_tried_first_is_refused(password: str, reason: str) -> None:
@@ -44,9 +57,9 @@ async def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: py
 
     stored = passwords.hash_password("correct horse battery")
     monkeypatch.setattr(passwords, "_hasher", Watched())
-    assert not await passwords.password_matches(stored, "wrong")
-    assert not await passwords.password_matches(None, "wrong")
-    assert await passwords.password_matches(stored, "correct horse battery")
+    assert not await password_matches(stored, "wrong")
+    assert not await password_matches(None, "wrong")
+    assert await password_matches(stored, "correct horse battery")
     assert len(verified) == 3
     assert verified == [verified[0]] * 3
 
@@ -54,7 +67,27 @@ async def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: py
 async def test_a_hash_of_weaker_parameters_is_replaced_and_one_of_todays_is_not() -> None:
     weak: Any = argon2.PasswordHasher(time_cost=1, memory_cost=64)
     old = weak.hash("correct horse battery")
-    new = await passwords.rehash_if_outdated(old, "correct horse battery")
+    new = await rehash_if_outdated(old, "correct horse battery")
     assert new is not None
-    assert await passwords.password_matches(new, "correct horse battery")
-    assert await passwords.rehash_if_outdated(new, "correct horse battery") is None
+    assert await password_matches(new, "correct horse battery")
+    assert await rehash_if_outdated(new, "correct horse battery") is None
+
+
+async def test_a_password_is_the_same_from_every_keyboard() -> None:
+    composed, decomposed = "caf\u00e9 au lait noir", "cafe\u0301 au lait noir"
+    assert await password_matches(passwords.hash_password(composed), decomposed)
+
+
+async def test_a_flood_of_log_ins_is_turned_away_and_not_kept_waiting() -> None:
+    turns = Turns(at_once=2, waiting_most=3)
+    may_end = threading.Event()
+    work = [asyncio.create_task(turns.take(may_end.wait)) for _ in range(10)]
+    await asyncio.sleep(0)
+    refused = [task for task in work if task.done()]
+    assert len(refused) == 5  # 2 at work, 3 waiting
+    for task in refused:
+        with pytest.raises(TooBusy):
+            await task
+    may_end.set()
+    assert [await task for task in work if task not in refused] == [True] * 5
+    assert await turns.take(lambda: "free again") == "free again"

@@ -7,14 +7,14 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from school_billing.auth.contracts import Role
-from school_billing.web.fields import NOT_BLANK
+from school_billing.web.fields import PRINTABLE_PATTERN
 
 KeyName = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=100,
-        pattern=NOT_BLANK,
+        pattern=PRINTABLE_PATTERN,
         description="What the audit trail calls it; no two keys in use of a school have one name.",
         examples=["back office"],
     ),
@@ -30,6 +30,8 @@ class ApiKey(Struct, frozen=True):
     role: Role
     school_id: UUID | None
     """The school that the key opens, and no other; null for all. It never changes."""
+    created_by: str
+    """Who made it, as in the audit trail."""
     last_used_at: datetime | None
     """To the minute; null where it never was."""
     revoked_at: datetime | None

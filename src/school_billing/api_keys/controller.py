@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.auth.contracts import Caller
-from school_billing.auth.guards import ADMINS
+from school_billing.auth.guards import USER_ADMINS
 from school_billing.web.conditional import IfMatch
 from school_billing.web.pages import Page
 from school_billing.web.responses import Tagged, created, tagged, unstored
@@ -24,7 +24,7 @@ class ApiKeyController(Controller):
     path = "/"
     tags = ("api-keys",)
 
-    @post("/api-keys", access=ADMINS, takes_idempotency_key=False, summary="Make an API key")
+    @post("/api-keys", access=USER_ADMINS, takes_idempotency_key=False, summary="Make an API key")
     async def create_api_key(
         self,
         data: JSONBody[ApiKeyIn],
@@ -35,7 +35,7 @@ class ApiKeyController(Controller):
         made = await api_keys.create(caller.tenant, data)
         return unstored(created(made, f"/api-keys/{made.id}"))
 
-    @get("/api-keys", access=ADMINS, summary="List API keys")
+    @get("/api-keys", access=USER_ADMINS, summary="List API keys")
     async def list_api_keys(
         self,
         page: NamedDependency[Page],
@@ -46,7 +46,7 @@ class ApiKeyController(Controller):
         """List keys, newest last, the revoked ones too. An administrator of one school sees those of that school."""
         return page.answer(await api_keys.list(caller.tenant, school_id, page))
 
-    @get("/api-keys/{api_key_id:str}", access=ADMINS, summary="Get an API key")
+    @get("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Get an API key")
     async def get_api_key(
         self,
         api_key_id: FromPath[UUID],
@@ -56,7 +56,7 @@ class ApiKeyController(Controller):
         """Return what is known of a key; not the key itself."""
         return tagged(await api_keys.get(caller.tenant, api_key_id))
 
-    @delete("/api-keys/{api_key_id:str}", access=ADMINS, summary="Revoke an API key")
+    @delete("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Revoke an API key")
     async def revoke_api_key(
         self,
         api_key_id: FromPath[UUID],

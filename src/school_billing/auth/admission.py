@@ -37,6 +37,7 @@ class AdmittedKey(Struct, frozen=True):
     key_hash: bytes
     key_id: UUID
     name: str
+    key_prefix: str
     role: str
     school_id: UUID | None
     is_stale: bool
@@ -76,7 +77,7 @@ class Admission:
             return None
         if found.is_stale:
             await self._database.one(TOUCH_KEY, key_id=found.key_id)
-        return Caller(f"key:{found.name}", Role(found.role), found.school_id)
+        return Caller(f"key:{found.name} ({found.key_prefix})", Role(found.role), found.school_id)
 
     async def _ask_sessions(self, session_ids: list[UUID]) -> Mapping[UUID, AdmittedSession]:
         found = await self._database.all(ADMIT_SESSIONS, session_ids=session_ids)

@@ -25,7 +25,7 @@ class Caller(msgspec.Struct, frozen=True):
     """Who sends a request."""
 
     name: str
-    """What the audit trail calls the caller: a username, or "key:" and the name of an API key."""
+    """What the audit trail calls the caller: a username, or "key:" with the name and the beginning of an API key."""
     role: Role
     tenant: UUID | None
     """The school that the caller is bound to; None for those who may see all."""
@@ -53,6 +53,9 @@ class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     username: Annotated[LongText, Meta(examples=["admin"])]
     password: AnyPassword
+    refresh_token: RefreshTokenText | None = None
+    """The last one that this client had of this user, spent or not, if there is one: it shows that the user has been
+    here before, and the throttles count this log-in apart from those of strangers."""
 
 
 class Refresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

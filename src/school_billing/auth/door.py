@@ -3,8 +3,8 @@
 import structlog
 
 from school_billing.auth.contracts import Login, PasswordChange, SessionTokens
+from school_billing.auth.hashing import hash_new_password, password_matches, rehash_if_outdated
 from school_billing.auth.password_rules import password_fault
-from school_billing.auth.passwords import hash_new_password, password_matches, rehash_if_outdated
 from school_billing.auth.repository import Attempt, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.database.context import context
@@ -47,7 +47,7 @@ class Door:
             TooManyLogins: Too many failed, of this account or from this address.
             WrongCredentials: There is no such user, the password is another, or the user is disabled.
         """
-        attempt = await self._verify(login.username, login.password, address)
+        attempt = await self._verify(login.username, login.password, address, login.refresh_token)
         if attempt is not None and attempt.password_hash is not None:
             context().actor = attempt.username
             rehashed = await rehash_if_outdated(attempt.password_hash, login.password)
@@ -97,13 +97,16 @@ class Door:
                 return
         raise InvalidBody(errors=[FieldError("current_password", "This is not your password")])
 
-    async def _verify(self, username: str, password: str, address: str | None) -> Attempt | None:
+    async def _verify(
+        self, username: str, password: str, address: str | None, known_by: str | None = None
+    ) -> Attempt | None:
         """Return the attempt where the password is the account's; note the failure where it is not.
 
         Whether there is such an account makes no difference in what is done, so that it makes none in time.
         """
-        attempt = await self._sessions.attempt(username, address)
+        attempt = await self._sessions.attempt(username, address, known_by)
         if attempt.retry_after_seconds is not None:
+            await self._sessions.forgive(attempt)
             self._metrics.logins.labels("throttled").inc()
             raise TooManyLogins(retry_after_seconds=attempt.retry_after_seconds)
         if await password_matches(attempt.password_hash, password):

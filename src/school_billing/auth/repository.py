@@ -15,9 +15,11 @@ class Attempt(Struct, frozen=True):
     user_id: UUID | None
     username: str | None
     password_hash: str | None
+    """None where there is no such account, or it is disabled."""
     school_id: UUID | None
+    session_generation: int | None
     buckets: list[bytes]
-    """Where it was counted, for a success to be taken off."""
+    """Where it was counted, for it to be taken off."""
     retry_after_seconds: int | None
     """For how long nobody may try; None where this one may."""
 
@@ -68,6 +70,7 @@ class LoginLimits(Struct, frozen=True):
     """How many log-ins may fail in a window, and how long that is."""
 
     per_account: int
+    """From one address; from all together ten times as many."""
     per_address: int
     window_seconds: int
 
@@ -77,6 +80,7 @@ ATTEMPT = Query(
     Attempt,
     username=str,
     address=str | None,
+    known_by=bytes | None,
     most_per_account=int,
     most_per_address=int,
     window_seconds=int,
@@ -94,6 +98,7 @@ START_SESSION = Query(
     "auth/start_session",
     StartedSession,
     user_id=UUID,
+    generation=int,
     password_hash=str,
     new_password_hash=str | None,
     address=str | None,
@@ -125,12 +130,16 @@ class Sessions:
         self._limits = limits
         self._lifetime_seconds = lifetime_seconds
 
-    async def attempt(self, username: str, address: str | None) -> Attempt:
-        """Count an attempt to log in, and return the account that it is for."""
+    async def attempt(self, username: str, address: str | None, known_by: str | None = None) -> Attempt:
+        """Count an attempt to log in, and return the account that it is for.
+
+        `known_by` is a refresh token that the caller had of an earlier session, if any.
+        """
         (attempt,) = await self._database.all(
             ATTEMPT,
             username=username.lower(),
             address=address,
+            known_by=None if known_by is None else hash_secret(known_by),
             most_per_account=self._limits.per_account,
             most_per_address=self._limits.per_address,
             window_seconds=self._limits.window_seconds,
@@ -164,6 +173,7 @@ class Sessions:
         session = await self._database.one(
             START_SESSION,
             user_id=attempt.user_id,
+            generation=attempt.session_generation,
             password_hash=attempt.password_hash,
             new_password_hash=new_password_hash,
             address=address,

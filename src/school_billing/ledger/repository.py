@@ -88,7 +88,9 @@ class Ledger:
         while True:
             try:
                 (sealed,) = await self._database.all(SEAL, limit=_SEALED_AT_ONCE)
-            except ConstraintViolated:
+            except ConstraintViolated as error:
+                if error.constraint != "audit_log_position_key":
+                    raise
                 # Another sealer finished between this statement's snapshot and its lock: the work is done.
                 return total
             total += sealed.sealed

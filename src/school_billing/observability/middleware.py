@@ -29,6 +29,7 @@ log = structlog.get_logger("school_billing.access")
 _HEADER = REQUEST_ID_HEADER.lower().encode()
 # What a school owes is nobody's to keep unless a route says otherwise (RFC 9111 section 5.2.2.5).
 _NOT_STORED = (b"cache-control", b"no-store")
+_PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -63,7 +64,7 @@ class Observed:
     async def _observe(self, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         started = perf_counter()
         status = 500
-        has_left = False
+        has_left = has_started = False
         # Any word can stand where the method stands; a label must not be anyone's to choose.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         offered = next((value for name, value in scope["headers"] if name == _HEADER), None)
@@ -72,9 +73,10 @@ class Observed:
         id_header = (_HEADER, request_id.encode("ascii"))
 
         async def send_with_id(message: "Message") -> None:
-            nonlocal status
+            nonlocal status, has_started
             if message["type"] == "http.response.start":
                 status = message["status"]
+                has_started = True
                 headers = [*message["headers"], id_header, *self._headers]
                 if all(name != b"cache-control" for name, _ in headers):
                     headers.append(_NOT_STORED)
@@ -92,6 +94,15 @@ class Observed:
         self.metrics.in_flight.inc()
         try:
             await self._app(inner, receive_and_notice, send_with_id)
+        except Exception:
+            # What even the handlers of exceptions stumbled over; the server would answer in words of its own.
+            if has_started:
+                raise
+            log.exception("unhandled error", method=method)
+            await send_with_id({"type": "http.response.start", "status": 500, "headers": [_PLAIN]})
+            await send_with_id(
+                {"type": "http.response.body", "body": b"Something went wrong here.", "more_body": False}
+            )
         finally:
             self.metrics.in_flight.dec()
             seconds = perf_counter() - started

@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
-from school_billing.auth.guards import ADMINS
+from school_billing.auth.guards import USER_ADMINS
+from school_billing.auth.hashing import hash_new_password
 from school_billing.auth.password_rules import password_fault
-from school_billing.auth.passwords import hash_new_password
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
 from school_billing.users.repository import Users
 from school_billing.web.conditional import IfMatch
@@ -22,7 +22,7 @@ OfSchool = Annotated[UUID | None, QueryParameter(description="Only those who are
 
 
 class OwnAccount(Conflict):
-    """Nobody changes the own role or disables the own account: another administrator can."""
+    """Nobody changes their own role, password or standing here; another administrator can."""
 
     code = "own_account"
 
@@ -33,7 +33,7 @@ class UserController(Controller):
     path = "/"
     tags = ("users",)
 
-    @post("/users", access=ADMINS, takes_idempotency_key=False, summary="Add a user")
+    @post("/users", access=USER_ADMINS, takes_idempotency_key=False, summary="Add a user")
     async def create_user(
         self,
         data: JSONBody[UserIn],
@@ -46,7 +46,7 @@ class UserController(Controller):
         user = await users.create(caller.tenant, data.username, password_hash, data.role, data.school_id)
         return created(user, f"/users/{user.id}")
 
-    @get("/users", access=ADMINS, summary="List users")
+    @get("/users", access=USER_ADMINS, summary="List users")
     async def list_users(
         self,
         page: NamedDependency[Page],
@@ -57,7 +57,7 @@ class UserController(Controller):
         """List users, newest last. An administrator of one school sees those of that school."""
         return page.answer(await users.list(caller.tenant, school_id, page))
 
-    @get("/users/{user_id:str}", access=ADMINS, summary="Get a user")
+    @get("/users/{user_id:str}", access=USER_ADMINS, summary="Get a user")
     async def get_user(
         self,
         user_id: FromPath[UUID],
@@ -67,7 +67,7 @@ class UserController(Controller):
         """Return one user."""
         return tagged(await users.get(caller.tenant, user_id))
 
-    @patch("/users/{user_id:str}", access=ADMINS, summary="Change or disable a user")
+    @patch("/users/{user_id:str}", access=USER_ADMINS, summary="Change or disable a user")
     async def update_user(
         self,
         user_id: FromPath[UUID],
@@ -81,7 +81,7 @@ class UserController(Controller):
             raise OwnAccount
         return tagged(await users.update(caller.tenant, user_id, data, if_match))
 
-    @put("/users/{user_id:str}/password", status_code=200, access=ADMINS, summary="Set a user's password")
+    @put("/users/{user_id:str}/password", status_code=200, access=USER_ADMINS, summary="Set a user's password")
     async def set_password(
         self,
         user_id: FromPath[UUID],
@@ -91,6 +91,8 @@ class UserController(Controller):
         caller: NamedDependency[Caller],
     ) -> Tagged[User]:
         """Give a user a new password, which ends all the user's sessions."""
+        if user_id == caller.user_id:
+            raise OwnAccount
         user = await users.get(caller.tenant, user_id)
         _check(user.username, data.new_password, "new_password")
         password_hash = await hash_new_password(data.new_password)

@@ -1,5 +1,6 @@
 """Bodies: JSON decoded once, straight into the handler's struct, with every wrong field named."""
 
+import asyncio
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -7,10 +8,13 @@ from litestar import Request
 
 from school_billing.web.fields import PATTERN_SENTENCES
 from school_billing.web.idempotency import note_idempotency_key
-from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType
+from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, SlowBody, UnsupportedMediaType
 from school_billing.web.scalars import decode_scalar, exact_decoder
 
 Contract = TypeVar("Contract")
+
+BODY_SECONDS = 30
+"""How long a body may take to come: whoever sends it holds a connection, and a question that was answered."""
 
 
 class ContractRequest(Request[Any, Any, Any]):
@@ -19,6 +23,18 @@ class ContractRequest(Request[Any, Any, Any]):
     Litestar decodes in two steps, to dicts with floats and then laxly to the struct ("5" becomes 5). Here it is
     one strict step, and numbers keep their digits.
     """
+
+    async def body(self) -> bytes:
+        """Return the body as it came.
+
+        Raises:
+            SlowBody: It did not come within BODY_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await super().body()
+        except TimeoutError:
+            raise SlowBody from None
 
     async def json(self) -> Any:
         """Return the body as the struct that the handler asks for.

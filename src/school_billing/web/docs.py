@@ -18,6 +18,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.response import File, Redirect
 
 from school_billing.web.openapi import complete_document, name_operation
+from school_billing.web.scopes import path_of
 
 _ASSETS = Path(__file__).parent / "assets"
 _PAGE = (_ASSETS / "docs.html").read_bytes()
@@ -50,7 +51,7 @@ class DocsPage(OpenAPIRenderPlugin):
 
 @get(list(_FILES), include_in_schema=False, sync_to_thread=False, cache_control=CacheControlHeader(max_age=3600))
 def _get_asset(request: Request[Any, Any, Any]) -> File:
-    path = _FILES[request.url.path.removeprefix("/docs")]
+    path = _FILES[path_of(request).removeprefix("/docs")]
     return File(path, media_type=guess_type(path.name)[0], content_disposition_type="inline")
 
 

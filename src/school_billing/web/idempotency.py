@@ -15,6 +15,7 @@ from school_billing.database.errors import IdempotencyKeyUsed
 from school_billing.web.problems import FieldError, InvalidBody, InvalidParameter, answer_error
 from school_billing.web.responses import created
 from school_billing.web.scalars import exact_decoder
+from school_billing.web.scopes import path_of
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -41,7 +42,7 @@ def note_idempotency_key(request: Request[Any, Any, Any], body: bytes) -> None:
         message = "Expected 1 to 255 printable ASCII characters"
         raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
     known = context()
-    known.idempotency_scope = f"{known.actor} {known.actor_school} {request.method} {request.url.path.rstrip('/')}"
+    known.idempotency_scope = f"{known.actor} {known.actor_school} {request.method} {path_of(request).rstrip('/')}"
     known.idempotency_key = key
     known.fingerprint = hashlib.sha256(body).digest()
 
@@ -52,6 +53,6 @@ def on_used_key(request: Request[Any, Any, Any], error: IdempotencyKeyUsed) -> R
         return answer_error(request, IdempotencyKeyReused())
     contract: Any = error.query.returns
     made = exact_decoder(contract).decode(error.answer)
-    response = created(made, f"{request.url.path.rstrip('/')}/{made.id}")
+    response = created(made, f"{path_of(request).rstrip('/')}/{made.id}")
     response.headers[REPLAYED_HEADER] = "true"
     return response

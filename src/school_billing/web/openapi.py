@@ -23,6 +23,7 @@ _ERRORS = {
     401: "There is no valid access token.",
     403: "The caller's role does not allow this.",
     404: "There is no such thing.",
+    408: "The body did not come in time.",
     409: "The change does not fit the present state.",
     412: "It is of another version than If-Match names.",
     413: "The body is too large.",
@@ -101,7 +102,7 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
     if has_id:
         statuses |= {400, 404}
     if "data" in takes:
-        statuses |= {400, 401, 404, 409, 413, 415, 422}
+        statuses |= {400, 401, 404, 408, 409, 413, 415, 422}
     if takes >= {"door", "request"}:
         statuses |= {429}
     if "DELETE" in handler.http_methods:

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.params import QueryParameter
 
 from school_billing.web.problems import FieldError, InvalidParameter
+from school_billing.web.scopes import path_of
 
 NIL = UUID(int=0)
 """Sorts before every id, so "after it" is the beginning and the SQL needs no second form for the first page."""
@@ -149,6 +150,6 @@ def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: st
         limit=limit,
         offset=offset,
         after=after,
-        path=request.url.path,
+        path=path_of(request),
         query=tuple(request.query_params.multi_items()),
     )

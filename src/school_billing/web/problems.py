@@ -17,6 +17,7 @@ from litestar.types import ExceptionHandlersMap
 from school_billing.database.context import context
 from school_billing.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
 from school_billing.web.options import allow_header
+from school_billing.web.scopes import path_of
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "1"
@@ -106,6 +107,13 @@ class NotFound(ApiError):
     code = "not_found"
 
 
+class SlowBody(ApiError):
+    """The body did not come in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class Conflict(ApiError):
     """The change does not fit the present state."""
 
@@ -190,7 +198,7 @@ def exception_handlers(meanings: Mapping[str, Meaning]) -> ExceptionHandlersMap:
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer 500 to what should not have happened, and log all that is known of it."""
-    log.error("unhandled error", exc_info=error, method=request.method, path=request.url.path)
+    log.error("unhandled error", exc_info=error, method=request.method, path=path_of(request))
     return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
 
 
@@ -262,7 +270,7 @@ def _respond(
         status=status,
         detail=detail,
         code=code,
-        instance=request.url.path,
+        instance=path_of(request),
         request_id=context().request_id or "",
         errors=list(errors),
     )

@@ -1,4 +1,16 @@
-"""What a scope of ASGI says here besides the standard."""
+"""What a scope of ASGI says of a request, besides what the framework makes of it."""
+
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Request
 
 IS_HEAD = "school_billing.is_head"
-"""That GET stands for HEAD, so that nobody makes a long body for it."""
+"""The key by which a scope says that GET stands for HEAD, so that nobody makes a long body for it."""
+
+_SAFE_IN_PATHS = "/:@!$&'()*+,;=~"  # RFC 3986 section 3.3.
+
+
+def path_of(request: Request[Any, Any, Any]) -> str:
+    """Return the path, encoded. request.url has it too, but is made of the Host header, which can be any nonsense."""
+    return quote(request.scope["path"], safe=_SAFE_IN_PATHS)

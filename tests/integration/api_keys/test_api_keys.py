@@ -41,7 +41,7 @@ async def test_a_key_opens_what_its_role_and_its_school_do(api: Api, anonymous: 
     problem(elsewhere, 404, "school_not_found")
     problem(await anonymous.post("/schools", json={"name": "x"}, headers=bearer(key)), 403)
     (entry,) = await api.get(f"/audit?entity_id={added.json()['id']}")
-    assert entry["actor"] == f"key:{key['name']}"
+    assert entry["actor"] == f"key:{key['name']} ({key['key_prefix']})"
     password = {"current_password": "x", "new_password": "saxophone forever"}
     problem(await anonymous.put("/auth/password", json=password, headers=bearer(key)), 403)
 
@@ -107,6 +107,23 @@ async def test_a_name_is_free_again_when_its_key_is_revoked(api: Api) -> None:
         problem(again, 409, "duplicate_name")
         await api.client.delete(f"/api-keys/{key['id']}")
         await make(api, name=name, school_id=school_id)
+
+
+async def test_a_key_manages_no_users_and_no_keys(api: Api, anonymous: httpx.AsyncClient) -> None:
+    """It would outlive whoever made it, and could undo that somebody was disabled."""
+    key = await make(api, role="admin")
+    assert key["created_by"] == "tester"
+    for method, path in (("GET", "/users"), ("POST", "/users"), ("PATCH", f"/users/{NOBODY}"), ("GET", "/api-keys"),
+                         ("POST", "/api-keys"), ("DELETE", f"/api-keys/{NOBODY}")):  # fmt: skip
+        body: Json | None = None if method == "GET" else {}
+        problem(await anonymous.request(method, path, json=body, headers=bearer(key)), 403, "forbidden")
+    assert (await anonymous.post("/schools", json={"name": "x"}, headers=bearer(key))).status_code == 201
+    assert (await anonymous.get("/audit", headers=bearer(key))).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\n", " a", "a ", "\x1b[2J", "a\u202eb", "a\u200bb", "\u00a0"])
+async def test_a_name_looks_like_what_it_is(api: Api, name: str) -> None:
+    assert wrong_fields(await api.client.post("/api-keys", json={"name": name, "role": "viewer"})) == ["name"]
 
 
 async def test_what_is_wrong_is_named(api: Api, anonymous: httpx.AsyncClient) -> None:

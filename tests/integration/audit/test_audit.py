@@ -167,8 +167,8 @@ async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
 @pytest.mark.parametrize("table", ["users", "api_keys"])
 async def test_nobody_changes_schools_and_takes_the_trail_along(api: Api, database_url: str, table: str) -> None:
     old, new = await api.school(), await api.school()
-    columns = {"users": "username, password_hash", "api_keys": "name, key_hash, key_prefix"}[table]
-    values = {"users": "'$argon2id$x'", "api_keys": "sha256(convert_to(%(name)s, 'UTF8')), 'sbk_'"}[table]
+    columns = {"users": "username, password_hash", "api_keys": "name, key_hash, key_prefix, created_by"}[table]
+    values = {"users": "'$argon2id$x'", "api_keys": "sha256(convert_to(%(name)s, 'UTF8')), 'sbk_', 'tester'"}[table]
     with psycopg.connect(database_url, autocommit=True) as connection:
         row = connection.execute(
             f"insert into {table} ({columns}, role, school_id) "

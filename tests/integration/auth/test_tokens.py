@@ -2,7 +2,7 @@
 
 import asyncio
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from school_billing.settings import Settings
 from tests.accounts import log_in
 from tests.api import client_of, problem
 from tests.conftest import running
+from tests.server import Server
 
 MakeClient = Callable[..., httpx.AsyncClient]
 
@@ -91,6 +92,51 @@ async def test_many_requests_share_the_question_whether_their_sessions_are_good(
         answers = await asyncio.gather(*(client.get("/audit") for client in (one, other) for _ in range(50)))
         assert {answer.status_code for answer in answers} == {403}
         assert 1 <= await asked() - before <= 50
+
+
+@pytest.mark.parametrize("change", ["disabled_at = now()", "role = 'viewer'", "session_generation = 7"])
+async def test_a_body_that_trickles_in_does_nothing_for_whose_right_ended_meanwhile(
+    server: Server, change: str
+) -> None:
+    username = f"lisa-{uuid4().hex}"
+    headers = server.logged_in(Role.ADMIN, username=username)
+    body = b'{"name": "too late"}'
+    head = (
+        f"POST /schools HTTP/1.1\r\nHost: test\r\nAuthorization: {headers['Authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+    writer.write(head.encode() + body[:5])
+    await writer.drain()
+    async with httpx.AsyncClient(base_url=server.url, headers=headers) as http:
+        # Once this is answered, the head has been read.
+        assert (await http.get("/users")).status_code == 200
+        with psycopg.connect(server.database_url) as psql:
+            psql.execute(f"update users set {change} where username = %s", [username])
+    writer.write(body[5:])
+    answer = (await reader.read()).decode()
+    writer.close()
+    assert answer.startswith(("HTTP/1.1 401", "HTTP/1.1 403")), answer
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("school_billing.web.bodies.BODY_SECONDS", 0.05)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with make_client(Role.ADMIN) as client:
+        problem(await client.post("/schools", content=never()), 408, "request_timeout")
+
+
+async def test_two_authorizations_are_none(make_client: MakeClient) -> None:
+    async with make_client(Role.ADMIN) as client:
+        token = client.headers["authorization"]
+        headers = [("Authorization", token), ("Authorization", "Bearer x")]
+        problem(await client.get("/schools", headers=headers), 401, "not_authenticated")
 
 
 async def test_a_change_at_psql_holds_from_the_next_request_on(make_client: MakeClient, database_url: str) -> None:

@@ -48,6 +48,7 @@ async def test_a_body_that_breaks_rules_is_told_all_of_them(api: Api) -> None:
         ({"username": "Lisa Simpson", "password": PASSWORD, "role": "boss"}, {"username", "role"}),
         ({"username": "role:postgres", "password": PASSWORD, "role": "viewer"}, {"username"}),
         ({"username": "key:back", "password": PASSWORD, "role": "viewer"}, {"username"}),
+        ({"username": "admin\n", "password": PASSWORD, "role": "viewer"}, {"username"}),
         ({"username": "", "password": PASSWORD, "role": "viewer"}, {"username"}),
         ({"username": "x" * 101, "password": PASSWORD, "role": "viewer"}, {"username"}),
         ({"username": "lisa", "password": "short", "role": "viewer"}, {"password"}),
@@ -138,6 +139,8 @@ async def test_nobody_takes_the_own_rights_away(api: Api, make_client: MakeClien
     async with make_client(Role.ADMIN, username=user["username"]) as admin:
         for body in ({"disabled": True}, {"role": "viewer"}):
             problem(await admin.patch(f"/users/{user['id']}", json=body), 409, "own_account")
+        password = {"new_password": "trombone forever"}
+        problem(await admin.put(f"/users/{user['id']}/password", json=password), 409, "own_account")
         assert (await admin.get(f"/users/{user['id']}")).json()["role"] == "admin"
 
 

@@ -58,7 +58,9 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
             tagged = status == "201" or bool(conditional.keys() & names)
             assert ("ETag" in operation["responses"][status].get("headers", {})) == tagged, (path, method)
     things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "invoice", "payment")}
-    statements = {"/students/{student_id}/statement", "/schools/{school_id}/statement"}
+    statements = {"/students/{student_id}/statement"} | {
+        f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "collections")
+    }
     others = {"/users/{user_id}", "/api-keys/{api_key_id}"}
     assert conditional["If-None-Match"] == {("get", path) for path in things | statements | others}
     assert conditional["If-Match"] == {

@@ -1,7 +1,7 @@
 """What holds for every request: ids, methods, media types, sizes."""
 
 import json
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -134,3 +134,13 @@ async def test_no_error_tells_of_the_database(api: Api) -> None:
     ):
         text = json.dumps(problem(response, 409)).lower()
         assert not any(word in text for word in ("students_", "constraint", "key (", "select", "asyncpg", "_fkey"))
+
+
+@pytest.mark.parametrize("host", ["x:abc", "x:99999", "x:-1", "[::1", "x: 1", "", "x/../y"])
+async def test_the_host_header_has_a_say_in_nothing(client: httpx.AsyncClient, host: str) -> None:
+    for path in ("/schools?limit=1", "/nowhere", f"/schools/{NOBODY}"):
+        response = await client.get(path, headers={"Host": host})
+        assert response.status_code in {200, 400, 404}, response.text
+        assert "://" not in response.headers.get("link", "")
+    response = await client.post("/schools", json={"name": "x"}, headers={"Host": host, "Idempotency-Key": uuid4().hex})
+    assert response.status_code in {201, 400}

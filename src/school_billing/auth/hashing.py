@@ -1,0 +1,76 @@
+"""Hashing passwords in turns, off the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from school_billing.auth.passwords import hash_password, is_outdated, verify_password
+from school_billing.web.problems import Unavailable
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_WAITING_MOST = 20
+"""How many may wait for their turn, some seconds at most: beyond, a flood of log-ins would keep everybody waiting."""
+
+
+class TooBusy(Unavailable):
+    """Too many log in at this moment. Please try again."""
+
+    code = "too_busy"
+
+
+class Turns:
+    """Lets `at_once` work at a time, each of them in a thread, and so many wait."""
+
+    def __init__(self, at_once: int, waiting_most: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._waiting = 0
+        self._waiting_most = waiting_most
+
+    async def take(
+        self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Do `work` when its turn comes.
+
+        Raises:
+            TooBusy: Too many wait already.
+        """
+        if self._free.locked() and self._waiting >= self._waiting_most:
+            raise TooBusy
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        finally:
+            self._free.release()
+
+
+# Each hash takes 64 MiB and a core for a while; more of them at once would only wait for each other.
+_turns = Turns(at_once=2, waiting_most=_WAITING_MOST)
+
+
+async def hash_new_password(password: str) -> str:
+    """Return the argon2id hash of `password`.
+
+    Raises:
+        TooBusy: Too many passwords wait to be hashed.
+    """
+    return await _turns.take(hash_password, password)
+
+
+async def password_matches(password_hash: str | None, password: str) -> bool:
+    """Tell whether `password` is the one hashed; with None, take as long and say no.
+
+    Raises:
+        TooBusy: Too many passwords wait to be checked.
+    """
+    return await _turns.take(verify_password, password_hash, password)
+
+
+async def rehash_if_outdated(password_hash: str, password: str) -> str | None:
+    """Return a hash with today's parameters, where `password_hash` has others; else None."""
+    return await hash_new_password(password) if is_outdated(password_hash) else None
