@@ -37,6 +37,7 @@ from school_billing.payments.repository import Payments
 from school_billing.schools.controller import SchoolController
 from school_billing.schools.repository import Schools
 from school_billing.settings import Settings
+from school_billing.statements.cache import StatementCache
 from school_billing.statements.controller import StatementController
 from school_billing.statements.exports import ExportController
 from school_billing.statements.repository import Statements
@@ -100,6 +101,7 @@ def create_app(settings: Settings) -> Observed:
             metrics.watch(app.state.database)
             app.state.admission = Admission(app.state.database)
             sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
+            app.state.statement_cache = _statement_cache(settings, metrics)
             app.state.door = Door(sessions, tokens, metrics)
             sealing = asyncio.create_task(
                 keep_sealing(Ledger(app.state.database), settings.audit_seal_interval_ms / 1000)
@@ -107,6 +109,8 @@ def create_app(settings: Settings) -> Observed:
             yield
             sealing.cancel()
             await asyncio.wait({sealing})
+            if app.state.statement_cache is not None:
+                await app.state.statement_cache.close()
 
     litestar = Litestar(
         route_handlers=[
@@ -135,7 +139,7 @@ def create_app(settings: Settings) -> Observed:
             "students": _repository(Students),
             "invoices": _repository(Invoices),
             "payments": _repository(Payments),
-            "statements": _repository(Statements),
+            "statements": Provide(_provide_statements, sync_to_thread=False),
             "audit_log": _repository(AuditLog),
             "health_checks": _repository(HealthChecks),
         },
@@ -158,6 +162,21 @@ def create_app(settings: Settings) -> Observed:
         headers=security_headers(in_production=settings.in_production),
         trusted_proxies=settings.proxies,
     )
+
+
+def _statement_cache(settings: Settings, metrics: Metrics) -> StatementCache | None:
+    if not settings.redis_url:
+        return None
+    return StatementCache(
+        settings.redis_url,
+        seconds=settings.statement_cache_seconds,
+        timeout_ms=settings.redis_timeout_ms,
+        count=lambda outcome: metrics.statement_cache.labels(outcome).inc(),
+    )
+
+
+def _provide_statements(state: State) -> Statements:
+    return Statements(state.database, state.statement_cache)
 
 
 def _provide_door(state: State) -> Door:

@@ -1,0 +1,30 @@
+-- Which version of a school's statements there is now: a row, or none where there is no such school or it is not the
+-- tenant's. It is how many changes the audit trail of the school has, and the school's day, on which balances are aged.
+--
+-- Every committed change to the school, its students, invoices or movements is one more, visible to whoever may know of
+-- it, and nothing has to be written for it. Sealed entries are numbered without a gap, so the last number
+-- is their count; what is not sealed yet is counted, and is little.
+with school as (
+  select id, (now() at time zone time_zone)::date as today
+  from schools
+  where id = :school_id
+    and (:tenant::uuid is null or id = :tenant)
+),
+sealed as (
+  select position as entries
+  from audit_log
+  where school_id = (select id from school)
+    and position is not null
+  order by position desc
+  limit 1
+),
+unsealed as (
+  select count(*) as entries
+  from audit_log
+  where school_id = (select id from school)
+    and hash is null
+)
+select
+  coalesce((select entries from sealed), 0) + (select entries from unsealed) as changes,
+  today
+from school
