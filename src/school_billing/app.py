@@ -40,6 +40,9 @@ from school_billing.settings import Settings
 from school_billing.statements.cache import StatementCache
 from school_billing.statements.controller import StatementController
 from school_billing.statements.exports import ExportController
+from school_billing.statements.printed.controller import PrintedStatementController
+from school_billing.statements.printed.presses import Press
+from school_billing.statements.printed.repository import PrintedStatements
 from school_billing.statements.repository import Statements
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
@@ -83,6 +86,7 @@ TAGS = [
 def create_app(settings: Settings) -> Observed:
     """Make the ASGI application; it connects to settings.database_url when it starts."""
     metrics = Metrics()
+    press = Press()
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     limits = LoginLimits(
         settings.login_attempts_per_account, settings.login_attempts_per_address, settings.login_window_seconds
@@ -123,6 +127,7 @@ def create_app(settings: Settings) -> Observed:
             PaymentController,
             StatementController,
             ExportController,
+            PrintedStatementController,
             AuditController,
             HealthController,
             *docs_routes(opt={"access": INTERNAL}),
@@ -140,6 +145,8 @@ def create_app(settings: Settings) -> Observed:
             "invoices": _repository(Invoices),
             "payments": _repository(Payments),
             "statements": Provide(_provide_statements, sync_to_thread=False),
+            "printed_statements": _repository(PrintedStatements),
+            "press": Provide(lambda: press, sync_to_thread=False),
             "audit_log": _repository(AuditLog),
             "health_checks": _repository(HealthChecks),
         },
