@@ -145,7 +145,7 @@ def create_app(settings: Settings) -> Observed:
             "invoices": _repository(Invoices),
             "payments": _repository(Payments),
             "statements": Provide(_provide_statements, sync_to_thread=False),
-            "printed_statements": _repository(PrintedStatements),
+            "printed_statements": Provide(_provide_printed_statements, sync_to_thread=False),
             "press": Provide(lambda: press, sync_to_thread=False),
             "audit_log": _repository(AuditLog),
             "health_checks": _repository(HealthChecks),
@@ -184,6 +184,10 @@ def _statement_cache(settings: Settings, metrics: Metrics) -> StatementCache | N
 
 def _provide_statements(state: State) -> Statements:
     return Statements(state.database, state.statement_cache)
+
+
+def _provide_printed_statements(state: State) -> PrintedStatements:
+    return PrintedStatements(state.database, _provide_statements(state))
 
 
 def _provide_door(state: State) -> Door:

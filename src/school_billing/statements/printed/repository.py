@@ -65,8 +65,8 @@ class SchoolAccounts(Struct, frozen=True):
 class PrintedStatements:
     """Statements with their names; `tenant` is the school that the caller is bound to, None for all."""
 
-    def __init__(self, database: Database) -> None:
-        self._statements = Statements(database)
+    def __init__(self, database: Database, statements: Statements) -> None:
+        self._statements = statements
         self._students = Students(database)
         self._schools = Schools(database)
 

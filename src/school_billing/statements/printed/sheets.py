@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 
@@ -156,15 +156,9 @@ def _of_when(formats: Formats, statement: StudentStatement | SchoolStatement, as
             yield Fact(formats.label("period"), formats.label("until").format(to=last))
         else:
             yield Fact(formats.label("period"), f"{formats.long_day(statement.period.from_)} \N{EN DASH} {last}")
-    if asked.as_of_date or asked.ends_on:
-        # The end of a day is said by the day.
-        yield Fact(formats.label("as_of"), formats.long_day(statement.as_of_date))
-    elif asked.as_of:
-        yield Fact(formats.label("as_of"), formats.moment(statement.as_of))
-    else:
-        # To the minute, so that who asks again at once has it already.
-        minute = statement.as_of - timedelta(seconds=statement.as_of.second)
-        yield Fact(formats.label("as_of"), formats.moment(minute))
+    # The end of a day is said by the day; and so is now, so that who asks again has the page already.
+    said = formats.moment(asked.as_of) if asked.as_of else formats.long_day(statement.as_of_date)
+    yield Fact(formats.label("as_of"), said)
     yield Fact(formats.label("currency"), formats.currency())
 
 
