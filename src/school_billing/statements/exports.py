@@ -1,7 +1,8 @@
 """Downloads of all of a school's invoices, however many."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -17,9 +18,12 @@ from school_billing.statements.contracts import ExportedLine, ExportedRow
 from school_billing.statements.parameters import AsOf
 from school_billing.statements.repository import Statements
 from school_billing.web.downloads import Download, started
-from school_billing.web.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows
+from school_billing.web.spreadsheets import CSV_MEDIA_TYPE, Cell, attachment, csv_rows
 
 NDJSON = "application/x-ndjson"
+
+_AMOUNTS = {"total_amount", "payments_total", "refunds_total", "paid_total", "balance_due"}
+"""What is no text that somebody wrote, and may have a sign."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -85,10 +89,15 @@ async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str) -> As
     head = csv_rows([[*ExportedRow.__struct_fields__, "currency"]])
     async with aclosing(lines):
         async for part in lines:
-            yield head + csv_rows([*msgspec.structs.astuple(line), currency] for line in part)
+            yield head + csv_rows([*_cells(line), currency] for line in part)
             head = b""
     if head:
         yield head
+
+
+def _cells(line: ExportedRow) -> Iterator[Cell]:
+    for column, value in zip(ExportedRow.__struct_fields__, msgspec.structs.astuple(line), strict=True):
+        yield Decimal(value) if column in _AMOUNTS else value
 
 
 async def _as_ndjson(lines: AsyncGenerator[list[ExportedRow]]) -> AsyncGenerator[bytes]:

@@ -18,7 +18,6 @@ Cell: TypeAlias = str | Decimal | date | datetime | UUID | Enum | None
 
 # What spreadsheets take for the beginning of a formula, or pass over before one (OWASP, CSV Injection).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - they mean the same.
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 def csv_rows(rows: Iterable[Iterable[Cell]]) -> bytes:
@@ -44,7 +43,7 @@ def _plain(cell: Cell) -> str:
             return ""
         case str():
             # The apostrophe is what a spreadsheet itself puts before text that is to stay text.
-            return f"'{cell}" if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell) else cell
+            return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
         case datetime():
             return cell.isoformat().replace("+00:00", "Z")
         case Enum():

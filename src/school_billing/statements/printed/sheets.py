@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 
@@ -156,9 +156,13 @@ def _of_when(formats: Formats, statement: StudentStatement | SchoolStatement, as
             yield Fact(formats.label("period"), formats.label("until").format(to=last))
         else:
             yield Fact(formats.label("period"), f"{formats.long_day(statement.period.from_)} \N{EN DASH} {last}")
-    # The end of a day is said by the day; and so is now, so that who asks again has the page already.
-    said = formats.moment(asked.as_of) if asked.as_of else formats.long_day(statement.as_of_date)
-    yield Fact(formats.label("as_of"), said)
+    if asked.as_of_date or asked.ends_on:
+        # The end of a day is said by the day.
+        yield Fact(formats.label("as_of"), formats.long_day(statement.as_of_date))
+    else:
+        # Now to the minute, so that who asks again at once has it already.
+        moment = asked.as_of or datetime.now(UTC).replace(second=0, microsecond=0)
+        yield Fact(formats.label("as_of"), formats.moment(moment))
     yield Fact(formats.label("currency"), formats.currency())
 
 
