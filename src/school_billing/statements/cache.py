@@ -1,7 +1,7 @@
 """Statements kept in Redis, for as long as nothing changes.
 
-The key has the version of what the statement tells of, and the version is the database's, see version_of_school.sql: an
-entry is right or is not found, whatever became of Redis meanwhile, and nothing has to be deleted. A Redis that
+The key has the version of what the statement tells of, and the version is the database's, see version.sql: an entry is
+right or is not found, whatever became of Redis meanwhile, and nothing has to be deleted. A Redis that
 is slow, full or gone is passed over.
 """
 
@@ -68,8 +68,14 @@ class StatementCache:
             self._fail(error)
             return None
         self._succeed()
-        self._count("miss" if kept is None else "hit")
-        return None if kept is None else _decoder.decode(cast("bytes", kept))
+        try:
+            statement = None if kept is None else _decoder.decode(cast("bytes", kept))
+        except msgspec.MsgspecError as error:
+            # Of another version of this service, or of somebody else's making.
+            self._fail(error)
+            return None
+        self._count("miss" if statement is None else "hit")
+        return statement
 
     async def put(self, key: str, statement: StatementDocument) -> None:
         """Keep `statement` under `key`, if Redis takes it."""

@@ -60,8 +60,13 @@ DEBTORS = Query(
     **_PAGE,
 )
 COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
-VERSION_OF_STUDENT = Query("statements/version_of_student", StatementVersion, tenant=UUID | None, student_id=UUID)
-VERSION_OF_SCHOOL = Query("statements/version_of_school", StatementVersion, tenant=UUID | None, school_id=UUID)
+VERSION = Query(
+    "statements/version",
+    StatementVersion,
+    tenant=UUID | None,
+    school_id=UUID | None,
+    student_id=UUID | None,
+)
 SCHOOL_LINES = Query("statements/school_lines", ExportedRow, tenant=UUID | None, school_id=UUID)
 SCHOOL_LINES_AS_OF = Query(
     "statements/school_lines_as_of",
@@ -90,9 +95,9 @@ class Statements:
         """
         whose = {"tenant": tenant, "student_id": student_id}
         if asked.is_now:
-            statement = await self._kept(STUDENT, VERSION_OF_STUDENT, whose, {})
+            statement = await self._kept(STUDENT, whose, {})
         else:
-            statement = await self._kept(STUDENT_AS_OF, VERSION_OF_STUDENT, whose, _values(asked))
+            statement = await self._kept(STUDENT_AS_OF, whose, _values(asked))
         if statement is None:
             raise StudentNotFound
         return _not_reversed(statement)
@@ -107,9 +112,9 @@ class Statements:
         whose = {"tenant": tenant, "school_id": school_id}
         part = {"after": page.after, "limit": page.limit, "offset": page.offset}
         if asked.is_now:
-            statement = await self._kept(SCHOOL, VERSION_OF_SCHOOL, whose, part)
+            statement = await self._kept(SCHOOL, whose, part)
         else:
-            statement = await self._kept(SCHOOL_AS_OF, VERSION_OF_SCHOOL, whose, part | _values(asked))
+            statement = await self._kept(SCHOOL_AS_OF, whose, part | _values(asked))
         if statement is None:
             raise SchoolNotFound
         return _not_reversed(statement)
@@ -117,14 +122,13 @@ class Statements:
     async def _kept(
         self,
         query: Query[StatementDocument],
-        version_query: Query[StatementVersion],
         whose: dict[str, UUID | None],
         wanted: dict[str, Any],
     ) -> StatementDocument | None:
         """Return the statement that is kept of this version, or the one that `query` computes."""
         if self._cache is None:
             return await self._database.one(query, **whose, **wanted)
-        version = await self._database.one(version_query, **whose)
+        version = await self._database.one(VERSION, **{"school_id": None, "student_id": None} | whose)
         if version is None:
             return None
         # Computed after its version was read, a statement may tell of a change more than its key says, never of less.

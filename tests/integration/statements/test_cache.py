@@ -177,6 +177,19 @@ async def test_a_kept_statement_goes_after_its_time(settings: Settings, shared_r
             assert 0 < int(client.ttl(keys[0])) <= 60
 
 
+@pytest.mark.parametrize("nonsense", [b"", b"nonsense", b"\x80", b"\xc1", b"\x82\xa8document\x01\xaanext_after\xc0"])
+async def test_what_is_no_statement_is_computed_anew(settings: Settings, shared_redis: str, nonsense: bytes) -> None:
+    async with api_with(settings, shared_redis) as api:
+        school = await api.school()
+        path = f"/schools/{school['id']}/statement"
+        expected = await api.get(path)
+        with redis.Redis.from_url(shared_redis) as client:
+            (key,) = client.scan_iter(f"statement:school:{school['id']}:*")
+            client.set(key, nonsense)
+        assert await api.get(path) == expected
+        assert (await outcomes(api))["error"] == 1
+
+
 async def test_redis_slow_full_or_gone_means_computed_answers_one_log_line_and_no_error(settings: Settings) -> None:
     with own_redis() as server:
         async with api_with(settings, server.url, redis_timeout_ms=50) as api:

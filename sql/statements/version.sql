@@ -1,13 +1,15 @@
--- Which version of a school's statements there is now: a row, or none where there is no such school or it is not the
--- tenant's. It is how many changes the audit trail of the school has, and the school's day, on which balances are aged.
+-- Which version of the statements of a school, or of one of its students, there is now: a row, or none where there is no such
+-- thing or it is not the tenant's. It is how many changes the audit trail of the school has, and the school's
+-- day, on which balances are aged.
 --
 -- Every committed change to the school, its students, invoices or movements is one more, visible to whoever may know of
 -- it, and nothing has to be written for it. Sealed entries are numbered without a gap, so the last number
--- is their count; what is not sealed yet is counted, and is little.
+-- is their count; what is not sealed yet is counted, and is little. A change that is another student's makes a new
+-- version, too, which costs a computation and never a wrong figure.
 with school as (
   select id, (now() at time zone time_zone)::date as today
   from schools
-  where id = :school_id
+  where id = coalesce(:school_id::uuid, (select school_id from students where students.id = :student_id::uuid))
     and (:tenant::uuid is null or id = :tenant)
 ),
 sealed as (
