@@ -11,7 +11,6 @@ drop trigger if exists users_keep_their_school on users;
 drop function if exists keep_school();
 create index if not exists users_school_id_idx on users (school_id);
 drop index if exists users_school_id_id_idx;
-alter table users drop constraint if exists users_username_is_plain;
 alter table users drop column if exists session_generation;
 alter table users drop column if exists password_changed_at;
 alter table users drop column if exists disabled_at;

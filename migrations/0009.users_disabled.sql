@@ -6,8 +6,6 @@ begin
     alter table users add column password_changed_at timestamptz not null default now();
     -- Sessions carry the number that this had when they began: one more here ends all of them at once.
     alter table users add column session_generation bigint not null default 1;
-    -- The audit trail has "role:..." and "key:..." beside usernames. Of those to come: an older name stays as it is.
-    alter table users add constraint users_username_is_plain check (username !~ '[[:space:]:()]') not valid;
   end if;
 end
 $migration$;

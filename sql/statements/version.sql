@@ -1,6 +1,6 @@
 -- Which version of the statements of a school, or of one of its students, there is now: a row, or none where there is no such
--- thing or it is not the tenant's. It is how many changes the audit trail of the school has, and the school's
--- day, on which balances are aged.
+-- thing or it is not the tenant's. It is how many changes the audit trail of the school has, the last of them, the school's day,
+-- on which balances are aged, and the date of the last invoice until now, for one that is dated ahead comes by itself.
 --
 -- Every committed change to the school, its students, invoices or movements is one more, visible to whoever may know of
 -- it, and nothing has to be written for it. Sealed entries are numbered without a gap, so the last number
@@ -28,5 +28,7 @@ unsealed as (
 )
 select
   coalesce((select entries from sealed), 0) + (select entries from unsealed) as changes,
-  today
+  (select audit_log.id from audit_log where school_id = school.id order by audit_log.id desc limit 1) as newest,
+  today,
+  (select max(issued_at) from invoices where school_id = school.id and issued_at <= now()) as issued_until
 from school

@@ -120,9 +120,6 @@ CONSTRAINTS: dict[str, Meaning] = {
         "A username has 1 to 255 characters, in lower case.",
         field="username",
     ),
-    "users_username_is_plain": Meaning(
-        InvalidBody, "invalid_body", "A username has no blanks, colons or parentheses.", field="username"
-    ),
     "users_password_hash_is_argon2id": Meaning(
         InvalidBody, "invalid_body", "A password is stored as an argon2id hash.", field="password"
     ),

@@ -1,7 +1,7 @@
 """The configuration: environment variables, converted and checked once, at start."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from ipaddress import ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -183,7 +183,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
         if not self.jwt_secrets:
             raise InvalidSettings("JWT_SECRET has no secret in it.")
-        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        if self.redis_url and not _is_reachable(self.redis_url, {"redis", "rediss"}):
             raise InvalidSettings("REDIS_URL must look like redis://:password@host:port/0.")
         if self.internal_port and self.internal_port == self.port:
             raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
@@ -233,16 +233,17 @@ def _check_origin(origin: str) -> None:
         raise InvalidSettings(f"CORS_ORIGINS: {origin} is no origin such as https://office.example.")
 
 
-def _check_database_url(url: str) -> None:
-    """Refuse what no driver would take, in words that do not repeat it: it has a password in it."""
+def _is_reachable(url: str, schemes: Set[str]) -> bool:
     try:
         parts = urlsplit(url)
-        reachable = bool(parts.hostname or parts.query) and parts.port != 0
+        return bool(parts.hostname or parts.query) and parts.port != 0 and parts.scheme in schemes
     except ValueError:
-        reachable = False
-    else:
-        reachable = reachable and parts.scheme in {"postgresql", "postgres"}
-    if not reachable:
+        return False
+
+
+def _check_database_url(url: str) -> None:
+    """Refuse what no driver would take, in words that do not repeat it: it has a password in it."""
+    if not _is_reachable(url, {"postgresql", "postgres"}):
         raise InvalidSettings("DATABASE_URL must look like postgresql://user:password@host:port/name.")
 
 

@@ -37,6 +37,10 @@ def test_a_long_password_that_nobody_else_has_is_fine(password: str) -> None:
         ("passwordpasswordpassword", "common"),
         ("letmein letmein", "common"),
         ("dragondragon1", "common"),
+        ("123456789012", "common"),
+        ("987654321098", "common"),
+        ("P@ssw0rd12345", "common"),
+        ("lisa2026lisa2026", "username"),
         ("abcdefghijkl", "common"),
         ("qwertyuiopas", "common"),
         ("\uff30\uff21\uff33\uff33\uff37\uff2f\uff32\uff241234", "common"),
@@ -79,9 +83,9 @@ async def test_a_password_is_the_same_from_every_keyboard() -> None:
 
 
 async def test_a_flood_of_log_ins_is_turned_away_and_not_kept_waiting() -> None:
-    turns = Turns(at_once=2, waiting_most=3)
+    turns = Turns(at_once=2, waiting_most=3, waiting_most_of_one=2)
     may_end = threading.Event()
-    work = [asyncio.create_task(turns.take(may_end.wait)) for _ in range(10)]
+    work = [asyncio.create_task(turns.take(str(number), may_end.wait)) for number in range(10)]
     await asyncio.sleep(0)
     refused = [task for task in work if task.done()]
     assert len(refused) == 5  # 2 at work, 3 waiting
@@ -90,4 +94,19 @@ async def test_a_flood_of_log_ins_is_turned_away_and_not_kept_waiting() -> None:
             await task
     may_end.set()
     assert [await task for task in work if task not in refused] == [True] * 5
-    assert await turns.take(lambda: "free again") == "free again"
+    assert await turns.take("9", lambda: "free again") == "free again"
+
+
+async def test_one_address_does_not_fill_the_queue() -> None:
+    turns = Turns(at_once=1, waiting_most=4, waiting_most_of_one=2)
+    may_end = threading.Event()
+    flood = [asyncio.create_task(turns.take("flood", may_end.wait)) for _ in range(6)]
+    await asyncio.sleep(0)
+    assert sum(task.done() for task in flood) == 3  # 1 at work, 2 waiting
+    other = asyncio.create_task(turns.take("other", may_end.wait))
+    await asyncio.sleep(0)
+    assert not other.done()
+    may_end.set()
+    assert await other
+    results = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(result, TooBusy) for result in results) == 3

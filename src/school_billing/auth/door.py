@@ -109,7 +109,13 @@ class Door:
             await self._sessions.forgive(attempt)
             self._metrics.logins.labels("throttled").inc()
             raise TooManyLogins(retry_after_seconds=attempt.retry_after_seconds)
-        if await password_matches(attempt.password_hash, password):
+        try:
+            matches = await password_matches(attempt.password_hash, password, address)
+        except BaseException:
+            # Nobody has looked at the password.
+            await self._sessions.forgive(attempt)
+            raise
+        if matches:
             return attempt
         await self._sessions.note_failure(attempt, address)
         return None

@@ -1,6 +1,7 @@
 """Hashing passwords in turns, off the event loop."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -21,28 +22,36 @@ class TooBusy(Unavailable):
 
 
 class Turns:
-    """Lets `at_once` work at a time, each of them in a thread, and so many wait."""
+    """Lets `at_once` work at a time, each of them in a thread; so many wait, and so many of one address."""
 
-    def __init__(self, at_once: int, waiting_most: int) -> None:
+    def __init__(self, at_once: int, waiting_most: int, waiting_most_of_one: int) -> None:
         self._free = asyncio.Semaphore(at_once)
-        self._waiting = 0
+        self._waiting = Counter[str | None]()
         self._waiting_most = waiting_most
+        self._waiting_most_of_one = waiting_most_of_one
 
     async def take(
-        self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+        self,
+        address: str | None,
+        work: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Do `work` when its turn comes.
+        """Do `work` for a caller from `address` when its turn comes.
 
         Raises:
             TooBusy: Too many wait already.
         """
-        if self._free.locked() and self._waiting >= self._waiting_most:
+        if self._free.locked() and (
+            self._waiting.total() >= self._waiting_most or self._waiting[address] >= self._waiting_most_of_one
+        ):
             raise TooBusy
-        self._waiting += 1
+        self._waiting[address] += 1
         try:
             await self._free.acquire()
         finally:
-            self._waiting -= 1
+            self._waiting[address] -= 1
+            self._waiting += Counter()  # Forgets the addresses of which nobody waits.
         try:
             return await asyncio.to_thread(work, *args, **kwargs)
         finally:
@@ -50,25 +59,25 @@ class Turns:
 
 
 # Each hash takes 64 MiB and a core for a while; more of them at once would only wait for each other.
-_turns = Turns(at_once=2, waiting_most=_WAITING_MOST)
+_turns = Turns(at_once=2, waiting_most=_WAITING_MOST, waiting_most_of_one=_WAITING_MOST // 2)
 
 
-async def hash_new_password(password: str) -> str:
-    """Return the argon2id hash of `password`.
+async def hash_new_password(password: str, address: str | None = None) -> str:
+    """Return the argon2id hash of `password`, which somebody from `address` chose.
 
     Raises:
         TooBusy: Too many passwords wait to be hashed.
     """
-    return await _turns.take(hash_password, password)
+    return await _turns.take(address, hash_password, password)
 
 
-async def password_matches(password_hash: str | None, password: str) -> bool:
-    """Tell whether `password` is the one hashed; with None, take as long and say no.
+async def password_matches(password_hash: str | None, password: str, address: str | None = None) -> bool:
+    """Tell whether `password`, from `address`, is the one hashed; with None, take as long and say no.
 
     Raises:
         TooBusy: Too many passwords wait to be checked.
     """
-    return await _turns.take(verify_password, password_hash, password)
+    return await _turns.take(address, verify_password, password_hash, password)
 
 
 async def rehash_if_outdated(password_hash: str, password: str) -> str | None:

@@ -13,7 +13,14 @@ LONGEST_PASSWORD = 128
 _FEWEST_DIFFERENT_CHARACTERS = 5
 
 _COMMON = Path(__file__).with_name("common_passwords.txt")
-_ROWS = ("abcdefghijklmnopqrstuvwxyz" * 2, "qwertyuiopasdfghjklzxcvbnm" * 2, "qwertzuiopasdfghjklyxcvbnm" * 2)
+_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz" * 2,
+    "qwertyuiopasdfghjklzxcvbnm" * 2,
+    "qwertzuiopasdfghjklyxcvbnm" * 2,
+    "0123456789" * 14,
+    "9876543210" * 14,
+)
+_PLAIN = str.maketrans("@013$5", "aoiess")
 _AROUND_A_WORD = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _AGAIN_AND_AGAIN = re.compile(r"(.+?)\1+")
 
@@ -23,26 +30,30 @@ def password_fault(username: str, password: str) -> str | None:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         return f"Expected {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
     folded = unicodedata.normalize("NFKC", password).casefold()
-    word = _word(folded)
+    words = _words(folded)
     name = username.casefold()
-    if folded.strip() == name or (word and word in {_word(name), _word(name.partition("@")[0])}):
+    if folded.strip() == name or words & (_words(name) | _words(name.partition("@")[0])):
         return "Expected something else than the username"
-    if {folded, word} & _common_passwords() or (len(word) > 2 and any(word in row for row in _ROWS)):
+    if words & _common_passwords() or any(len(word) > 2 and word in row for word in words for row in _ROWS):
         return "This is one of the most common passwords"
     if len(set(folded)) < _FEWEST_DIFFERENT_CHARACTERS:
         return f"Expected at least {_FEWEST_DIFFERENT_CHARACTERS} different characters"
     return None
 
 
-def _word(text: str) -> str:
-    """Return what is left without the digits and signs around a word, and without its repetitions.
+def _words(text: str) -> set[str]:
+    """Return what the text may be made of: itself, its repeated part, without the digits and signs around, plain.
 
-    A common word with a year behind it, or three times, is what is tried right after the word.
+    A common word with a year behind it, three times, or with a 0 for its o is what is tried right after the word.
     """
-    word = _AROUND_A_WORD.sub("", text)
-    unspaced = re.sub(r"[\W_]+", "", word)
+    unspaced = re.sub(r"[\W_]+", "", text)
     repeated = _AGAIN_AND_AGAIN.fullmatch(unspaced)
-    return _AROUND_A_WORD.sub("", repeated[1]) if repeated else word
+    words = {text, unspaced, repeated[1] if repeated else unspaced}
+    words |= {_AROUND_A_WORD.sub("", word) for word in words}
+    bare = _AROUND_A_WORD.sub("", text)
+    repeated = _AGAIN_AND_AGAIN.fullmatch(re.sub(r"[\W_]+", "", bare))
+    words |= {bare, repeated[1] if repeated else bare}
+    return {form for word in words if word for form in (word, word.translate(_PLAIN))}
 
 
 @cache

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -78,7 +80,10 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout_seconds: float) -> None:
         self._pool = pool
         self._acquire_timeout_seconds = acquire_timeout_seconds
-        self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+        streams_most = max(1, pool.get_max_size() // 2)
+        self._streams = asyncio.Semaphore(streams_most)
+        self._streams_of = Counter[UUID]()
+        self._streams_of_one = max(1, streams_most // 2)
         self.observer: Observer | None = None
         """Is told of each query and its seconds, the wait for a connection not counted."""
 
@@ -101,20 +106,27 @@ class Database:
         records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
         return [query.returns(*record) for record in records]
 
-    async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
+    async def stream(self, query: Query[Row], whose: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
 
         Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once. At most half of the
-        pool streams at a time, for a reader who is slow keeps a connection for as long.
+        pool streams at a time, and half of that for `whose` it is: a reader who is slow keeps a connection for as long.
 
         Raises:
             DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
         """
         arguments = query.arguments(values)
+        if self._streams_of[whose] >= self._streams_of_one:
+            raise DatabaseUnavailable(query.name)
+        self._streams_of[whose] += 1
         try:
-            await asyncio.wait_for(self._streams.acquire(), self._acquire_timeout_seconds)
-        except TimeoutError as error:
-            raise DatabaseUnavailable(query.name) from error
+            async with asyncio.timeout(self._acquire_timeout_seconds):
+                await self._streams.acquire()
+        except BaseException as error:
+            self._streams_of[whose] -= 1
+            if isinstance(error, TimeoutError):
+                raise DatabaseUnavailable(query.name) from error
+            raise
         try:
             connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
             try:
@@ -132,6 +144,7 @@ class Database:
             raise DatabaseUnavailable(query.name) from error
         finally:
             self._streams.release()
+            self._streams_of[whose] -= 1
 
     async def _fetch(self, cursor: Any, query: AnyQuery) -> "list[asyncpg.Record]":
         started = perf_counter()

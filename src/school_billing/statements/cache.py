@@ -6,9 +6,10 @@ is slow, full or gone is passed over.
 """
 
 import asyncio
-from datetime import date
+from datetime import date, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 _PAUSE_SECONDS = 1.0
 """For how long Redis is left alone after it failed, so that a slow one slows one request a second."""
 
+_LARGEST = 5_000_000
+"""Characters of a statement that is worth keeping."""
+
 log = structlog.get_logger("school_billing.statements")
 
-_decoder = msgspec.msgpack.Decoder(StatementDocument)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -32,8 +35,25 @@ class StatementVersion(msgspec.Struct, frozen=True):
 
     changes: int
     """How many changes there were in the school until now."""
+    newest: UUID | None
+    """The last of them, by which two databases that share a Redis differ."""
     today: date
     """The school's day."""
+    issued_until: datetime | None
+    """The last invoice's date until now: one that is dated ahead comes by itself."""
+
+    def __str__(self) -> str:
+        return f"{self.changes}@{self.newest}@{self.today}@{self.issued_until}"
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept, with its key, so that what came under another is not taken for it."""
+
+    key: str
+    statement: StatementDocument
+
+
+_decoder = msgspec.msgpack.Decoder(Kept)
 
 
 class StatementCache:
@@ -47,10 +67,8 @@ class StatementCache:
         from redis.asyncio import Redis  # noqa: PLC0415
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.exceptions import RedisError  # noqa: PLC0415
 
         self._redis = Redis.from_url(url, max_connections=64, retry=Retry(NoBackoff(), 0))
-        self._failures = (RedisError, OSError, TimeoutError)
         self._seconds = seconds
         self._timeout_seconds = timeout_ms / 1000
         self._count = count
@@ -63,28 +81,24 @@ class StatementCache:
             return None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                kept = await self._redis.get(key)
-        except self._failures as error:
+                found = await self._redis.get(key)
+            kept = None if found is None else _decoder.decode(cast("bytes", found))
+        except Exception as error:  # Whatever Redis, or what is in it, is up to.
             self._fail(error)
             return None
         self._succeed()
-        try:
-            statement = None if kept is None else _decoder.decode(cast("bytes", kept))
-        except msgspec.MsgspecError as error:
-            # Of another version of this service, or of somebody else's making.
-            self._fail(error)
-            return None
+        statement = kept.statement if kept is not None and kept.key == key else None
         self._count("miss" if statement is None else "hit")
         return statement
 
     async def put(self, key: str, statement: StatementDocument) -> None:
-        """Keep `statement` under `key`, if Redis takes it."""
-        if monotonic() < self._resumes_at:
+        """Keep `statement` under `key`, if Redis takes it and it is not huge."""
+        if monotonic() < self._resumes_at or len(statement.document) > _LARGEST:
             return
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._redis.set(key, _encoder.encode(statement), ex=self._seconds)
-        except self._failures as error:
+                await self._redis.set(key, _encoder.encode(Kept(key, statement)), ex=self._seconds)
+        except Exception as error:
             self._fail(error)
 
     async def close(self) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
@@ -43,6 +44,7 @@ class ExportController(Controller):
     )
     async def download_ndjson(
         self,
+        request: Request[Any, Any, Any],
         school_id: FromPath[UUID],
         statements: NamedDependency[Statements],
         schools: NamedDependency[Schools],
@@ -57,7 +59,7 @@ class ExportController(Controller):
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
         header = attachment("invoices", school.name, extension="ndjson")
-        return Download(await started(_as_ndjson(lines)), NDJSON, header)
+        return Download(await started(request, _as_ndjson(lines)), NDJSON, header)
 
     @get(
         "/schools/{school_id:str}/statement.csv",
@@ -68,6 +70,7 @@ class ExportController(Controller):
     )
     async def download_csv(
         self,
+        request: Request[Any, Any, Any],
         school_id: FromPath[UUID],
         statements: NamedDependency[Statements],
         schools: NamedDependency[Schools],
@@ -82,7 +85,7 @@ class ExportController(Controller):
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
         header = attachment("invoices", school.name, extension="csv")
-        return Download(await started(_as_csv(lines, school.currency)), CSV_MEDIA_TYPE, header)
+        return Download(await started(request, _as_csv(lines, school.currency)), CSV_MEDIA_TYPE, header)
 
 
 async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str) -> AsyncGenerator[bytes]:

@@ -13,6 +13,9 @@ from school_billing.web.scalars import decode_scalar, exact_decoder
 
 Contract = TypeVar("Contract")
 
+_ERRORS_MOST = 100
+"""How many wrong fields an answer names: a body can have a hundred thousand."""
+
 BODY_SECONDS = 30
 """How long a body may take to come: whoever sends it holds a connection, and a question that was answered."""
 
@@ -95,7 +98,7 @@ def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) ->
             msgspec.convert(given[name], field.type, dec_hook=decode_scalar)
         except msgspec.ValidationError as error:
             errors.append(_field_error(name, error))
-    return errors or [_field_error("", first)]
+    return errors[:_ERRORS_MOST] or [_field_error("", first)]
 
 
 def _field_error(name: str, error: msgspec.ValidationError) -> FieldError:

@@ -22,12 +22,12 @@ log = structlog.get_logger("school_billing.downloads")
 class Download(Response[None]):
     """An answer of parts that come one after another; what makes them is closed as soon as the reader leaves."""
 
-    def __init__(self, parts: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, parts: "Parts", media_type: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(None, media_type=media_type, headers=dict(headers or {}))
         self._parts = parts
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_options: Any) -> ASGIResponse:
-        """Make the answer to `request`; the answer to HEAD makes no parts."""
+        """Make the answer to `request`."""
         return _ASGIDownload(
             iterator=self._parts,
             media_type=self.media_type,
@@ -36,23 +36,35 @@ class Download(Response[None]):
         )
 
 
-async def started(parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Make the first of `parts` now, while what goes wrong can still be an error of its own; then give them all."""
-    first = await anext(parts, None)
+class Parts:
+    """The parts of a download, of which the first may be there already."""
 
-    async def all_parts() -> AsyncGenerator[bytes]:
-        async with aclosing(parts):
-            if first is not None:
-                yield first
-            async for part in parts:
-                yield part
+    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes]) -> None:
+        self._first = first
+        self._rest = rest
 
-    return all_parts()
+    def __aiter__(self) -> "Parts":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is None:
+            return await anext(self._rest)
+        first, self._first = self._first, None
+        return first
+
+    async def aclose(self) -> None:
+        """Close what makes the parts, be it in the middle."""
+        await self._rest.aclose()
+
+
+async def started(request: Request[Any, Any, Any], parts: AsyncGenerator[bytes]) -> Parts:
+    """Make the first of `parts` now, while what goes wrong can still be an error of its own; for HEAD make none."""
+    return Parts(None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
 
 
 class _ASGIDownload(ASGIStreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts: AsyncGenerator[bytes] = self.iterator  # type: ignore[assignment] # what Download gave
+        parts = cast("Parts", self.iterator)
         # Closed here, where no cancellation is in force any more, and not when the garbage is collected.
         async with aclosing(parts):
             await super().__call__(scope, receive, send)

@@ -112,6 +112,7 @@ class SlowBody(ApiError):
 
     status = 408
     code = "request_timeout"
+    headers: Mapping[str, str] = {"Connection": "close"}  # RFC 9110 section 15.5.9
 
 
 class Conflict(ApiError):

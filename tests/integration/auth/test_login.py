@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 
+from school_billing.auth import hashing
 from school_billing.auth.contracts import Role
 from school_billing.auth.passwords import hash_password
 from school_billing.observability.middleware import Observed
@@ -356,6 +357,20 @@ async def test_a_log_in_that_succeeds_does_not_count(door: httpx.AsyncClient, ap
     for _ in range(12):
         async with client_at(app, new_address()) as client:
             await log_in(client, username)
+
+
+async def test_an_attempt_that_nobody_had_time_for_does_not_count(
+    door: httpx.AsyncClient, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    username = add_user()
+    body = {"username": username, "password": PASSWORD}
+    with monkeypatch.context() as busy:
+        busy.setattr(hashing, "_turns", hashing.Turns(at_once=0, waiting_most=0, waiting_most_of_one=0))
+        for _ in range(12):
+            refused = await door.post("/auth/login", json=body)
+            problem(refused, 503, "too_busy")
+            assert refused.headers["retry-after"] == "1"
+    assert (await door.post("/auth/login", json=body)).status_code == 200
 
 
 async def test_throttles_that_are_over_are_forgotten(door: httpx.AsyncClient, psql: Any) -> None:

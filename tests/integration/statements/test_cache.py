@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+import msgspec
 import psycopg
 import pytest
 from structlog.testing import capture_logs
@@ -152,6 +153,39 @@ async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known
         assert sum(paid.values()) == 150
         hits = (await outcomes(one))["hit"] + (await outcomes(two))["hit"]
         assert hits > 0
+
+
+async def test_an_invoice_that_is_dated_ahead_comes_when_its_time_does(
+    settings: Settings, shared_redis: str, database_url: str
+) -> None:
+    async with api_with(settings, shared_redis) as api:
+        school = await api.school()
+        ahead = await api.invoice(await api.student(school), "11.00", issued_at="2999-01-01T00:00:00Z")
+        path = f"/schools/{school['id']}/statement"
+        assert (await api.get(path))["totals"]["invoiced_total"] == "0.00"
+        with psycopg.connect(database_url) as psql:
+            # The day comes: nothing is written that the audit trail would tell of.
+            psql.execute("set session_replication_role = replica")
+            psql.execute("update invoices set issued_at = now() where id = %s", [ahead["id"]])
+        assert (await api.get(path))["totals"]["invoiced_total"] == "11.00"
+
+
+async def test_two_databases_that_share_a_redis_do_not_share_statements(
+    settings: Settings, shared_redis: str, new_database: Callable[..., str]
+) -> None:
+    other = msgspec.structs.replace(settings, database_url=new_database())
+    async with api_with(settings, shared_redis) as one, api_with(other, shared_redis) as two:
+        await two.school()
+        for api, name in ((one, "Here"), (two, "There")):
+            with psycopg.connect(settings.database_url if api is one else other.database_url) as psql:
+                psql.execute("delete from schools where id = %s", [NOBODY])
+                psql.execute("insert into schools (id, name) values (%s, %s)", [NOBODY, name])
+                psql.execute("insert into students (school_id, full_name) values (%s, %s)", [NOBODY, name])
+        names = [(await api.get(f"/schools/{NOBODY}/statement"))["students"][0]["full_name"] for api in (one, two)]
+        assert names == ["Here", "There"]
+        with psycopg.connect(settings.database_url) as psql:
+            psql.execute("delete from students where school_id = %s", [NOBODY])
+            psql.execute("delete from schools where id = %s", [NOBODY])
 
 
 async def test_another_schools_statement_is_404_though_it_is_kept(settings: Settings, shared_redis: str) -> None:
