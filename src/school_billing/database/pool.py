@@ -24,7 +24,7 @@ from school_billing.database.sql import AnyQuery, Query
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
-Observer = Callable[[AnyQuery, float], None]
+Observer = Callable[[AnyQuery, float, BaseException | None], None]
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
@@ -61,11 +61,12 @@ FIND_KEY = Query("idempotency/find", Remembered)
 
 
 class PoolSize(msgspec.Struct, frozen=True):
-    """How many connections the pool has: open, of them idle, and the most it may open."""
+    """How many connections the pool has: open, of them idle, the most it may open, and who waits for one."""
 
     open: int
     idle: int
     limit: int
+    waiting: int
 
 
 class Database:
@@ -79,8 +80,9 @@ class Database:
         self._pool = pool
         self._acquire_timeout_seconds = acquire_timeout_seconds
         self._streams = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+        self._waiting = 0
         self.observer: Observer | None = None
-        """Is told of each query and its seconds, the wait for a connection not counted."""
+        """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
 
     async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Run `query` and return its first row as the struct that it fills, or None.
@@ -111,12 +113,15 @@ class Database:
             DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
         """
         arguments = query.arguments(values)
+        self._waiting += 1
         try:
             await asyncio.wait_for(self._streams.acquire(), self._acquire_timeout_seconds)
         except TimeoutError as error:
             raise DatabaseUnavailable(query.name) from error
+        finally:
+            self._waiting -= 1
         try:
-            connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+            connection = await self._acquire()
             try:
                 async with connection.transaction(readonly=True):
                     cursor = await connection.cursor(query.text, *arguments)
@@ -135,11 +140,15 @@ class Database:
 
     async def _fetch(self, cursor: Any, query: AnyQuery) -> "list[asyncpg.Record]":
         started = perf_counter()
+        raised: BaseException | None = None
         try:
             records: list[asyncpg.Record] = await cursor.fetch(_ROWS_AT_ONCE)
+        except BaseException as error:
+            raised = error
+            raise
         finally:
             if self.observer is not None:
-                self.observer(query, perf_counter() - started)
+                self.observer(query, perf_counter() - started, raised)
         return records
 
     def size(self) -> PoolSize:
@@ -148,7 +157,15 @@ class Database:
             open=self._pool.get_size(),
             idle=self._pool.get_idle_size(),
             limit=self._pool.get_max_size(),
+            waiting=self._waiting,
         )
+
+    async def _acquire(self) -> Any:
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+        finally:
+            self._waiting -= 1
 
     async def _run(
         self,
@@ -183,23 +200,26 @@ class Database:
 
     async def _try(self, query: AnyQuery, run: Callable[[Any], Awaitable[Answer]]) -> Answer:
         try:
-            connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+            connection = await self._acquire()
         except TimeoutError as error:
             raise DatabaseUnavailable(query.name) from error
         except _UNAVAILABLE as error:
             raise _Unsent from error
         started = perf_counter()
+        raised: BaseException | None = None
         try:
             if connection.is_closed():
                 raise _Unsent
             return await run(connection)
-        except _UNAVAILABLE:
-            # The driver may not know yet that the connection is gone, and would give it to the next request.
-            connection.terminate()
+        except BaseException as error:
+            raised = error
+            if isinstance(error, _UNAVAILABLE):
+                # The driver may not know yet that the connection is gone, and would give it to the next request.
+                connection.terminate()
             raise
         finally:
             if self.observer is not None:
-                self.observer(query, perf_counter() - started)
+                self.observer(query, perf_counter() - started, raised)
             await self._pool.release(connection)
 
     async def _used_key(self, query: AnyQuery) -> DatabaseError:
