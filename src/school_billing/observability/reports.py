@@ -20,14 +20,14 @@ class Reports:
     """Sends errors in the background; while Sentry is away they are dropped, and no request waits."""
 
     def __init__(self, dsn: str, release: str, environment: str) -> None:
-        # A client of our own and no integrations: those collect requests, headers and arguments by themselves.
+        # A client of our own and no integrations: those collect requests, headers and arguments by themselves. Nothing
+        # personal is sent by default either; the option that once said so, send_default_pii, is deprecated.
         self._client: Any = sentry_sdk.Client(
             dsn=dsn,
             release=release,
             environment=environment,
             default_integrations=False,
             auto_enabling_integrations=False,
-            send_default_pii=False,
             include_local_variables=False,
             max_request_body_size="never",
             max_breadcrumbs=0,
