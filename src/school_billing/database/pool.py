@@ -218,9 +218,10 @@ class Database:
                 connection.terminate()
             raise
         finally:
-            if self.observer is not None:
-                self.observer(query, perf_counter() - started, raised)
+            seconds = perf_counter() - started
             await self._pool.release(connection)
+            if self.observer is not None:
+                self.observer(query, seconds, raised)
 
     async def _used_key(self, query: AnyQuery) -> DatabaseError:
         """Return the error that tells what the request's key was used for."""

@@ -146,6 +146,11 @@ class Observed:
         path = _path_to_tell(scope)
         self.metrics.count_request(method, route, status, seconds, code)
         if self._telemetry is not None:
+            failure = None
+            if status >= 500:
+                failure = code or str(status)
+            elif bug is not None:  # In the middle of an answer that had begun well.
+                failure = type(bug).__name__
             self._telemetry.end_request(
                 span,
                 scope,
@@ -154,7 +159,7 @@ class Observed:
                 path=path,
                 status=status,
                 seconds=seconds,
-                code=code,
+                failure=failure,
                 request_id=known.request_id or "",
             )
         if bug is not None:

@@ -58,8 +58,11 @@ class Sight:
             await close_within(_CLOSE_SECONDS, *closers)
 
     def _observe_query(self, query: "AnyQuery", seconds: float, error: BaseException | None) -> None:
-        self.metrics.count_query(query.name, seconds)
-        if self.telemetry is not None:
-            self.telemetry.note_query(query.name, seconds, error)
+        try:
+            self.metrics.count_query(query.name, seconds)
+            if self.telemetry is not None:
+                self.telemetry.note_query(query.name, seconds, error)
+        except Exception:  # What the query did is done, and its caller must hear of that.
+            log.exception("a query was not counted", query=query.name)
         if seconds >= self._slow_seconds:
             log.warning("slow query", query=query.name, duration_ms=round(seconds * 1000, 2))

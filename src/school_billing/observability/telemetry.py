@@ -119,10 +119,10 @@ class Telemetry:
         path: str | None,
         status: int,
         seconds: float,
-        code: str | None,
+        failure: str | None,
         request_id: str,
     ) -> None:
-        """End the span of a request and measure it; a `path` of None is not to be told."""
+        """End the span of a request and measure it; a `path` of None is not to be told, and without a `failure` all went well."""
         attributes: dict[str, str | int] = {
             "http.request.method": _method(method),
             "url.scheme": scope["scheme"],
@@ -131,8 +131,8 @@ class Telemetry:
         }
         if route is not None:
             attributes["http.route"] = route
-        if status >= 500:
-            attributes["error.type"] = code or str(status)
+        if failure is not None:
+            attributes["error.type"] = failure
         if self._request_seconds is not None:
             self._request_seconds.record(seconds, attributes, begun.context if begun else _NOTHING)
         if begun is not None:
@@ -143,7 +143,7 @@ class Telemetry:
                     attributes["url.path"] = path
                 span.update_name(_name(method, route))
                 span.set_attributes(attributes)
-                if status >= 500:
+                if failure is not None:
                     span.set_status(Status(StatusCode.ERROR))
             span.end()
 
