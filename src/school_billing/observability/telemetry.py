@@ -122,7 +122,7 @@ class Telemetry:
         failure: str | None,
         request_id: str,
     ) -> None:
-        """End the span of a request and measure it; a `path` of None is not to be told, and without a `failure` all went well."""
+        """End the span of a request and measure it; a `path` of None is not to be told."""
         attributes: dict[str, str | int] = {
             "http.request.method": _method(method),
             "url.scheme": scope["scheme"],
