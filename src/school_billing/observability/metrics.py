@@ -7,6 +7,7 @@ and whoever is asked adds them up.
 import asyncio
 import os
 import platform
+import re
 import time
 from collections.abc import Iterable
 from decimal import Decimal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REFRESH_SECONDS = 1
 _IMPORTED_AT = time.time()
+_OURS = re.compile(r"(?:counter|histogram|summary|gauge_[a-z]+)_([0-9]+)\.db")
 
 
 class Metrics:
@@ -176,7 +178,7 @@ def forget_the_dead(directory: str, *, at_start: bool = False) -> None:
     Their gauges go at once, for they say how things stand. What they counted stays, or the sums would fall, and
     goes when a process starts and nobody else is alive: then all counting begins anew.
     """
-    files = list(Path(directory).glob("*_*.db"))
+    files = [path for path in Path(directory).iterdir() if _OURS.fullmatch(path.name)]
     dead = [path for path in files if not _has_living_writer(path)]
     everything = at_start and len(dead) == len(files)
     for path in dead:
@@ -185,14 +187,14 @@ def forget_the_dead(directory: str, *, at_start: bool = False) -> None:
 
 
 def _has_living_writer(path: Path) -> bool:
+    pid = int(path.stem.rpartition("_")[2])
     try:
-        pid = int(path.stem.rpartition("_")[2])
         if pid == os.getpid():
             # In a container each start has the same number: an older file was another's.
             return path.stat().st_mtime >= _IMPORTED_AT
         os.kill(pid, 0)
     except PermissionError:
         return True
-    except (ProcessLookupError, FileNotFoundError, ValueError):
+    except (ProcessLookupError, FileNotFoundError):
         return False
     return True

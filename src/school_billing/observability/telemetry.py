@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from time import time_ns
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -63,10 +63,10 @@ class Telemetry:
         database = urlsplit(settings.database_url)
         self._database: dict[str, str | int] = {
             "db.system.name": "postgresql",
-            "db.namespace": database.path.lstrip("/"),
-            "server.address": database.hostname or "",
-            "server.port": database.port or 5432,
+            "db.namespace": unquote(database.path.lstrip("/")),
         }
+        if database.hostname:
+            self._database |= {"server.address": database.hostname, "server.port": database.port or 5432}
         self.closers: list[Callable[[], object]] = []
         """What ends it; each may take as long as a collector that does not answer."""
         self._tracer = self._request_seconds = self._query_seconds = None

@@ -228,12 +228,15 @@ def test_files_of_an_earlier_process_of_the_same_number_are_cleared_away(tmp_pat
 import os, sys, time
 from pathlib import Path
 old = [Path(sys.argv[1], f"{kind}_{os.getpid()}.db") for kind in ("counter", "gauge_livesum")]
+kept = Path(sys.argv[1], "ledger_1.db")
+kept.write_bytes(b"somebody's")
 for path in old:
     path.write_bytes(b"from before the container was started again")
     os.utime(path, (time.time() - 60,) * 2)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
 from school_billing.observability.metrics import Metrics
 metrics = Metrics(directory=sys.argv[1])
+kept.unlink()  # Nobody else's file goes; prometheus_client itself could not read this one.
 metrics.count_movement("PAYMENT", "USD", 1)
 print(metrics.exposition().decode())
 """
