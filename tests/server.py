@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,6 +65,15 @@ def serve(database_url: str, log: Path | None = None, /, **environment: str) -> 
     finally:
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=15)
+
+
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait until something is so; raise if it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} does not answer.")
+        time.sleep(0.02)
 
 
 def wait_until_healthy(url: str, process: "subprocess.Popen[str]", seconds: float = 30) -> None:

@@ -30,6 +30,7 @@ from school_billing.invoices.controller import InvoiceController
 from school_billing.invoices.repository import Invoices
 from school_billing.ledger.repository import Ledger
 from school_billing.ledger.sealing import keep_sealing
+from school_billing.observability.metrics import Metrics
 from school_billing.observability.middleware import Observed
 from school_billing.observability.sight import Sight
 from school_billing.payments.controller import PaymentController
@@ -37,8 +38,12 @@ from school_billing.payments.repository import Payments
 from school_billing.schools.controller import SchoolController
 from school_billing.schools.repository import Schools
 from school_billing.settings import Settings
+from school_billing.statements.cache import StatementCache
 from school_billing.statements.controller import StatementController
 from school_billing.statements.exports import ExportController
+from school_billing.statements.printed.controller import PrintedStatementController
+from school_billing.statements.printed.presses import Press
+from school_billing.statements.printed.repository import PrintedStatements
 from school_billing.statements.repository import Statements
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
@@ -84,6 +89,7 @@ def create_app(settings: Settings) -> Observed:
     release = version("school-billing")
     sight = Sight(settings, release, problem_codes(CONSTRAINTS))
     metrics = sight.metrics
+    press = Press()
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     limits = LoginLimits(
         settings.login_attempts_per_account, settings.login_attempts_per_address, settings.login_window_seconds
@@ -101,6 +107,7 @@ def create_app(settings: Settings) -> Observed:
         ) as app.state.database:
             app.state.admission = Admission(app.state.database)
             sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
+            app.state.statement_cache = _statement_cache(settings, metrics)
             app.state.door = Door(sessions, tokens, metrics)
             sealing = asyncio.create_task(
                 keep_sealing(Ledger(app.state.database), settings.audit_seal_interval_ms / 1000)
@@ -109,6 +116,8 @@ def create_app(settings: Settings) -> Observed:
                 yield
             sealing.cancel()
             await asyncio.wait({sealing})
+            if app.state.statement_cache is not None:
+                await app.state.statement_cache.close()
 
     litestar = Litestar(
         route_handlers=[
@@ -121,6 +130,7 @@ def create_app(settings: Settings) -> Observed:
             PaymentController,
             StatementController,
             ExportController,
+            PrintedStatementController,
             AuditController,
             HealthController,
             *docs_routes(opt={"access": INTERNAL}),
@@ -137,7 +147,9 @@ def create_app(settings: Settings) -> Observed:
             "students": _repository(Students),
             "invoices": _repository(Invoices),
             "payments": _repository(Payments),
-            "statements": _repository(Statements),
+            "statements": Provide(_provide_statements, sync_to_thread=False),
+            "printed_statements": Provide(_provide_printed_statements, sync_to_thread=False),
+            "press": Provide(lambda: press, sync_to_thread=False),
             "audit_log": _repository(AuditLog),
             "health_checks": _repository(HealthChecks),
         },
@@ -160,6 +172,25 @@ def create_app(settings: Settings) -> Observed:
         headers=security_headers(in_production=settings.in_production),
         trusted_proxies=settings.proxies,
     )
+
+
+def _statement_cache(settings: Settings, metrics: Metrics) -> StatementCache | None:
+    if not settings.redis_url:
+        return None
+    return StatementCache(
+        settings.redis_url,
+        seconds=settings.statement_cache_seconds,
+        timeout_ms=settings.redis_timeout_ms,
+        count=lambda outcome: metrics.statement_cache.labels(outcome).inc(),
+    )
+
+
+def _provide_statements(state: State) -> Statements:
+    return Statements(state.database, state.statement_cache)
+
+
+def _provide_printed_statements(state: State) -> PrintedStatements:
+    return PrintedStatements(state.database, _provide_statements(state))
 
 
 def _provide_door(state: State) -> Door:

@@ -135,6 +135,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     sentry_dsn: str = ""
     """The Sentry project that unhandled errors are reported to. Empty: none are."""
 
+    redis_url: str = ""
+    """redis://:password@host:port/0, where statements are kept while nothing changes. Empty: they are computed."""
+
+    statement_cache_seconds: Seconds = 60
+    """How long a statement is kept in Redis at the most."""
+
+    redis_timeout_ms: Milliseconds = 100
+    """How long Redis may take to answer before it is passed over."""
+
     trusted_proxies: str = ""
     """Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."""
 
@@ -228,6 +237,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
         if not self.jwt_secrets:
             raise InvalidSettings("JWT_SECRET has no secret in it.")
+        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise InvalidSettings("REDIS_URL must look like redis://:password@host:port/0.")
         if self.internal_port and self.internal_port == self.port:
             raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
         for name in ("otel_exporter_otlp_endpoint", *(f"otel_exporter_otlp_{one}_endpoint" for one in _SIGNALS)):

@@ -104,6 +104,14 @@ class Metrics:
         )
         for outcome in ("succeeded", "refused", "throttled"):
             self.logins.labels(outcome)
+        self.statement_cache = Counter(
+            "statement_cache",
+            "Statements asked of the cache, where there is one; an error is a cache that does not answer.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in ("hit", "miss", "error"):
+            self.statement_cache.labels(outcome)
         self.refreshes = Counter(
             "auth_refreshes",
             "Refresh tokens presented: refused when unknown or over, reused when spent before.",

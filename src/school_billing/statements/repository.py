@@ -9,6 +9,7 @@ from uuid import UUID
 from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
+from school_billing.statements.cache import StatementCache, StatementVersion
 from school_billing.statements.contracts import (
     CollectionsBy,
     CollectionsDocument,
@@ -59,6 +60,13 @@ DEBTORS = Query(
     **_PAGE,
 )
 COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
+VERSION = Query(
+    "statements/version",
+    StatementVersion,
+    tenant=UUID | None,
+    school_id=UUID | None,
+    student_id=UUID | None,
+)
 SCHOOL_LINES = Query("statements/school_lines", ExportedRow, tenant=UUID | None, school_id=UUID)
 SCHOOL_LINES_AS_OF = Query(
     "statements/school_lines_as_of",
@@ -72,10 +80,11 @@ COLLECTIONS_BY_METHOD = Query("statements/collections_by_method", CollectionsDoc
 
 
 class Statements:
-    """Statements; `tenant` is the school that the caller is bound to, None for all."""
+    """Statements, kept ones if there is a cache; `tenant` is the school that the caller is bound to, None for all."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: StatementCache | None = None) -> None:
         self._database = database
+        self._cache = cache
 
     async def of_student(self, tenant: UUID | None, student_id: UUID, asked: Asked) -> StatementDocument:
         """Return what a student owes, with every invoice, and with the entries of the period if one is asked for.
@@ -84,10 +93,11 @@ class Statements:
             StudentNotFound: There is none of that id, or it is another school's.
             ReversedPeriod: The period begins after today and has no end.
         """
+        whose = {"tenant": tenant, "student_id": student_id}
         if asked.is_now:
-            statement = await self._database.one(STUDENT, tenant=tenant, student_id=student_id)
+            statement = await self._kept(STUDENT, whose, {})
         else:
-            statement = await self._database.one(STUDENT_AS_OF, tenant=tenant, student_id=student_id, **_values(asked))
+            statement = await self._kept(STUDENT_AS_OF, whose, _values(asked))
         if statement is None:
             raise StudentNotFound
         return _not_reversed(statement)
@@ -99,14 +109,38 @@ class Statements:
             SchoolNotFound: There is none of that id, or it is another's.
             ReversedPeriod: The period begins after today and has no end.
         """
-        part = {"school_id": school_id, "after": page.after, "limit": page.limit, "offset": page.offset}
+        whose = {"tenant": tenant, "school_id": school_id}
+        part = {"after": page.after, "limit": page.limit, "offset": page.offset}
         if asked.is_now:
-            statement = await self._database.one(SCHOOL, tenant=tenant, **part)
+            statement = await self._kept(SCHOOL, whose, part)
         else:
-            statement = await self._database.one(SCHOOL_AS_OF, tenant=tenant, **part, **_values(asked))
+            statement = await self._kept(SCHOOL_AS_OF, whose, part | _values(asked))
         if statement is None:
             raise SchoolNotFound
         return _not_reversed(statement)
+
+    async def _kept(
+        self,
+        query: Query[StatementDocument],
+        whose: dict[str, UUID | None],
+        wanted: dict[str, Any],
+    ) -> StatementDocument | None:
+        """Return the statement that is kept of this version, or the one that `query` computes."""
+        if self._cache is None:
+            return await self._database.one(query, **whose, **wanted)
+        version = await self._database.one(VERSION, **{"school_id": None, "student_id": None} | whose)
+        if version is None:
+            return None
+        # Computed after its version was read, a statement may tell of a change more than its key says, never of less.
+        subject = next(str(identifier) for name, identifier in whose.items() if name != "tenant")
+        wish = ",".join(f"{name}={value}" for name, value in wanted.items() if value is not None)
+        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version.changes}@{version.today}:{wish}"
+        statement = await self._cache.get(key)
+        if statement is None:
+            statement = await self._database.one(query, **whose, **wanted)
+            if statement is not None and statement.document:
+                await self._cache.put(key, statement)
+        return statement
 
     def lines_of_school(
         self, tenant: UUID | None, school_id: UUID, as_of: Moment | None

@@ -165,7 +165,7 @@ async def test_no_request_however_unusual_adds_a_label_of_its_own(settings: Sett
     assert seen.labels("query") <= set(Query.registered)
     assert seen.labels("currency") == set()
     assert seen.labels("state") == {"idle", "in_use", "limit"}
-    assert seen.labels("outcome") == {"succeeded", "refused", "throttled", "reused"}
+    assert seen.labels("outcome") == {"succeeded", "refused", "throttled", "reused", "hit", "miss", "error"}
     labels = {name for sample in seen.samples for name in sample.labels} - {"le", "version", "python"}
     assert labels == {"method", "route", "status", "code", "query", "state", "outcome"}
     told = " ".join(value for sample in seen.samples for value in sample.labels.values()).lower()

@@ -1,6 +1,8 @@
 """Downloads of all of a school's invoices: what is in them, and what becomes of the connection they hold."""
 
 import asyncio
+import csv
+import io
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -94,12 +96,35 @@ async def test_the_lines_are_those_of_the_statement_now_and_as_of_any_moment(api
     assert len(seen) == 5
 
 
+async def test_the_rows_for_a_spreadsheet_say_the_same_and_are_no_formulas(api: Api) -> None:
+    school = await api.school(name="École Molière", currency="EUR")
+    student = await api.student(school, full_name='=HYPERLINK("x")', external_id="+1,2")
+    invoice = await api.invoice(student, "100.00", description='Books, "old"\nand new')
+    await api.pay(invoice, "30.00")
+    for query in ("", "?as_of=2999-12-31"):
+        response = await api.client.get(f"/schools/{school['id']}/statement.csv{query}")
+        assert response.headers["content-type"].startswith("text/csv")
+        assert response.headers["content-disposition"] == 'attachment; filename="invoices-ecole-moliere.csv"'
+        (row,) = csv.DictReader(io.StringIO(response.text, newline=""))
+        (line,) = await lines_of(api.client, school, query)
+        assert row == {
+            **{name: "" if value is None else value for name, value in line.items()},
+            "full_name": '\'=HYPERLINK("x")',
+            "external_id": "'+1,2",
+            "currency": "EUR",
+        }
+        assert (row["total_amount"], row["balance_due"]) == ("100.00", "70.00")  # 100 - 30
+
+
 async def test_a_school_without_invoices_is_empty_and_one_that_is_none_is_404(
     api: Api, make_client: MakeClient
 ) -> None:
     mine, other = await api.school(), await api.school()
     await api.invoice(await api.student(other))
     assert await lines_of(api.client, mine) == []
+    empty = await api.client.get(f"/schools/{mine['id']}/statement.csv")
+    assert empty.text.count("\r\n") == 1
+    assert empty.text.startswith("id,student_id,full_name,external_id,total_amount,")
     problem(await api.client.get(f"/schools/{NOBODY}/statement.ndjson"), 404, "school_not_found")
     async with make_client(Role.ADMIN, UUID(mine["id"])) as bound:
         problem(await bound.get(f"/schools/{other['id']}/statement.ndjson"), 404, "school_not_found")

@@ -61,8 +61,10 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
     statements = {"/students/{student_id}/statement"} | {
         f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "collections")
     }
+    printed = {f"/students/{{student_id}}/statement.{kind}" for kind in ("html", "pdf", "csv")}
+    printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
     others = {"/users/{user_id}", "/api-keys/{api_key_id}"}
-    assert conditional["If-None-Match"] == {("get", path) for path in things | statements | others}
+    assert conditional["If-None-Match"] == {("get", path) for path in things | statements | printed | others}
     assert conditional["If-Match"] == {
         *(("patch", path) for path in things),
         *(("delete", path) for path in things),

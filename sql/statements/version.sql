@@ -1,0 +1,32 @@
+-- Which version of the statements of a school, or of one of its students, there is now: a row, or none where there is no such
+-- thing or it is not the tenant's. It is how many changes the audit trail of the school has, and the school's
+-- day, on which balances are aged.
+--
+-- Every committed change to the school, its students, invoices or movements is one more, visible to whoever may know of
+-- it, and nothing has to be written for it. Sealed entries are numbered without a gap, so the last number
+-- is their count; what is not sealed yet is counted, and is little. A change that is another student's makes a new
+-- version, too, which costs a computation and never a wrong figure.
+with school as (
+  select id, (now() at time zone time_zone)::date as today
+  from schools
+  where id = coalesce(:school_id::uuid, (select school_id from students where students.id = :student_id::uuid))
+    and (:tenant::uuid is null or id = :tenant)
+),
+sealed as (
+  select position as entries
+  from audit_log
+  where school_id = (select id from school)
+    and position is not null
+  order by position desc
+  limit 1
+),
+unsealed as (
+  select count(*) as entries
+  from audit_log
+  where school_id = (select id from school)
+    and hash is null
+)
+select
+  coalesce((select entries from sealed), 0) + (select entries from unsealed) as changes,
+  today
+from school

@@ -1,0 +1,146 @@
+"""Statements on paper, in a browser and in a spreadsheet."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, get
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath
+
+from school_billing.auth.contracts import Caller
+from school_billing.auth.guards import READERS
+from school_billing.statements.parameters import Asked, provide_asked
+from school_billing.statements.printed.answers import (
+    HTML_MEDIA_TYPE,
+    PDF_MEDIA_TYPE,
+    printed_document,
+    printed_page,
+    printed_rows,
+)
+from school_billing.statements.printed.language import Language
+from school_billing.statements.printed.parameters import Paper, PaperSize, provide_language
+from school_billing.statements.printed.presses import Press
+from school_billing.statements.printed.repository import PrintedStatements
+from school_billing.web.responses import Tagged
+from school_billing.web.spreadsheets import CSV_MEDIA_TYPE
+
+_PAGE = {200: ResponseSpec(str, media_type=HTML_MEDIA_TYPE, generate_examples=False)}
+_DOCUMENT = {200: ResponseSpec(bytes, media_type=PDF_MEDIA_TYPE, generate_examples=False)}
+_ROWS = {200: ResponseSpec(str, media_type=CSV_MEDIA_TYPE, generate_examples=False)}
+
+
+class PrintedStatementController(Controller):
+    """Statements for people to read."""
+
+    path = "/"
+    tags = ("statements",)
+    dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
+        "asked": Provide(provide_asked),
+        "language": Provide(provide_language),
+    }
+
+    @get(
+        "/students/{student_id:str}/statement.html",
+        access=READERS,
+        summary="Get a student's statement as a page",
+        responses=_PAGE,
+    )
+    async def get_student_statement_page(
+        self,
+        student_id: FromPath[UUID],
+        asked: NamedDependency[Asked],
+        language: NamedDependency[Language],
+        printed_statements: NamedDependency[PrintedStatements],
+        caller: NamedDependency[Caller],
+    ) -> Tagged[bytes]:
+        """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
+        account = await printed_statements.of_student(caller.tenant, student_id, asked)
+        sheet = await asyncio.to_thread(account.sheet, language)
+        return await printed_page(sheet)
+
+    @get(
+        "/students/{student_id:str}/statement.pdf",
+        access=READERS,
+        summary="Get a student's statement as a PDF document",
+        responses=_DOCUMENT,
+    )
+    async def get_student_statement_document(
+        self,
+        request: Request[Any, Any, Any],
+        student_id: FromPath[UUID],
+        asked: NamedDependency[Asked],
+        language: NamedDependency[Language],
+        printed_statements: NamedDependency[PrintedStatements],
+        press: NamedDependency[Press],
+        caller: NamedDependency[Caller],
+        paper: Paper = PaperSize.A4,
+    ) -> Tagged[bytes]:
+        """Return the statement for paper: the entries of the period, or without one the invoices."""
+        account = await printed_statements.of_student(caller.tenant, student_id, asked)
+        sheet = await asyncio.to_thread(account.sheet, language)
+        return await printed_document(request, press, sheet, paper)
+
+    @get(
+        "/students/{student_id:str}/statement.csv",
+        access=READERS,
+        summary="Get the lines of a student's statement as CSV",
+        responses=_ROWS,
+    )
+    async def get_student_statement_rows(
+        self,
+        student_id: FromPath[UUID],
+        asked: NamedDependency[Asked],
+        printed_statements: NamedDependency[PrintedStatements],
+        caller: NamedDependency[Caller],
+    ) -> Tagged[bytes]:
+        """Return the entries of the period, or without one the invoices, with the names that they have in the JSON.
+
+        CSV by RFC 4180 in UTF-8, for spreadsheets and programs: amounts are plain decimals, days and instants
+        ISO 8601. Text that a spreadsheet would take for a formula has an apostrophe before it.
+        """
+        account = await printed_statements.of_student(caller.tenant, student_id, asked)
+        content, header = await asyncio.to_thread(account.rows)
+        return printed_rows(content, header)
+
+    @get(
+        "/schools/{school_id:str}/statement.html",
+        access=READERS,
+        summary="Get a school's statement as a page",
+        responses=_PAGE,
+    )
+    async def get_school_statement_page(
+        self,
+        school_id: FromPath[UUID],
+        asked: NamedDependency[Asked],
+        language: NamedDependency[Language],
+        printed_statements: NamedDependency[PrintedStatements],
+        caller: NamedDependency[Caller],
+    ) -> Tagged[bytes]:
+        """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
+        accounts = await printed_statements.of_school(caller.tenant, school_id, asked)
+        sheet = await asyncio.to_thread(accounts.sheet, language)
+        return await printed_page(sheet)
+
+    @get(
+        "/schools/{school_id:str}/statement.pdf",
+        access=READERS,
+        summary="Get a school's statement as a PDF document",
+        responses=_DOCUMENT,
+    )
+    async def get_school_statement_document(
+        self,
+        request: Request[Any, Any, Any],
+        school_id: FromPath[UUID],
+        asked: NamedDependency[Asked],
+        language: NamedDependency[Language],
+        printed_statements: NamedDependency[PrintedStatements],
+        press: NamedDependency[Press],
+        caller: NamedDependency[Caller],
+        paper: Paper = PaperSize.A4,
+    ) -> Tagged[bytes]:
+        """Return the statement for paper: what each student owes, and how long it is overdue."""
+        accounts = await printed_statements.of_school(caller.tenant, school_id, asked)
+        sheet = await asyncio.to_thread(accounts.sheet, language)
+        return await printed_document(request, press, sheet, paper)

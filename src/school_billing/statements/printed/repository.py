@@ -1,0 +1,92 @@
+"""What a printed statement is made of: the statement, and the names that are not in it."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from school_billing.database.pool import Database
+from school_billing.schools.contracts import School
+from school_billing.schools.repository import Schools
+from school_billing.statements.contracts import SchoolStatement, StudentStatement
+from school_billing.statements.parameters import Asked
+from school_billing.statements.printed.language import Language
+from school_billing.statements.printed.rows import student_rows
+from school_billing.statements.printed.sheets import Sheet, school_sheet, student_sheet
+from school_billing.statements.repository import Statements
+from school_billing.students.contracts import Student
+from school_billing.students.repository import Students
+from school_billing.web.pages import NIL, Page
+from school_billing.web.scalars import exact_decoder
+from school_billing.web.spreadsheets import attachment
+
+# What each student owes is printed, and of the page of invoices nothing.
+_SHORTEST = Page(limit=1, offset=0, after=NIL, path="", query=())
+
+
+class StudentAccount(Struct, frozen=True):
+    """A student's statement as the database rendered it, and whose it is.
+
+    Reading and writing thousands of lines takes a while, so the methods are for a thread.
+    """
+
+    document: str
+    asked: Asked
+    student: Student
+    school: School
+
+    def sheet(self, language: Language) -> Sheet:
+        """Write the statement for paper."""
+        return student_sheet(self._statement(), self.student, self.school, self.asked, language)
+
+    def rows(self) -> tuple[bytes, dict[str, str]]:
+        """Write the lines for a spreadsheet, and the header that names the file."""
+        statement = self._statement()
+        header = attachment("statement", self.student.full_name, statement.as_of_date, extension="csv")
+        return student_rows(statement), header
+
+    def _statement(self) -> StudentStatement:
+        statement: StudentStatement = exact_decoder(StudentStatement).decode(self.document)
+        return statement
+
+
+class SchoolAccounts(Struct, frozen=True):
+    """A school's statement as the database rendered it, and whose it is."""
+
+    document: str
+    asked: Asked
+    school: School
+
+    def sheet(self, language: Language) -> Sheet:
+        """Write the statement for paper; this is for a thread."""
+        statement: SchoolStatement = exact_decoder(SchoolStatement).decode(self.document)
+        return school_sheet(statement, self.school, self.asked, language)
+
+
+class PrintedStatements:
+    """Statements with their names; `tenant` is the school that the caller is bound to, None for all."""
+
+    def __init__(self, database: Database, statements: Statements) -> None:
+        self._statements = statements
+        self._students = Students(database)
+        self._schools = Schools(database)
+
+    async def of_student(self, tenant: UUID | None, student_id: UUID, asked: Asked) -> StudentAccount:
+        """Return the statement of a student.
+
+        Raises:
+            StudentNotFound: There is none of that id, or it is another school's.
+            ReversedPeriod: The period begins after today and has no end.
+        """
+        statement = await self._statements.of_student(tenant, student_id, asked)
+        student = await self._students.get(tenant, student_id)
+        return StudentAccount(statement.document, asked, student, await self._schools.get(tenant, student.school_id))
+
+    async def of_school(self, tenant: UUID | None, school_id: UUID, asked: Asked) -> SchoolAccounts:
+        """Return the statement of a school.
+
+        Raises:
+            SchoolNotFound: There is none of that id, or it is another's.
+            ReversedPeriod: The period begins after today and has no end.
+        """
+        statement = await self._statements.of_school(tenant, school_id, _SHORTEST, asked)
+        return SchoolAccounts(statement.document, asked, await self._schools.get(tenant, school_id))

@@ -1,0 +1,66 @@
+"""The program that turns one sheet into a PDF document: the job in JSON on its input, the document on its output.
+
+It runs by itself and ends with the document, so it can be stopped, and its memory goes with it.
+"""
+
+import json
+import re
+import resource
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typst
+
+_HERE = Path(__file__).parent
+_MEMORY_MOST_BYTES = 2 * 2**30
+_CPU_SECONDS_MOST = 60
+_UNBROKEN_MOST = 24
+_BROKEN_EVERY = 6
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
+def main() -> None:
+    """Print the sheet that comes in."""
+    if sys.platform == "linux":  # Elsewhere the address space has other measures, or cannot be limited.
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MOST_BYTES, _MEMORY_MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS_MOST, _CPU_SECONDS_MOST))
+    job = json.dumps(_breakable(json.load(sys.stdin.buffer)))
+    # The machine's own fonts come behind ours: for the scripts that ours lack, such as Chinese.
+    fonts = typst.Fonts(include_system_fonts=True, include_embedded_fonts=False, font_paths=[_HERE / "fonts"])
+    document = typst.compile(
+        _HERE / "templates" / "statement.typ", font_paths=fonts, sys_inputs={"job": job}, format="pdf"
+    )
+    sys.stdout.buffer.write(document)
+
+
+def _breakable(value: Any) -> Any:
+    """Give words that would run out of their column places to break."""
+    match value:
+        case str():
+            return re.sub(rf"\S{{{_UNBROKEN_MOST + 1},}}", lambda word: "".join(_with_breaks(word[0])), value)
+        case list():
+            return [_breakable(item) for item in value]
+        case dict():
+            return {name: _breakable(item) for name, item in value.items()}
+    return value
+
+
+def _with_breaks(word: str) -> Iterator[str]:
+    length = 0
+    previous = ""
+    for character in word:
+        # Not inside of what is one sign to the reader: a letter and its accents, an emoji of several.
+        is_joined = unicodedata.category(character) in {"Mn", "Mc", "Me", "Sk"} or character in _JOINERS
+        if length >= _BROKEN_EVERY and not is_joined and previous != "\N{ZERO WIDTH JOINER}":
+            yield "\N{ZERO WIDTH SPACE}"
+            length = 0
+        yield character
+        previous = character
+        length += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""The cache of statements, on a real Redis: never older than a write whose answer is known, and never an error."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+import redis
+from school_billing.app import create_app
+from school_billing.auth.contracts import Role
+from school_billing.settings import Settings
+from tests.accounts import log_in
+from tests.api import NOBODY, Api, client_of, problem
+from tests.conftest import running
+from tests.redis import own_redis, redis_url
+
+
+@pytest.fixture(scope="module")
+def shared_redis() -> Iterator[str]:
+    with redis_url() as url:
+        yield url
+
+
+@asynccontextmanager
+async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterator[Api]:
+    """The API with a cache."""
+    service = create_app(
+        Settings(
+            database_url=settings.database_url,
+            redis_url=url,
+            redis_timeout_ms=changed.pop("redis_timeout_ms", 5_000),
+            database_acquire_timeout_ms=20_000,
+            **changed,  # type: ignore[arg-type] # numbers all
+        )
+    )
+    token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN)
+    async with running(service), client_of(service, Authorization=f"Bearer {token}") as client:
+        yield Api(client)
+
+
+async def outcomes(api: Api) -> dict[str, float]:
+    lines = (await api.client.get("/metrics")).text.splitlines()
+    start = 'statement_cache_total{outcome="'
+    found = [line.removeprefix(start).split('"} ') for line in lines if line.startswith(start)]
+    return {outcome: float(value) for outcome, value in found}
+
+
+async def test_a_statement_is_computed_once_until_something_changes(settings: Settings, shared_redis: str) -> None:
+    async with api_with(settings, shared_redis) as api:
+        school, other = await api.school(), await api.school()
+        student = await api.student(school)
+        invoice = await api.invoice(student, "100.00")
+        paths = [
+            f"/students/{student['id']}/statement",
+            f"/schools/{school['id']}/statement",
+            f"/schools/{school['id']}/statement?limit=1",
+            f"/students/{student['id']}/statement?to=2026-12-31",
+        ]
+        first = [await api.client.get(path) for path in paths]
+        assert await outcomes(api) == {"hit": 0, "miss": 4, "error": 0}
+        again = [await api.client.get(path) for path in paths]
+        assert await outcomes(api) == {"hit": 4, "miss": 4, "error": 0}
+        for one, two in zip(first, again, strict=True):
+            assert one.content == two.content
+            assert one.headers["etag"] == two.headers["etag"]
+        await api.student(other)  # What changes elsewhere changes nothing here.
+        await api.get(paths[0])
+        assert (await outcomes(api))["hit"] == 5
+        await api.pay(invoice, "40.00")
+        for path in paths:
+            assert (await api.get(path))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
+        assert (await outcomes(api))["miss"] == 8
+
+
+CHANGES: list[tuple[str, str]] = [
+    ("payments", "update payments set paid_at = paid_at - interval '1 day', updated_at = now()"),
+    ("students", "update students set full_name = full_name || '.'"),
+    ("schools", "update schools set time_zone = 'Asia/Tokyo'"),
+    ("invoices", "update invoices set due_date = due_date - 1"),
+]
+
+
+@pytest.mark.parametrize(("table", "change"), CHANGES)
+async def test_every_change_makes_a_new_version_whoever_makes_it(
+    settings: Settings, shared_redis: str, database_url: str, table: str, change: str
+) -> None:
+    async with api_with(settings, shared_redis) as api:
+        school = await api.school()
+        await api.pay(await api.invoice(await api.student(school)), "1.00")
+        path = f"/schools/{school['id']}/statement"
+        await api.get(path)
+        key = "id" if table == "schools" else "school_id"
+        with psycopg.connect(database_url) as psql:
+            psql.execute(f"{change} where {key} = %s", [school["id"]])
+            await api.get(path)
+            assert (await outcomes(api)) == {"hit": 1, "miss": 1, "error": 0}  # Not committed yet.
+            psql.commit()
+        await api.get(path)
+        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "error": 0}
+
+
+async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_redis: str, database_url: str) -> None:
+    async with api_with(settings, shared_redis, audit_seal_interval_ms=3_600_000) as api:
+        school = await api.school()
+        await api.invoice(await api.student(school))
+        path = f"/schools/{school['id']}/statement"
+        await api.get(path)
+        from school_billing.database.pool import connect  # noqa: PLC0415 - beside their only use.
+        from school_billing.ledger.repository import Ledger  # noqa: PLC0415
+
+        async with connect(database_url) as database:
+            await Ledger(database).seal()
+        await api.get(path)
+        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "error": 0}
+
+
+async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known(
+    settings: Settings, shared_redis: str
+) -> None:
+    """Two services share the cache, as two processes would; each payer looks, at either, at what was just paid."""
+    async with api_with(settings, shared_redis) as one, api_with(settings, shared_redis) as two:
+        school = await one.school()
+        students = [await one.student(school) for _ in range(3)]
+        invoices = [await one.invoice(student, "100000.00") for student in students]
+        paid = dict.fromkeys((student["id"] for student in students), Decimal(0))
+
+        async def pay_and_look(seed: int) -> None:
+            chance = random.Random(seed)  # noqa: S311 - which invoice is no secret
+            for _ in range(25):
+                number = chance.randrange(3)
+                await chance.choice([one, two]).pay(invoices[number], "1.00")
+                paid[students[number]["id"]] += 1
+                student_due, school_due = paid[students[number]["id"]], sum(paid.values())
+                reader = chance.choice([one, two])
+                statement = await reader.get(f"/students/{students[number]['id']}/statement")
+                assert Decimal(statement["totals"]["paid_total"]) >= student_due
+                statement = await reader.get(f"/schools/{school['id']}/statement")
+                assert Decimal(statement["totals"]["paid_total"]) >= school_due
+
+        async def only_look() -> None:
+            for _ in range(100):
+                seen = sum(paid.values())
+                statement = await two.get(f"/schools/{school['id']}/statement")
+                assert Decimal(statement["totals"]["paid_total"]) >= seen
+
+        await asyncio.gather(*(pay_and_look(seed) for seed in range(6)), only_look(), only_look())
+        assert sum(paid.values()) == 150
+        hits = (await outcomes(one))["hit"] + (await outcomes(two))["hit"]
+        assert hits > 0
+
+
+async def test_another_schools_statement_is_404_though_it_is_kept(settings: Settings, shared_redis: str) -> None:
+    async with api_with(settings, shared_redis) as api:
+        mine, other = await api.school(), await api.school()
+        student = await api.student(other)
+        await api.get(f"/students/{student['id']}/statement")
+        await api.get(f"/schools/{other['id']}/statement")
+        token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN, mine["id"])
+        headers = {"Authorization": f"Bearer {token}"}
+        for path in (f"/students/{student['id']}", f"/schools/{other['id']}"):
+            problem(await api.client.get(f"{path}/statement", headers=headers), 404)
+        problem(await api.client.get(f"/students/{NOBODY}/statement"), 404, "student_not_found")
+
+
+async def test_a_kept_statement_goes_after_its_time(settings: Settings, shared_redis: str) -> None:
+    async with api_with(settings, shared_redis, statement_cache_seconds=60) as api:
+        school = await api.school()
+        await api.get(f"/schools/{school['id']}/statement")
+        with redis.Redis.from_url(shared_redis) as client:
+            keys = list(client.scan_iter(f"statement:school:{school['id']}:*"))
+            assert len(keys) == 1
+            assert 0 < int(client.ttl(keys[0])) <= 60
+
+
+@pytest.mark.parametrize("nonsense", [b"", b"nonsense", b"\x80", b"\xc1", b"\x82\xa8document\x01\xaanext_after\xc0"])
+async def test_what_is_no_statement_is_computed_anew(settings: Settings, shared_redis: str, nonsense: bytes) -> None:
+    async with api_with(settings, shared_redis) as api:
+        school = await api.school()
+        path = f"/schools/{school['id']}/statement"
+        expected = await api.get(path)
+        with redis.Redis.from_url(shared_redis) as client:
+            (key,) = client.scan_iter(f"statement:school:{school['id']}:*")
+            client.set(key, nonsense)
+        assert await api.get(path) == expected
+        assert (await outcomes(api))["error"] == 1
+
+
+async def test_redis_slow_full_or_gone_means_computed_answers_one_log_line_and_no_error(settings: Settings) -> None:
+    with own_redis() as server:
+        async with api_with(settings, server.url, redis_timeout_ms=50) as api:
+            school = await api.school()
+            path = f"/schools/{school['id']}/statement"
+            await api.get(path)
+
+            async def still_answers(students: int) -> None:
+                await api.student(school)
+                statement = await api.get(path)
+                assert statement["students_count"] == students
+
+            for number, (break_it, mend_it) in enumerate(
+                [(server.pause, server.resume), (server.stop, server.start), (lambda: fill(server.url), server.start)]
+            ):
+                before = (await outcomes(api))["error"]
+                break_it()
+                with capture_logs() as logs:
+                    await still_answers(2 * number + 1)
+                    await still_answers(2 * number + 2)
+                assert (await outcomes(api))["error"] > before
+                assert [line["log_level"] for line in logs if "cache" in line["event"]] == ["warning"]
+                if number == 2:
+                    server.stop()
+                mend_it()
+                await until_it_answers_again(api, path)
+
+
+def fill(url: str) -> None:
+    """Let Redis take nothing more."""
+    with redis.Redis.from_url(url) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+
+
+async def until_it_answers_again(api: Api, path: str) -> None:
+    hits = (await outcomes(api))["hit"]
+    async with asyncio.timeout(10):
+        while (await outcomes(api))["hit"] == hits:
+            await api.get(path)
+            await asyncio.sleep(0.05)
+
+
+async def test_without_redis_nothing_is_asked(api: Api) -> None:
+    school = await api.school()
+    before = await queries(api)
+    await api.get(f"/schools/{school['id']}/statement")
+    assert await queries(api) - before == 2  # The session, and the statement.
+    assert await outcomes(api) == {"hit": 0, "miss": 0, "error": 0}
+
+
+async def queries(api: Api) -> float:
+    lines = (await api.client.get("/metrics")).text.splitlines()
+    counts = [line for line in lines if line.startswith("db_query_duration_seconds_count") and "seal" not in line]
+    return sum(float(line.rpartition(" ")[2]) for line in counts)

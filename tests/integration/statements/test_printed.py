@@ -1,0 +1,567 @@
+"""Statements for people to read: pages, PDF documents and rows for a spreadsheet."""
+
+import asyncio
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import asyncpg
+import httpx
+import msgspec
+import pypdf
+import pytest
+
+from school_billing.auth.contracts import Role
+from school_billing.statements.printed.presses import ROWS_MOST, Job, Press, PressBusy, PrintFailed, TooLongToPrint
+from school_billing.statements.printed.sheets import Column, ColumnKind, Fact, Row, Sheet, Table
+from tests.api import NOBODY, Api, Json, problem
+
+Psql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+MakeClient = Callable[..., httpx.AsyncClient]
+
+KINDS = ["html", "pdf", "csv"]
+PERIOD = "from=2026-01-01&to=2026-06-30"
+LONGEST = "Wolfeschlegelsteinhausenbergerdorff" * 7 + "Hubert Bla"
+
+
+class PageReader(HTMLParser):
+    """What a page says: its elements, its texts, and its tables cell by cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.attributes: dict[str, dict[str, str | None]] = {}
+        self.facts: dict[str, str] = {}
+        self.tables: list[list[list[str]]] = []
+        self._label = self._text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.attributes.setdefault(tag, dict(attrs))
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        if tag in {"dt", "dd", "td", "th", "h1"}:
+            self._text = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "th"}:
+            self.tables[-1][-1].append(self._text)
+        elif tag == "dt":
+            self._label = self._text
+        elif tag in {"dd", "h1"}:
+            self.facts[self._label if tag == "dd" else tag] = self._text
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+
+def read(response: httpx.Response) -> PageReader:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    reader = PageReader()
+    reader.feed(response.text)
+    return reader
+
+
+def text_of(response: httpx.Response) -> str:
+    """Return all that a PDF document says, in one line."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/pdf"
+    assert response.content.startswith(b"%PDF-")
+    pages = pypdf.PdfReader(io.BytesIO(response.content)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def rows_of(response: httpx.Response) -> list[dict[str, str]]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(response.content.decode(), newline="")))
+
+
+def dollars(text: str) -> Decimal:
+    """Read an amount as an American does."""
+    return Decimal(re.sub(r"[$,]", "", text))
+
+
+@pytest.fixture
+async def student(api: Api) -> Json:
+    """A student with an invoice of 1600.00, of which 250.00 is paid and 49.50 given back, and one that is void."""
+    student = await api.student(await api.school(name="Springfield Elementary"), external_id="S-1024")
+    tuition = await api.invoice(
+        student, "1600.00", description="Tuition", issued_at="2026-01-05T13:00:00Z", due_date="2026-01-31"
+    )
+    await api.pay(tuition, "250.00", method="card", reference="C-1", paid_at="2026-02-01T09:00:00Z")
+    await api.refund(tuition, "49.50", method="cash", paid_at="2026-02-10T10:00:00Z")
+    mistake = await api.invoice(student, "70.00", description="Entered twice", issued_at="2026-03-01T13:00:00Z")
+    await api.client.post(f"/invoices/{mistake['id']}/void", json={"reason": "Entered twice"})
+    return student
+
+
+async def raise_invoices(psql: Psql, student: Json, count: int) -> None:
+    """Raise invoices of 1.01, 2.01, 3.01 and so on, four a day from 2024 on."""
+    await psql.execute(
+        """
+        insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
+        select $1, $2, number + 0.01, timestamptz '2024-01-01 00:00Z' + number * interval '6 hours', '2026-02-28',
+          'Day ' || number
+        from generate_series(1, $3) as number
+        """,
+        student["school_id"],
+        student["id"],
+        count,
+    )
+
+
+async def test_a_page_tells_the_account_of_a_period_line_by_line(client: httpx.AsyncClient, student: Json) -> None:
+    page = read(await client.get(f"/students/{student['id']}/statement.html?from=2026-02-01&to=2026-02-28"))
+    assert page.facts == {
+        "h1": "Statement of account Lisa Simpson",
+        "Student number": "S-1024",
+        "Period": "February 1, 2026 \N{EN DASH} February 28, 2026",
+        "As of": "February 28, 2026",
+        "Currency": "US Dollar (USD)",
+        "Opening balance": "$1,600.00",
+        "Invoiced": "$0.00",
+        "Payments": "$250.00",
+        "Refunds": "$49.50",
+        "Voided": "$0.00",
+        "Overdue": "$1,399.50",  # 1600.00 - 250.00 + 49.50
+        "Closing balance": "$1,399.50",
+    }
+    ageing, entries = page.tables
+    assert [(cells[0], cells[2]) for cells in ageing] == [
+        ("Not due yet", "$0.00"),
+        ("1\N{EN DASH}30 days", "$1,399.50"),
+        ("31\N{EN DASH}60 days", "$0.00"),
+        ("61\N{EN DASH}90 days", "$0.00"),
+        ("Over 90 days", "$0.00"),
+    ]
+    assert [[cell.strip("\u2068\u2069") for cell in cells] for cells in entries] == [
+        ["Date", "Entry", "Details", "Charged", "Credited", "Balance"],
+        ["Feb 1, 2026", "Opening balance", "", "", "", "1,600.00"],
+        ["Feb 1, 2026", "Payment", "card\u2069 · \u2068C-1", "", "250.00", "1,350.00"],
+        ["Feb 10, 2026", "Refund", "cash", "49.50", "", "1,399.50"],
+        ["Feb 28, 2026", "Closing balance", "", "", "", "1,399.50"],
+    ]
+
+
+async def test_without_a_period_a_page_lists_the_invoices(client: httpx.AsyncClient, student: Json) -> None:
+    response = await client.get(f"/students/{student['id']}/statement.html?as_of=2999-12-31")
+    page = read(response)
+    assert "Period" not in page.facts
+    assert page.tables[1][1:] == [
+        ["Jan 5, 2026", "Jan 31, 2026", "Tuition", "Paid in part", "1,600.00", "200.50", "1,399.50"],
+        ["Mar 1, 2026", "Feb 28, 2026", "Entered twice", "Void", "70.00", "0.00", "0.00"],
+        ["Total", "", "", "", "1,600.00", "200.50", "1,399.50"],  # the void one counts for nothing
+    ]
+    assert '<tr class="void">' in response.text
+
+
+@pytest.mark.parametrize("query", ["", "?as_of=2026-02-05", f"?{PERIOD}", "?to=2026-02-05"])
+async def test_the_sums_on_a_page_are_those_of_the_json(api: Api, student: Json, query: str) -> None:
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        json = await api.get(f"{path}/statement{query}")
+        page = read(await api.client.get(f"{path}/statement.html{query}"))
+        totals = json["totals"]
+        expected = {"Invoiced": totals["invoiced_total"], "Overdue": totals["overdue_total"]}
+        if "period" in json:
+            expected |= {"Opening balance": json["opening_balance"], "Closing balance": json["closing_balance"]}
+            expected |= {"Payments": json["period"]["paid"], "Refunds": json["period"]["refunded"]}
+            expected |= {"Voided": json["period"]["voided"], "Invoiced": json["period"]["invoiced"]}
+        else:
+            expected |= {"Payments": totals["payments_total"], "Refunds": totals["refunds_total"]}
+            expected |= {"Paid": totals["paid_total"], "Balance due": totals["balance_due_total"]}
+        assert {name: dollars(page.facts[name]) for name in expected} == {
+            name: Decimal(amount) for name, amount in expected.items()
+        }
+        assert [dollars(cells[2]) for cells in page.tables[0]] == [Decimal(sum_) for sum_ in json["ageing"].values()]
+        assert dollars(page.tables[1][-1][-1 if path.startswith("/students") else 3]) == Decimal(
+            totals["balance_due_total"]
+        )
+
+
+async def test_a_schools_page_has_what_each_student_owes(api: Api, student: Json) -> None:
+    school = {"id": student["school_id"]}
+    await api.invoice(await api.student(school, full_name="Bart Simpson"), "10.00", issued_at="2026-01-01T00:00:00Z")
+    await api.student(school, full_name="Maggie Simpson")
+    path = f"/schools/{school['id']}/statement"
+    json = await api.get(f"{path}?as_of=2026-03-31")
+    page = read(await api.client.get(f"{path}.html?as_of=2026-03-31"))
+    assert page.facts["Students"] == "3"
+    lines = page.tables[1][1:]
+    assert [line[0] for line in lines] == ["Bart Simpson", "Lisa Simpson", "Maggie Simpson", "Total"]
+    names = ("invoiced_total", "paid_total", "balance_due_total", "overdue_total")
+    for line, told in zip(lines, [*json["students"], {**json["totals"], "ageing": json["ageing"]}], strict=True):
+        assert [dollars(cell) for cell in line[1:]] == [
+            *(Decimal(told[name]) for name in names),
+            *(Decimal(amount) for amount in told["ageing"].values()),
+        ]
+    document = text_of(await api.client.get(f"{path}.pdf?as_of=2026-03-31"))
+    # 1600.00 - 250.00 + 49.50 + 70.00, which was not void yet, + 10.00
+    assert all(name in document for name in ("Springfield Elementary", "Bart Simpson", "Maggie Simpson", "1,479.50"))
+
+
+async def test_whatever_a_name_says_it_is_text(api: Api) -> None:
+    name = "<script>alert(1)</script> & \"Bobby\" 'Tables' {{ 7 * 7 }} #strong[x]"
+    student = await api.student(await api.school(name="</style><b>School</b>"), full_name=name, external_id="<i>1</i>")
+    invoice = await api.invoice(student, description="<img src=x onerror=alert(1)>", issued_at="2026-01-05T00:00:00Z")
+    await api.pay(invoice, "1.00", method="<u>", reference="</td><script>", paid_at="2026-01-06T00:00:00Z")
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        for query in ("", f"?{PERIOD}"):
+            response = await api.client.get(f"{path}/statement.html{query}")
+            page = read(response)
+            assert not {"script", "img", "b", "i", "u", "a", "link"} & set(page.elements)
+            assert page.elements.count("style") == 1
+            assert name in (page.facts["h1"] + page.tables[1][1][0])
+    document = text_of(await api.client.get(f"/students/{student['id']}/statement.pdf?{PERIOD}"))
+    for said in (name, "</style><b>School</b>", "<img src=x onerror=alert(1)>", "</td><script>"):
+        assert re.sub(r"\s", "", said) in re.sub(r"[\s\u200b]", "", document)
+
+
+async def test_a_page_fetches_nothing_and_runs_nothing(client: httpx.AsyncClient, student: Json) -> None:
+    response = await client.get(f"/students/{student['id']}/statement.html")
+    assert not re.search(r"<script|<link|<img|<iframe|\son[a-z]+=|https?://|url\(|@import", response.text)
+    assert "script-src 'self'" in response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("currency", "lang", "closing"),
+    [
+        ("USD", "en", "$12,345.50"), ("USD", "es-MX", "USD 12,345.50"), ("EUR", "de", "12.345,50 €"),
+        ("EUR", "es", "12.345,50 €"), ("JPY", "en", "¥12,345.50"), ("KWD", "en", "KWD 12,345.500"),
+        ("KWD", "ar", "12,345.500 د.ك."), ("EUR", "fr", "12 345,50 €"),
+    ],
+)  # fmt: skip
+async def test_money_is_written_for_the_schools_currency_and_the_reader(
+    api: Api, currency: str, lang: str, closing: str
+) -> None:
+    student = await api.student(await api.school(currency=currency))
+    await api.invoice(student, "12345.50", issued_at="2026-01-05T00:00:00Z")
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        page = read(await api.client.get(f"{path}/statement.html?{PERIOD}&lang={lang}"))
+        last = list(page.facts.values())[-1]
+        assert re.sub(r"[\u200e\u200f]", "", re.sub(r"\s", " ", last)) == closing
+
+
+async def test_a_statement_is_in_the_language_that_is_asked_for_and_else_in_the_browsers(
+    client: httpx.AsyncClient, student: Json
+) -> None:
+    path = f"/students/{student['id']}/statement.html"
+    for headers, query, lang, title in (
+        ({}, "", "en", "Statement of account"),
+        ({"Accept-Language": "es-MX,es;q=0.9,en;q=0.8"}, "", "es-MX", "Estado de cuenta"),
+        ({"Accept-Language": "es-MX"}, "?lang=de", "de", "Kontoauszug"),
+        ({"Accept-Language": "ja"}, "", "en", "Statement of account"),
+    ):
+        response = await client.get(f"{path}{query}", headers=headers)
+        page = read(response)
+        assert page.attributes["html"] == {"lang": lang, "dir": "ltr"}
+        assert page.facts["h1"] == f"{title} Lisa Simpson"
+        assert response.headers["content-language"] == lang
+        assert response.headers["vary"] == "Accept-Language"
+    spanish = await client.get(path.replace("html", "pdf"), headers={"Accept-Language": "es"})
+    assert spanish.headers["vary"] == "Accept-Language"
+    assert "Estado de cuenta" in text_of(spanish)
+
+
+async def test_arabic_reads_from_right_to_left(api: Api) -> None:
+    name = "محمد عبد الرحمن"
+    student = await api.student(await api.school(currency="KWD", name="مدرسة الكويت"), full_name=name)
+    await api.invoice(student, "12.50", description="رسوم دراسية", issued_at="2026-01-05T00:00:00Z")
+    page = read(await api.client.get(f"/students/{student['id']}/statement.html?lang=ar&{PERIOD}"))
+    assert page.attributes["html"] == {"lang": "ar", "dir": "rtl"}
+    assert page.facts["h1"].endswith(name)
+    assert page.attributes["p"]["dir"] == "auto"  # the school's name, whatever the page's language
+    for lang in ("ar", "en"):
+        response = await api.client.get(f"/students/{student['id']}/statement.pdf?lang={lang}&{PERIOD}")
+        document = unicodedata.normalize("NFKC", text_of(response))
+        # In which order a reader of PDF gives the letters back is its own affair; they are all there.
+        assert set(name) - {" "} <= set(document)
+        assert "12.500" in document
+        title = pypdf.PdfReader(io.BytesIO(response.content)).metadata
+        assert title is not None
+        assert name in str(title.title)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        LONGEST,
+        "ع" * 255,
+        "😀🎓👩\u200d👩\u200d👧" * 36,
+        "山田 太郎",
+        "\u202eevil\x01\x7f \ufffe",
+        "e\u0301" * 127,
+        "." * 255,
+    ],
+)
+async def test_no_name_is_too_strange_to_print(api: Api, name: str) -> None:
+    student = await api.student(full_name=name, external_id=name)
+    await api.invoice(student, description=name * (500 // len(name)), issued_at="2026-01-05T00:00:00Z")
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        read(await api.client.get(f"{path}/statement.html?{PERIOD}"))
+        assert "$100.00" in text_of(await api.client.get(f"{path}/statement.pdf?{PERIOD}"))
+
+
+async def test_a_long_word_stays_on_its_page(api: Api) -> None:
+    student = await api.student(full_name=LONGEST)
+    response = await api.client.get(f"/students/{student['id']}/statement.pdf")
+    assert LONGEST.replace(" ", "") in re.sub(r"[\s\u200b]", "", text_of(response))
+    layout = pypdf.PdfReader(io.BytesIO(response.content)).pages[0].extract_text(extraction_mode="layout")
+    # The title is on several lines, because it does not fit on one; the foot, which is cut, has one.
+    assert len([line for line in layout.splitlines() if "haus" in line.replace("\u200b", "")]) > 4
+
+
+async def test_nothing_at_all_can_be_printed(api: Api) -> None:
+    student = await api.student()
+    for path, said in (
+        (f"/students/{student['id']}/statement.%s", "There are no invoices."),
+        (f"/students/{student['id']}/statement.%s?{PERIOD}", "Nothing happened in this period."),
+        (f"/schools/{(await api.school())['id']}/statement.%s", "There are no students."),
+    ):
+        page = read(await api.client.get(path % "html"))
+        assert [said] in page.tables[1]
+        assert list(page.facts.values())[-1] == "$0.00"
+        assert 'width="0"' in (await api.client.get(path % "html")).text
+        assert said in text_of(await api.client.get(path % "pdf"))
+    assert rows_of(await api.client.get(f"/students/{student['id']}/statement.csv")) == []
+
+
+async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None:
+    student = await api.student()
+    await raise_invoices(psql, student, 300)
+    closing = "45,153.00"  # 1 + 2 + ... + 300 = 45150, and 300 times 0.01
+    path = f"/students/{student['id']}/statement.%s?from=2024-01-01&to=2026-01-01"
+    page = read(await api.client.get(path % "html"))
+    assert len(page.tables[1]) == 1 + 1 + 300 + 1  # names, opening, entries, closing
+    assert page.tables[1][-1][-1] == closing
+    response = await api.client.get(path % "pdf")
+    document = text_of(response)
+    assert "Lisa Simpson" in document
+    assert f"${closing}" in document
+    assert all(f"Day {number} " in document for number in (1, 150, 300))
+    pages = pypdf.PdfReader(io.BytesIO(response.content)).pages
+    assert len(pages) > 5
+    for number, sheet in enumerate(pages, 1):
+        assert f"Page {number} / {len(pages)}" in sheet.extract_text()
+        assert "Credited" in sheet.extract_text()  # each page has the names of the columns
+    rows = rows_of(await api.client.get(path % "csv"))
+    assert (len(rows), rows[-1]["balance"]) == (300, "45153.00")
+
+
+async def test_paper_is_a4_or_letter(client: httpx.AsyncClient, student: Json) -> None:
+    sizes = {}
+    for query in ("", "?paper=a4", "?paper=letter"):
+        for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+            response = await client.get(f"{path}/statement.pdf{query}")
+            box = pypdf.PdfReader(io.BytesIO(response.content)).pages[0].mediabox
+            sizes[query, path[:9]] = (round(box.width), round(box.height))
+    # In points; the school's table is on the longer side.
+    assert sizes == {
+        ("", "/students"): (595, 842),
+        ("", "/schools/"): (842, 595),
+        ("?paper=a4", "/students"): (595, 842),
+        ("?paper=a4", "/schools/"): (842, 595),
+        ("?paper=letter", "/students"): (612, 792),
+        ("?paper=letter", "/schools/"): (792, 612),
+    }
+
+
+async def test_a_moment_is_told_by_the_schools_clock(api: Api) -> None:
+    student = await api.student(await api.school(time_zone="America/Chicago"))
+    await api.invoice(student, issued_at="2026-03-01T05:30:00Z")
+    path = f"/students/{student['id']}/statement.html"
+    page = read(await api.client.get(f"{path}?as_of=2026-03-01T05:59:59Z"))
+    assert re.sub(r"\s", " ", page.facts["As of"]) == "February 28, 2026, 11:59:59 PM (America/Chicago)"
+    assert page.tables[1][1][0] == "Feb 28, 2026"
+    assert read(await api.client.get(f"{path}?as_of=2026-03-01")).facts["As of"] == "March 1, 2026"
+    now = read(await api.client.get(path)).facts["As of"]
+    assert re.fullmatch(r"[A-Z][a-z]+ \d+, \d{4}, \d+:\d\d\s[AP]M \(America/Chicago\)", now)
+
+
+async def test_the_rows_are_the_lines_of_the_json(api: Api, student: Json) -> None:
+    path = f"/students/{student['id']}/statement"
+    for query, name in (("?to=2026-12-31", "entries"), ("?as_of=2026-12-31", "invoices")):
+        lines = (await api.get(f"{path}{query}"))[name]
+        response = await api.client.get(f"{path}.csv{query}")
+        rows = rows_of(response)
+        assert len(rows) == len(lines) > 1
+        for row, line in zip(rows, lines, strict=True):
+            assert row.pop("currency") == "USD"
+            instants = {key for key in row if key.endswith("_at")}
+            assert {key: row[key] for key in row.keys() - instants} == {
+                key: "" if line[key] is None else line[key] for key in line.keys() - instants
+            }
+            assert all(row[key].endswith("Z") and line[key].startswith(row[key][:19]) for key in instants)
+        assert response.content.count(b"\r\n") == len(lines) + 1
+        disposition = 'attachment; filename="statement-lisa-simpson-2026-12-31.csv"'
+        assert response.headers["content-disposition"] == disposition
+
+
+async def test_no_cell_is_a_formula(api: Api) -> None:
+    student = await api.student()
+    formula = '=HYPERLINK("http://evil.example","Pay here")'
+    invoice = await api.invoice(student, "100.00", description=formula, issued_at="2026-01-01T00:00:00Z")
+    await api.pay(invoice, "50.00", method="+1", reference="@SUM(A1)", paid_at="2026-03-01T00:00:00Z")
+    await api.refund(invoice, "50.00", method="-1", reference="\tx", paid_at="2026-02-01T00:00:00Z")
+    path = f"/students/{student['id']}/statement.csv"
+    rows = rows_of(await api.client.get(f"{path}?to=2026-12-31"))
+    assert [(row["description"], row["method"], row["reference"]) for row in rows] == [
+        (f"'{formula}", "", ""),
+        ("", "'-1", "'\tx"),
+        ("", "'+1", "'@SUM(A1)"),
+    ]
+    # An amount stays a number, and be it below nothing: given back before it was paid.
+    assert rows_of(await api.client.get(f"{path}?as_of=2026-02-15"))[0]["paid_total"] == "-50.00"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_who_has_a_statement_already_gets_it_once(client: httpx.AsyncClient, student: Json, kind: str) -> None:
+    path = f"/students/{student['id']}/statement.{kind}?{PERIOD}"
+    first = await client.get(path)
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = await client.get(path)
+    assert (again.headers["etag"], again.content) == (first.headers["etag"], first.content)
+    unchanged = await client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert unchanged.headers["etag"] == first.headers["etag"]
+    invoice = await client.post(
+        "/invoices",
+        json={
+            "student_id": student["id"],
+            "total_amount": "1.00",
+            "due_date": "2026-06-01",
+            "issued_at": "2026-06-01T00:00:00Z",
+        },
+    )
+    assert invoice.status_code == 201
+    changed = await client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
+async def test_documents_in_two_languages_or_on_two_papers_are_two_documents(
+    client: httpx.AsyncClient, student: Json
+) -> None:
+    path = f"/students/{student['id']}/statement.pdf?{PERIOD}"
+    tags = {(await client.get(f"{path}{more}")).headers["etag"] for more in ("", "&lang=es", "&paper=letter")}
+    assert len(tags) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("from=2026-02-01&to=2026-01-31", "from"), ("from=2999-01-01", "from"), ("to=yesterday", "to"),
+        ("as_of=2026-01-01&to=2026-01-01", "as_of"), ("until=2026-01-01", "until"), ("limit=1", "limit"),
+        ("lang=xx", "lang"), ("lang=", "lang"), ("lang=null", "lang"), ("lang=es&lang=en", "lang"),
+        ("paper=a5", "paper"),
+    ],
+)  # fmt: skip
+async def test_a_parameter_that_cannot_be_read_is_a_400_that_names_it(
+    client: httpx.AsyncClient, student: Json, query: str, name: str
+) -> None:
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        for kind in ("html", "pdf"):
+            refusal = problem(await client.get(f"{path}/statement.{kind}?{query}"), 400, "invalid_parameter")
+            assert [error["field"] for error in refusal["errors"]] == [name]
+    problem(await client.get(f"/students/{student['id']}/statement.csv?{query}"), 400, "invalid_parameter")
+
+
+async def test_an_id_that_is_none_is_a_400(client: httpx.AsyncClient) -> None:
+    for kind in KINDS:
+        problem(await client.get(f"/students/1/statement.{kind}"), 400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_another_schools_statement_is_as_unknown_as_nobodys(
+    make_client: MakeClient, api: Api, student: Json, role: Role
+) -> None:
+    async with make_client(role, (await api.school())["id"]) as theirs, make_client(role, student["school_id"]) as ours:
+        for kind in KINDS:
+            for identifier in (student["id"], NOBODY):
+                problem(await theirs.get(f"/students/{identifier}/statement.{kind}"), 404, "student_not_found")
+            assert (await ours.get(f"/students/{student['id']}/statement.{kind}")).status_code == 200
+        for kind in ("html", "pdf"):
+            for identifier in (student["school_id"], NOBODY):
+                problem(await theirs.get(f"/schools/{identifier}/statement.{kind}"), 404, "school_not_found")
+            assert (await ours.get(f"/schools/{student['school_id']}/statement.{kind}")).status_code == 200
+
+
+async def test_others_are_answered_while_a_document_is_printed(api: Api, psql: Psql) -> None:
+    student = await api.student()
+    await raise_invoices(psql, student, ROWS_MOST)
+    clock = asyncio.get_running_loop().time
+    answered = [clock()]
+    printing = asyncio.create_task(api.client.get(f"/students/{student['id']}/statement.pdf"))
+    while not printing.done():
+        assert (await api.client.get("/health")).status_code == 200
+        answered.append(clock())
+    assert (await printing).status_code == 200
+    # A loop that waited for the document would have paused for the most part of the time.
+    longest_pause = max(later - earlier for earlier, later in pairwise(answered))
+    assert longest_pause < (answered[-1] - answered[0]) / 4
+
+
+def job(rows: int = 1, **fields: Any) -> Job:
+    table = Table(
+        caption="Entries",
+        columns=[Column("Date", ColumnKind.LABEL)],
+        head=None,
+        rows=[Row(["1"])] * rows,
+        foot=Row(["1"]),
+        empty="",
+    )
+    sheet = Sheet(
+        language="en",
+        direction="ltr",
+        title="Statement",
+        day=date(2026, 1, 1),
+        name="Lisa",
+        school="School",
+        facts=[],
+        sums=[Fact("Sum", "1")],
+        ageing_title="Ageing",
+        ageing=[],
+        table=table,
+        page="Page",
+        is_wide=False,
+    )
+    return Job("a4", msgspec.structs.replace(sheet, **fields))
+
+
+async def test_a_press_prints_a_few_at_once_lets_a_few_wait_and_sends_the_others_away() -> None:
+    press = Press(at_once=1, waiting_most=2)
+    async with asyncio.timeout(60):
+        answers = await asyncio.gather(*(press.print(job()) for _ in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [bytes, bytes, bytes, PressBusy, PressBusy]
+    assert (await press.print(job())).startswith(b"%PDF-")  # and is free again
+
+
+async def test_a_press_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
+    press = Press(at_once=1, waiting_most=0)
+    with pytest.raises(PrintFailed, match="TypstError"):
+        await press.print(job(language="not a language"))
+    leaving = asyncio.create_task(press.print(job(ROWS_MOST)))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(leaving, 0.05)  # three thousand lines take several times as long
+    assert (await press.print(job())).startswith(b"%PDF-")
+
+
+async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api, psql: Psql) -> None:
+    with pytest.raises(TooLongToPrint):
+        await Press().print(job(ROWS_MOST + 1))
+    student = await api.student()
+    await raise_invoices(psql, student, ROWS_MOST + 1)
+    path = f"/students/{student['id']}/statement"
+    problem(await api.client.get(f"{path}.pdf"), 400, "too_long_to_print")
+    assert len(read(await api.client.get(f"{path}.html")).tables[1]) == ROWS_MOST + 3
+    assert len(rows_of(await api.client.get(f"{path}.csv"))) == ROWS_MOST + 1
