@@ -106,8 +106,10 @@ async def test_a_slow_query_is_logged_by_its_name_without_its_values(database_ur
             await paying
             await psql.close()
     slow = [line for line in lines_of(log) if line["event"] == "slow query"]
-    assert [line["query"] for line in slow if line["duration_ms"] >= 60] == ["payments/create"]
+    # On a busy machine others may be slow as well, but none is logged that is not.
+    assert all(line["duration_ms"] >= 50 for line in slow)
     (line,) = [line for line in slow if line["query"] == "payments/create"]
+    assert line["duration_ms"] >= 60
     assert line["level"] == "warning"
     assert line["request_id"] in {known["request_id"] for known in lines_of(log) if known["event"] == "request"}
     text = log.read_text()
