@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -42,21 +43,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(database_url: str, port: int, **environment: str) -> Server:
-    """Start the server and return at once."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "school_billing", "serve"],
-        env=os.environ | {"DATABASE_URL": database_url, "PORT": str(port), **environment},
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def start(database_url: str, port: int, log: Path | None = None, /, **environment: str) -> Server:
+    """Start the server and return at once; what it logs goes to the file `log`."""
+    with Path(log or os.devnull).open("a") as log_file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "school_billing", "serve"],
+            env=os.environ | {"DATABASE_URL": database_url, "PORT": str(port), **environment},
+            stderr=log_file,
+            text=True,
+        )
     return Server(f"http://127.0.0.1:{port}", database_url, process)
 
 
 @contextmanager
-def serve(database_url: str, **environment: str) -> Iterator[Server]:
+def serve(database_url: str, log: Path | None = None, /, **environment: str) -> Iterator[Server]:
     """Run the server on `database_url` until the end of the block."""
-    server = start(database_url, free_port(), **environment)
+    server = start(database_url, free_port(), log, **environment)
     try:
         wait_until_healthy(server.url, server.process)
         yield server

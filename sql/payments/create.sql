@@ -1,4 +1,5 @@
--- The movement that was recorded: a row, or none where there is no such invoice or it is not the tenant's.
+-- The movement that was recorded, and its currency: a row, or none where there is no such invoice or it is not the
+-- tenant's.
 --
 -- One statement moves the invoice's totals and inserts the movement. Two payers of one invoice queue at the
 -- UPDATE, and each sees what the one before it left; the invoice's checks refuse the one too many, and then
@@ -27,6 +28,8 @@ new_payment as (
   returning id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
 )
 select
-  id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
+  id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at,
+  -- For the metrics; here it costs a look-up by primary key, and anywhere else a round trip.
+  (select schools.currency from schools where schools.id = new_payment.school_id) as currency
 from new_payment
 cross join lateral remember_answer(:idempotency_scope, :idempotency_key, to_jsonb(new_payment))

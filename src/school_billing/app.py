@@ -32,6 +32,7 @@ from school_billing.ledger.repository import Ledger
 from school_billing.ledger.sealing import keep_sealing
 from school_billing.observability.metrics import Metrics
 from school_billing.observability.middleware import Observed
+from school_billing.observability.sight import Sight
 from school_billing.payments.controller import PaymentController
 from school_billing.payments.repository import Payments
 from school_billing.schools.controller import SchoolController
@@ -56,7 +57,7 @@ from school_billing.web.openapi import DocumentErrors
 from school_billing.web.options import answer_options
 from school_billing.web.pages import provide_page
 from school_billing.web.parameters import refuse_strange_parameters
-from school_billing.web.problems import exception_handlers
+from school_billing.web.problems import exception_handlers, problem_codes
 from school_billing.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
 from school_billing.web.security import cors_config, security_headers
 
@@ -85,7 +86,9 @@ TAGS = [
 
 def create_app(settings: Settings) -> Observed:
     """Make the ASGI application; it connects to settings.database_url when it starts."""
-    metrics = Metrics()
+    release = version("school-billing")
+    sight = Sight(settings, release, problem_codes(CONSTRAINTS))
+    metrics = sight.metrics
     press = Press()
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     limits = LoginLimits(
@@ -102,7 +105,6 @@ def create_app(settings: Settings) -> Observed:
             statement_timeout_ms=settings.database_statement_timeout_ms,
             application_name=settings.database_application_name,
         ) as app.state.database:
-            metrics.watch(app.state.database)
             app.state.admission = Admission(app.state.database)
             sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
             app.state.statement_cache = _statement_cache(settings, metrics)
@@ -110,7 +112,8 @@ def create_app(settings: Settings) -> Observed:
             sealing = asyncio.create_task(
                 keep_sealing(Ledger(app.state.database), settings.audit_seal_interval_ms / 1000)
             )
-            yield
+            async with sight.watching(app.state.database):
+                yield
             sealing.cancel()
             await asyncio.wait({sealing})
             if app.state.statement_cache is not None:
@@ -158,14 +161,14 @@ def create_app(settings: Settings) -> Observed:
         request_max_body_size=settings.request_max_body_bytes,
         exception_handlers={**exception_handlers(CONSTRAINTS), IdempotencyKeyUsed: on_used_key},
         lifespan=[database],
-        openapi_config=openapi_config(TITLE, version("school-billing"), DESCRIPTION, TAGS, opt={"access": INTERNAL}),
+        openapi_config=openapi_config(TITLE, release, DESCRIPTION, TAGS, opt={"access": INTERNAL}),
         plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings)],
         cors_config=cors_config(settings.origins),
         logging_config=None,
     )
     return Observed(
         litestar,
-        metrics,
+        sight,
         headers=security_headers(in_production=settings.in_production),
         trusted_proxies=settings.proxies,
     )

@@ -125,6 +125,9 @@ def _positive(text: str) -> int:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> None:
+    if not settings.prometheus_multiproc_dir:
+        # Empty counts as unset, but not to prometheus_client, which looks at it when it is imported.
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     import structlog
     import uvicorn
 

@@ -15,6 +15,7 @@ DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S10
 DEVELOPMENT_ADMIN_PASSWORD = "change_me"  # noqa: S105 - production refuses it.
 _SHORTEST_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as the hash.
 _FEWEST_DIFFERENT_CHARACTERS = 8
+_SIGNALS = ("traces", "metrics")
 
 # As browsers send it (RFC 6454 section 6.2): in lower case, and a port only where it is not the scheme's own.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
@@ -101,6 +102,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto: readable on a terminal, JSON otherwise."""
 
+    log_slow_query_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 500
+    """A query that takes as long is logged, by its name and without its values. 0: none is."""
+
+    prometheus_multiproc_dir: str = ""
+    """A directory that the processes of a host share: /metrics of one then tells of all. Empty: of itself alone."""
+
+    otel_exporter_otlp_endpoint: str = ""
+    """The OpenTelemetry collector, such as http://collector:4318, for traces and metrics. Empty: there is none."""
+
+    otel_exporter_otlp_traces_endpoint: str = ""
+    """The same for traces alone, with the whole path."""
+
+    otel_exporter_otlp_metrics_endpoint: str = ""
+    """The same for metrics alone, with the whole path."""
+
+    otel_traces_exporter: Literal["", "otlp", "none"] = ""
+    """otlp or none. Empty: otlp if there is an endpoint."""
+
+    otel_metrics_exporter: Literal["", "otlp", "none"] = ""
+    """otlp or none. Empty: otlp if there is an endpoint."""
+
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
+    """How the collector is spoken to; this is the only way."""
+
+    otel_service_name: str = ""
+    """What the service is called there. Empty: school-billing, or what OTEL_RESOURCE_ATTRIBUTES says."""
+
+    otel_sdk_disabled: bool = False
+    """Turns OpenTelemetry off, whatever else is set."""
+
+    sentry_dsn: str = ""
+    """The Sentry project that unhandled errors are reported to. Empty: none are."""
+
     redis_url: str = ""
     """redis://:password@host:port/0, where statements are kept while nothing changes. Empty: they are computed."""
 
@@ -150,6 +184,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         """Whether reads need no token."""
         return not self.in_production if self.public_reads is None else self.public_reads
 
+    @property
+    def exports_traces(self) -> bool:
+        """Whether traces go to a collector."""
+        endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
+        return self._exports(self.otel_traces_exporter, endpoint)
+
+    @property
+    def exports_metrics(self) -> bool:
+        """Whether metrics go to a collector."""
+        endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_metrics_endpoint
+        return self._exports(self.otel_metrics_exporter, endpoint)
+
+    def _exports(self, exporter: str, endpoint: str) -> bool:
+        return not self.otel_sdk_disabled and (exporter == "otlp" or (not exporter and bool(endpoint)))
+
+    def otlp_url(self, signal: Literal["traces", "metrics"]) -> str:
+        """Return where a signal goes; the default is the standard's, a collector on this host."""
+        own: str = getattr(self, f"otel_exporter_otlp_{signal}_endpoint")
+        return own or f"{(self.otel_exporter_otlp_endpoint or 'http://localhost:4318').rstrip('/')}/v1/{signal}"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Convert `environment` (usually os.environ); an empty variable counts as unset.
@@ -159,7 +213,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         """
         known = {field.encode_name for field in msgspec.structs.fields(cls)}
         given = {name: value for name, value in environment.items() if name in known and value}
-        for name in ("LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", "PUBLIC_READS"):
+        for name in ("LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", "PUBLIC_READS", "OTEL_SDK_DISABLED"):
             if name in given:
                 given[name] = given[name].lower()
         try:
@@ -187,6 +241,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise InvalidSettings("REDIS_URL must look like redis://:password@host:port/0.")
         if self.internal_port and self.internal_port == self.port:
             raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
+        for name in ("otel_exporter_otlp_endpoint", *(f"otel_exporter_otlp_{one}_endpoint" for one in _SIGNALS)):
+            _check_endpoint(name.upper(), getattr(self, name))
+        _check_dsn(self.sentry_dsn)
         for proxy in self.proxies:
             _check_network(proxy)
         for origin in self.origins:
@@ -231,6 +288,19 @@ def _check_network(proxy: str) -> None:
 def _check_origin(origin: str) -> None:
     if origin != "*" and not _ORIGIN.fullmatch(origin):
         raise InvalidSettings(f"CORS_ORIGINS: {origin} is no origin such as https://office.example.")
+
+
+def _check_endpoint(name: str, url: str) -> None:
+    if url and not _is_reachable(url, {"http", "https"}):
+        raise InvalidSettings(f"{name} must look like http://collector:4318.")
+
+
+def _check_dsn(dsn: str) -> None:
+    """Refuse what Sentry's client would not take, without repeating the key that is in it."""
+    if dsn:
+        parts = urlsplit(dsn) if _is_reachable(dsn, {"http", "https"}) else None
+        if parts is None or not parts.username or not parts.path.rpartition("/")[2].isdigit():
+            raise InvalidSettings("SENTRY_DSN must look like https://key@sentry.example/1.")
 
 
 def _is_reachable(url: str, schemes: Set[str]) -> bool:

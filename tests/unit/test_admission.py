@@ -1,4 +1,5 @@
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -62,3 +63,27 @@ async def test_who_leaves_takes_nobodys_answer_along() -> None:
         await leaving
     questions.may_answer.set()
     assert await staying == 4
+
+
+async def test_a_question_is_asked_in_the_context_of_whoever_came_first_for_it() -> None:
+    questions = Questions()
+    request = ContextVar[int]("request")
+    seen = list[int]()
+
+    async def ask(keys: list[int]) -> dict[int, int]:
+        seen.append(request.get())
+        return await questions.ask(keys)
+
+    shared = SharedQuestion(ask)
+
+    async def asker(number: int) -> None:
+        request.set(number)
+        await shared.ask(number)
+
+    first = asyncio.create_task(asker(1))
+    await questions.was_asked.wait()
+    later = [asyncio.create_task(asker(number)) for number in (2, 3)]
+    await asyncio.sleep(0)
+    questions.may_answer.set()
+    await asyncio.gather(first, *later)
+    assert seen == [1, 2]

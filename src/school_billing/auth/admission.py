@@ -6,6 +6,7 @@ an answer that was asked for after it arrived, and under load a question is shar
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -95,6 +96,7 @@ class SharedQuestion(Generic[Key, Answer]):
         self._ask = ask
         self._waiting: dict[Key, list[asyncio.Future[Answer | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._context: Context | None = None
 
     async def ask(self, key: Key) -> Answer | None:
         """Return the answer for `key`, from a question put after this call; None where there is none.
@@ -103,27 +105,34 @@ class SharedQuestion(Generic[Key, Answer]):
             DatabaseUnavailable: The question could not be put.
         """
         mine: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            # Logs and traces know the question as that of whoever comes first.
+            self._context = copy_context()
         self._waiting.setdefault(key, []).append(mine)
         if self._asking is None:
-            # A task of its own: a caller who leaves must not take the others' answers along.
-            self._asking = asyncio.create_task(self._ask_until_nobody_waits())
+            self._begin()
         return await mine
 
-    async def _ask_until_nobody_waits(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, {}
-            answers: Mapping[Key, Answer] = {}
-            failure: Exception | None = None
-            try:
-                answers = await self._ask(list(waiting))
-            except Exception as error:  # Whatever it is, those who wait get it.
-                failure = error
-            for key, futures in waiting.items():
-                for future in futures:
-                    if future.done():
-                        continue  # The caller has left.
-                    if failure is None:
-                        future.set_result(answers.get(key))
-                    else:
-                        future.set_exception(failure)
+    def _begin(self) -> None:
+        # A task of its own: a caller who leaves must not take the others' answers along.
+        self._asking = asyncio.create_task(self._ask_for_all(), context=self._context)
+
+    async def _ask_for_all(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        answers: Mapping[Key, Answer] = {}
+        failure: Exception | None = None
+        try:
+            answers = await self._ask(list(waiting))
+        except Exception as error:  # Whatever it is, those who wait get it.
+            failure = error
+        for key, futures in waiting.items():
+            for future in futures:
+                if future.done():
+                    continue  # The caller has left.
+                if failure is None:
+                    future.set_result(answers.get(key))
+                else:
+                    future.set_exception(failure)
         self._asking = None
+        if self._waiting:
+            self._begin()

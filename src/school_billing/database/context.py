@@ -16,6 +16,8 @@ class RequestContext(msgspec.Struct):
     actor_school: str | None = None
     """The school that the user is bound to; None for those who may see all."""
     request_id: str | None = None
+    trace_id: str | None = None
+    """The trace that the request is part of, where requests are traced."""
     idempotency_scope: str | None = None
     """The user and the user's school, the method and the path: the same key elsewhere is another key."""
     idempotency_key: str | None = None

@@ -26,7 +26,7 @@ from school_billing.database.sql import AnyQuery, Query
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
-Observer = Callable[[AnyQuery, float], None]
+Observer = Callable[[AnyQuery, float, BaseException | None], None]
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
@@ -63,11 +63,12 @@ FIND_KEY = Query("idempotency/find", Remembered)
 
 
 class PoolSize(msgspec.Struct, frozen=True):
-    """How many connections the pool has: open, of them idle, and the most it may open."""
+    """How many connections the pool has: open, of them idle, the most it may open, and who waits for one."""
 
     open: int
     idle: int
     limit: int
+    waiting: int
 
 
 class Database:
@@ -84,8 +85,9 @@ class Database:
         self._streams = asyncio.Semaphore(streams_most)
         self._streams_of = Counter[UUID]()
         self._streams_of_one = max(1, streams_most // 2)
+        self._waiting = 0
         self.observer: Observer | None = None
-        """Is told of each query and its seconds, the wait for a connection not counted."""
+        """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
 
     async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Run `query` and return its first row as the struct that it fills, or None.
@@ -119,6 +121,7 @@ class Database:
         if self._streams_of[whose] >= self._streams_of_one:
             raise DatabaseUnavailable(query.name)
         self._streams_of[whose] += 1
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._acquire_timeout_seconds):
                 await self._streams.acquire()
@@ -127,8 +130,10 @@ class Database:
             if isinstance(error, TimeoutError):
                 raise DatabaseUnavailable(query.name) from error
             raise
+        finally:
+            self._waiting -= 1
         try:
-            connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+            connection = await self._acquire()
             try:
                 async with connection.transaction(readonly=True):
                     cursor = await connection.cursor(query.text, *arguments)
@@ -148,11 +153,15 @@ class Database:
 
     async def _fetch(self, cursor: Any, query: AnyQuery) -> "list[asyncpg.Record]":
         started = perf_counter()
+        raised: BaseException | None = None
         try:
             records: list[asyncpg.Record] = await cursor.fetch(_ROWS_AT_ONCE)
+        except BaseException as error:
+            raised = error
+            raise
         finally:
             if self.observer is not None:
-                self.observer(query, perf_counter() - started)
+                self.observer(query, perf_counter() - started, raised)
         return records
 
     def size(self) -> PoolSize:
@@ -161,7 +170,15 @@ class Database:
             open=self._pool.get_size(),
             idle=self._pool.get_idle_size(),
             limit=self._pool.get_max_size(),
+            waiting=self._waiting,
         )
+
+    async def _acquire(self) -> Any:
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+        finally:
+            self._waiting -= 1
 
     async def _run(
         self,
@@ -196,24 +213,28 @@ class Database:
 
     async def _try(self, query: AnyQuery, run: Callable[[Any], Awaitable[Answer]]) -> Answer:
         try:
-            connection = await self._pool.acquire(timeout=self._acquire_timeout_seconds)
+            connection = await self._acquire()
         except TimeoutError as error:
             raise DatabaseUnavailable(query.name) from error
         except _UNAVAILABLE as error:
             raise _Unsent from error
         started = perf_counter()
+        raised: BaseException | None = None
         try:
             if connection.is_closed():
                 raise _Unsent
             return await run(connection)
-        except _UNAVAILABLE:
-            # The driver may not know yet that the connection is gone, and would give it to the next request.
-            connection.terminate()
+        except BaseException as error:
+            raised = error
+            if isinstance(error, _UNAVAILABLE):
+                # The driver may not know yet that the connection is gone, and would give it to the next request.
+                connection.terminate()
             raise
         finally:
-            if self.observer is not None:
-                self.observer(query, perf_counter() - started)
+            seconds = perf_counter() - started
             await self._pool.release(connection)
+            if self.observer is not None:
+                self.observer(query, seconds, raised)
 
     async def _used_key(self, query: AnyQuery) -> DatabaseError:
         """Return the error that tells what the request's key was used for."""

@@ -2,16 +2,40 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from school_billing.database.context import context
+from school_billing.observability.errors import message_for_logs
 
 # Without the local variables, which structlog shows unless told otherwise: they hold tokens and names.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+_TRANSFORM = ExceptionDictTransformer(show_locals=False)
+
+
+def _without_values(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """Make a traceback for JSON whose messages quote no value of a row or a body."""
+    found = _TRANSFORM(exc_info)
+    _replace_messages(found, exc_info[1])
+    return found
+
+
+def _replace_messages(stacks: list[dict[str, Any]], error: BaseException | None) -> None:
+    for stack in stacks:
+        # The same way down the chain as structlog goes; where they part, no message is better than a wrong one.
+        known = error is not None and type(error).__name__ == stack["exc_type"]
+        stack["exc_value"] = message_for_logs(error) if known and error is not None else ""
+        stack["exc_notes"] = []
+        if isinstance(error, BaseExceptionGroup):
+            for inner, inner_stacks in zip(error.exceptions, stack.get("exceptions", []), strict=False):
+                _replace_messages(inner_stacks, inner)
+        if error is not None:
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+_TRACEBACKS = structlog.processors.ExceptionRenderer(_without_values)
 
 
 def configure_logging(level: str = "info", form: Literal["auto", "console", "json"] = "auto") -> None:
@@ -22,7 +46,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_request_id,
+        _add_request,
     ]
     final: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
@@ -52,8 +76,11 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     )
 
 
-def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    if request_id := context().request_id:
-        event.setdefault("request_id", request_id)
+def _add_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    known = context()
+    if known.request_id:
+        event.setdefault("request_id", known.request_id)
+    if known.trace_id:
+        event.setdefault("trace_id", known.trace_id)
     event.pop("color_message", None)  # uvicorn's own copy of the event, for terminals.
     return event

@@ -51,9 +51,9 @@ class PaymentController(Controller):
 
         409 if more would be paid than the invoice's total, or more refunded than was paid, or if it is void.
         """
-        payment = await payments.create(caller.tenant, data)
-        metrics.movements.labels(data.kind.value).inc()
-        return created(payment, f"/payments/{payment.id}")
+        recorded = await payments.create(caller.tenant, data)
+        metrics.count_movement(data.kind.value, recorded.currency, data.amount)
+        return created(recorded.payment, f"/payments/{recorded.id}")
 
     @get("/payments", access=READERS, summary="List payments and refunds")
     async def list_payments(

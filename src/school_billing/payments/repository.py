@@ -29,9 +29,23 @@ _LISTED: dict[str, Any] = {
     "offset": int,
 }
 
+
+class Recorded(Payment, frozen=True):
+    """A movement that was recorded just now."""
+
+    currency: str
+    """The school's, as an ISO 4217 code."""
+
+    @property
+    def payment(self) -> Payment:
+        """The movement alone."""
+        return Payment(**{name: getattr(self, name) for name in Payment.__struct_fields__})
+
+
 CREATE = Query(
     "payments/create",
-    Payment,
+    Recorded,
+    answers=Payment,
     tenant=UUID | None,
     invoice_id=UUID,
     kind=str,
@@ -98,7 +112,7 @@ class Payments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, tenant: UUID | None, payment: PaymentIn) -> Payment:
+    async def create(self, tenant: UUID | None, payment: PaymentIn) -> Recorded:
         """Record a movement and move the invoice's totals, in one statement.
 
         Raises:

@@ -6,7 +6,7 @@ database has its meaning in a table by name, which app.py hands in.
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 import structlog
@@ -17,10 +17,12 @@ from litestar.types import ExceptionHandlersMap
 from school_billing.database.context import context
 from school_billing.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
 from school_billing.web.options import allow_header
-from school_billing.web.scopes import path_of
+from school_billing.web.scopes import BUG, PROBLEM_CODE, path_of
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "1"
+_IN_USE = "in_use"
+_OUT_OF_RANGE = "value_out_of_range"
 
 log = structlog.get_logger("school_billing.problems")
 
@@ -174,6 +176,17 @@ class Meaning(msgspec.Struct, frozen=True):
     """For a foreign key: the sentence when the refused change is the delete of the parent, a 409."""
 
 
+def problem_codes(meanings: Mapping[str, Meaning]) -> frozenset[str]:
+    """Return every code that a problem document of this application can have; `meanings` is by constraint name."""
+    codes = {meaning.code for meaning in meanings.values()} | {code for code, _ in _HTTP_ERRORS.values()}
+    kinds: list[type[ApiError]] = [ApiError]
+    while kinds:
+        kind = kinds.pop()
+        codes.add(kind.code)
+        kinds += kind.__subclasses__()
+    return frozenset(codes | {_IN_USE, _OUT_OF_RANGE})
+
+
 def exception_handlers(meanings: Mapping[str, Meaning]) -> ExceptionHandlersMap:
     """Make the handlers that turn every exception into a problem document; `meanings` is by constraint name."""
 
@@ -182,7 +195,7 @@ def exception_handlers(meanings: Mapping[str, Meaning]) -> ExceptionHandlersMap:
         if meaning is None:
             return on_bug(request, error)
         if meaning.on_delete and error.query.deletes:
-            return _respond(request, Conflict.status, "in_use", meaning.on_delete)
+            return _respond(request, Conflict.status, _IN_USE, meaning.on_delete)
         errors = [FieldError(meaning.field, meaning.detail)] if meaning.field else []
         return _respond(request, meaning.error.status, meaning.code, meaning.detail, errors)
 
@@ -198,8 +211,8 @@ def exception_handlers(meanings: Mapping[str, Meaning]) -> ExceptionHandlersMap:
 
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """Answer 500 to what should not have happened, and log all that is known of it."""
-    log.error("unhandled error", exc_info=error, method=request.method, path=path_of(request))
+    """Answer 500 to what should not have happened, and leave it to be logged by whoever sees every answer."""
+    cast("dict[str, object]", request.scope)[BUG] = error
     return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
 
 
@@ -213,7 +226,7 @@ def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> R
     return _respond(
         request,
         InvalidBody.status,
-        "value_out_of_range",
+        _OUT_OF_RANGE,
         "A value lies outside what can be stored.",
     )
 
@@ -265,6 +278,7 @@ def _respond(
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
+    cast("dict[str, object]", request.scope)[PROBLEM_CODE] = code
     problem = Problem(
         type="about:blank",
         title=HTTPStatus(status).phrase,

@@ -8,6 +8,12 @@ from litestar import Request
 IS_HEAD = "school_billing.is_head"
 """The key by which a scope says that GET stands for HEAD, so that nobody makes a long body for it."""
 
+PROBLEM_CODE = "school_billing.problem_code"
+"""The key by which a scope keeps the code of the problem that was the answer."""
+
+BUG = "school_billing.bug"
+"""The key by which a scope keeps the exception that nobody had foreseen."""
+
 _SAFE_IN_PATHS = "/:@!$&'()*+,;=~"  # RFC 3986 section 3.3.
 
 
