@@ -60,6 +60,7 @@ from school_billing.web.parameters import refuse_strange_parameters
 from school_billing.web.problems import exception_handlers, problem_codes
 from school_billing.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
 from school_billing.web.security import cors_config, security_headers
+from school_billing.web.stopping import AnswerInterrupted
 
 TITLE = "School Billing API"
 DESCRIPTION = """
@@ -103,6 +104,7 @@ def create_app(settings: Settings) -> Observed:
             pool_max=settings.database_pool_max,
             acquire_timeout_ms=settings.database_acquire_timeout_ms,
             statement_timeout_ms=settings.database_statement_timeout_ms,
+            statement_cache=settings.database_statement_cache,
             application_name=settings.database_application_name,
         ) as app.state.database:
             app.state.admission = Admission(app.state.database)
@@ -155,6 +157,7 @@ def create_app(settings: Settings) -> Observed:
         },
         guards=[Guard(settings, tokens), refuse_strange_parameters],
         before_request=answer_options,
+        middleware=[AnswerInterrupted()],
         type_encoders={Scalar: str},
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,

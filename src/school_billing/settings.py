@@ -48,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     """The TCP port to serve on."""
 
+    shutdown_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 8
+    """How long requests in flight may go on after SIGTERM. Platforms kill after a time of their own: give them more."""
+
     database_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """How long a command waits at its start for the database to take connections."""
 
@@ -62,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     database_statement_timeout_ms: Milliseconds = 30_000
     """How long one statement may run before PostgreSQL cancels it and the request is answered 503."""
+
+    database_statement_cache: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
+    """Prepared statements that a connection keeps. 0 behind a PgBouncer that knows none (docs/operations.md)."""
 
     database_application_name: str = "school-billing"
     """How the connections are called in pg_stat_activity."""

@@ -3,6 +3,9 @@
 yoyo guards a run with a row in a table. A process that is killed leaves that row behind, and a second one
 gives up on it after ten seconds. An advisory lock ends with its connection and can be waited for, so it is
 taken first, and a row that is found under it belongs to nobody.
+
+The lock is a transaction's, and the transaction stays open: so it holds through a PgBouncer that pools transactions,
+too, where one of the session would stay behind on a connection that is somebody else's by then.
 """
 
 import getpass
@@ -54,9 +57,14 @@ def _migrations() -> Any:
 @contextmanager
 def _backend(url: str) -> Iterator[Any]:
     _name_the_user()
-    with psycopg.connect(url, autocommit=True, application_name="school-billing migrate") as lock:
-        lock.execute("select pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+    with psycopg.connect(url, application_name="school-billing migrate") as lock:
+        # It waits and then idles for as long as migrations take, and these limits would end it before.
+        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            lock.execute("select set_config(%s, '0', true)", [limit])
+        lock.execute("select pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
         backend = yoyo.get_backend(_yoyo_url(url))
+        # psycopg prepares what it sends often, and a pooler may send it on to another connection.
+        backend.connection.prepare_threshold = None
         try:
             backend.break_lock()
             yield backend

@@ -31,6 +31,7 @@ Observer = Callable[[AnyQuery, float, BaseException | None], None]
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
 _ROWS_AT_ONCE = 1_000
+_GOODBYE_SECONDS = 1  # Nobody works any more when the pool is closed; a database that does not answer is left.
 _IDEMPOTENCY_KEY = "idempotency_keys_pkey"
 
 _UNAVAILABLE = (
@@ -254,6 +255,7 @@ async def connect(
     pool_max: int = 10,
     acquire_timeout_ms: int = 5_000,
     statement_timeout_ms: int = 30_000,
+    statement_cache: int = 100,
     application_name: str = "school-billing",
 ) -> AsyncIterator[Database]:
     """Open a pool to the PostgreSQL at `url` and close it at the end, within a bounded time.
@@ -268,6 +270,10 @@ async def connect(
             max_size=pool_max,
             init=_prepare_connection,
             reset=_leave_as_is,
+            statement_cache_size=statement_cache,
+            # However long its text: one that is left out of the cache would be prepared without a name and run in a
+            # second step, and a PgBouncer that pools transactions may do that on another connection.
+            max_cacheable_statement_size=0,
             # A little longer than the server's own limit, which gives the clearer error.
             command_timeout=statement_timeout_ms / 1000 + 5,
             timeout=acquire_timeout_ms / 1000,
@@ -283,7 +289,7 @@ async def connect(
         yield Database(pool, acquire_timeout_ms / 1000)
     finally:
         try:
-            await asyncio.wait_for(pool.close(), timeout=10)
+            await asyncio.wait_for(pool.close(), timeout=_GOODBYE_SECONDS)
         except TimeoutError:
             pool.terminate()
 
