@@ -1,10 +1,11 @@
 """The PostgreSQL that the tests run on: the one given, else a container's, else the embedded one."""
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from psycopg import sql
 
 from school_billing.database.embedded import embedded_postgres
 from school_billing.database.waiting import wait_for_database
+from tests.server import free_port
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """What a database may give up that nobody needs tomorrow."""
@@ -34,6 +36,30 @@ def postgres_server() -> Iterator[str]:
             embedded_postgres(Path(folder), settings=FAST | {"max_connections": "200"}) as url,
         ):
             yield url
+
+
+class Postgres:
+    """An embedded PostgreSQL on a fixed port, so that it can come back where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._settings = {"port": str(free_port()), "full_page_writes": "on", "fsync": "off"}
+        self._stack = ExitStack()
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it; from the thread that lives longest."""
+        self.url = self._stack.enter_context(embedded_postgres(self._folder, settings=self._settings))
+
+    def stop(self) -> None:
+        """Stop it as an administrator would."""
+        self._stack.close()
+
+    def kill(self) -> None:
+        """End it as a power failure would: it has to recover."""
+        status = self._folder / "postgres" / "data" / "postmaster.pid"
+        os.kill(int(status.read_text().split()[0]), signal.SIGKILL)
+        self._stack.close()
 
 
 def docker_answers() -> bool:

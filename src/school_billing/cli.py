@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
@@ -148,15 +148,19 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> None:
         log_config=None,
         server_header=False,
         proxy_headers=False,  # The application reads them, from TRUSTED_PROXIES alone.
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     sockets = [config.bind_socket()]
     if settings.internal_port:
         internal = uvicorn.Config(config.app, host=settings.host, port=settings.internal_port, log_config=None)
         sockets.append(internal.bind_socket())
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
+    try:
         server.run(sockets=sockets)
+    except (KeyboardInterrupt, SystemExit):
+        # uvicorn raises the signal again when it has stopped as asked, which is no failure. That it did not start is.
+        if not server.started:
+            raise
     if not server.started:
         sys.exit(3)
 

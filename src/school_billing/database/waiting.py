@@ -27,10 +27,10 @@ def wait_for_database(url: str, patience_seconds: float) -> None:
         try:
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
             if time.monotonic() + pause > deadline:
-                reason = str(error).strip().splitlines()[0]
                 raise DatabaseUnavailable(f"The database {where} cannot be reached: {reason}") from error
-            print(f"waiting for the database {where}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
+            print(f"waiting for the database {where}: {reason}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         except psycopg.Error:

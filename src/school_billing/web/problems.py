@@ -164,6 +164,12 @@ class Unavailable(ApiError):
     headers: Mapping[str, str] = {"Retry-After": _RETRY_AFTER_SECONDS}
 
 
+class ServerStopping(Unavailable):
+    """The server stops, and whether a change was made is not known. Try again, with the same Idempotency-Key."""
+
+    code = "server_stopping"
+
+
 class Meaning(msgspec.Struct, frozen=True):
     """What the refusal of a constraint means to the caller."""
 

@@ -6,11 +6,9 @@ A few seconds in `make test`; `make test-faults` sets FAULT_SECONDS and runs it 
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
@@ -19,35 +17,13 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from school_billing.database.embedded import embedded_postgres
 from school_billing.database.migrations import migrate
 from tests.api import Api, Json
+from tests.postgres import Postgres
 from tests.server import Server, free_port, start, wait_until_healthy
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "6"))
 CLIENTS = 6
-
-
-class Postgres:
-    """An embedded PostgreSQL on a fixed port, so that it can come back where it was."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._settings = {"port": str(free_port()), "full_page_writes": "on", "fsync": "off"}
-        self._stack = ExitStack()
-        self.url = ""
-
-    def start(self) -> None:
-        self.url = self._stack.enter_context(embedded_postgres(self._folder, settings=self._settings))
-
-    def stop(self) -> None:
-        self._stack.close()
-
-    def kill(self) -> None:
-        """End it as a power failure would: it has to recover."""
-        status = self._folder / "postgres" / "data" / "postmaster.pid"
-        os.kill(int(status.read_text().split()[0]), signal.SIGKILL)
-        self._stack.close()
 
 
 class Client:
