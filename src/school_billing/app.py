@@ -104,7 +104,7 @@ def create_app(settings: Settings) -> Observed:
             pool_max=settings.database_pool_max,
             acquire_timeout_ms=settings.database_acquire_timeout_ms,
             statement_timeout_ms=settings.database_statement_timeout_ms,
-            statement_cache=settings.database_statement_cache,
+            prepared_statements=settings.database_prepared_statements,
             application_name=settings.database_application_name,
         ) as app.state.database:
             app.state.admission = Admission(app.state.database)

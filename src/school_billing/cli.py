@@ -250,7 +250,9 @@ def _with_users(settings: Settings, work: "Callable[[Users], Coroutine[object, o
     from school_billing.users.repository import Users
 
     async def run() -> None:
-        async with connect(settings.database_url, pool_max=1) as database:
+        async with connect(
+            settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
+        ) as database:
             try:
                 await work(Users(database))
             except ConstraintViolated as error:
@@ -338,7 +340,12 @@ def _patient_database(settings: Settings) -> "AbstractAsyncContextManager[Databa
     """Connect for a command that reads all there is: no statement timeout of a request's size."""
     from school_billing.database.pool import connect
 
-    return connect(settings.database_url, pool_max=1, statement_timeout_ms=24 * 3_600_000)
+    return connect(
+        settings.database_url,
+        pool_max=1,
+        statement_timeout_ms=24 * 3_600_000,
+        prepared_statements=settings.database_prepared_statements,
+    )
 
 
 @contextmanager

@@ -29,7 +29,9 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
         A line for a person about each thing.
     """
     lines = []
-    async with connect(settings.database_url, pool_max=1) as database:
+    async with connect(
+        settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
+    ) as database:
         name = settings.admin_username
         added = await database.one(
             FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)

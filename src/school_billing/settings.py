@@ -66,8 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     database_statement_timeout_ms: Milliseconds = 30_000
     """How long one statement may run before PostgreSQL cancels it and the request is answered 503."""
 
-    database_statement_cache: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
-    """Prepared statements that a connection keeps. 0 behind a PgBouncer that knows none (docs/operations.md)."""
+    database_prepared_statements: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
+    """The prepared statements that a connection keeps. 0 behind a PgBouncer that knows none (docs/operations.md)."""
 
     database_application_name: str = "school-billing"
     """How the connections are called in pg_stat_activity."""

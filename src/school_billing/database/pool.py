@@ -255,7 +255,7 @@ async def connect(
     pool_max: int = 10,
     acquire_timeout_ms: int = 5_000,
     statement_timeout_ms: int = 30_000,
-    statement_cache: int = 100,
+    prepared_statements: int = 100,
     application_name: str = "school-billing",
 ) -> AsyncIterator[Database]:
     """Open a pool to the PostgreSQL at `url` and close it at the end, within a bounded time.
@@ -270,7 +270,7 @@ async def connect(
             max_size=pool_max,
             init=_prepare_connection,
             reset=_leave_as_is,
-            statement_cache_size=statement_cache,
+            statement_cache_size=prepared_statements,
             # However long its text: one that is left out of the cache would be prepared without a name and run in a
             # second step, and a PgBouncer that pools transactions may do that on another connection.
             max_cacheable_statement_size=0,
@@ -284,7 +284,7 @@ async def connect(
             },
         )
     except _UNAVAILABLE as error:
-        raise DatabaseUnavailable("The database cannot be reached.") from error
+        raise DatabaseUnavailable(f"The database cannot be reached: {error}") from error
     try:
         yield Database(pool, acquire_timeout_ms / 1000)
     finally:

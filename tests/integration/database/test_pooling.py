@@ -32,16 +32,16 @@ async def statuses(api: Api, invoice: dict[str, str]) -> set[int]:
     return {response.status_code for responses in answers for response in responses}
 
 
-@pytest.mark.parametrize("cached", [0, 100])
-async def test_without_a_statement_cache_each_transaction_may_have_another_connection(
-    database_url: str, cached: int
+@pytest.mark.parametrize("kept", [0, 100])
+async def test_without_prepared_statements_each_transaction_may_have_another_connection(
+    database_url: str, kept: int
 ) -> None:
     async with pooler_of(database_url) as (pooler, url):
-        settings = Settings(database_url=url, database_statement_cache=cached, database_pool_min=4)
+        settings = Settings(database_url=url, database_prepared_statements=kept, database_pool_min=4)
         token = log_in(database_url, settings.jwt_secret, Role.ADMIN)
         service = create_app(settings)
         async with running(service), client_of(service, Authorization=f"Bearer {token}") as client:
-            if cached:
+            if kept:
                 # The pooler has teeth: whoever relies on a connection's prepared statements loses them.
                 codes = [(await client.get("/schools")).status_code for _ in range(20)]
                 assert 500 in codes
