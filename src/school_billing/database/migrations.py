@@ -10,17 +10,20 @@ too, where one of the session would stay behind on a connection that is somebody
 
 import getpass
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import yoyo
+from psycopg import sql
 
 from school_billing.paths import resource_folder
 
 # Any fixed number will do, as long as nobody else locks the same one in the same database.
 _ADVISORY_LOCK = 7_404_031_550_207_116_800
+_PAUSE_SECONDS = 0.2
 
 
 def migrate(url: str) -> list[str]:
@@ -58,10 +61,7 @@ def _migrations() -> Any:
 def _backend(url: str) -> Iterator[Any]:
     _name_the_user()
     with psycopg.connect(url, application_name="school-billing migrate") as lock:
-        # It waits and then idles for as long as migrations take, and these limits would end it before.
-        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            lock.execute("select set_config(%s, '0', true)", [limit])
-        lock.execute("select pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        _take_lock(lock)
         backend = yoyo.get_backend(_yoyo_url(url))
         # psycopg prepares what it sends often, and a pooler may send it on to another connection.
         backend.connection.prepare_threshold = None
@@ -70,6 +70,24 @@ def _backend(url: str) -> Iterator[Any]:
             yield backend
         finally:
             backend.connection.close()
+
+
+def _take_lock(connection: "psycopg.Connection[Any]") -> None:
+    """Wait for the lock, and leave the connection in the transaction that has it.
+
+    It is asked for again and again: who waits for it inside PostgreSQL has a snapshot, and `create index concurrently`,
+    run by the migrator that has the lock, would wait for that snapshot to go. For the same reason nothing here has
+    parameters: with those, psycopg leaves a portal open, and the portal keeps its snapshot.
+    """
+    ask = sql.SQL("select pg_try_advisory_xact_lock({})").format(_ADVISORY_LOCK)
+    while True:
+        # It idles for as long as migrations take.
+        connection.execute("set local idle_in_transaction_session_timeout = 0")
+        answer = connection.execute(ask).fetchone()
+        if answer and answer[0]:
+            return
+        connection.rollback()
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _yoyo_url(url: str) -> str:

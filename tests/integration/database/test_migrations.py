@@ -1,7 +1,9 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
+import pytest
 
 from school_billing.database.migrations import migrate, rollback
 
@@ -88,3 +90,21 @@ def test_a_lock_that_a_killed_migrator_left_is_broken(new_database: Callable[...
     with psycopg.connect(url) as connection:
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 999999)")
     assert len(migrate(url)) == 1
+
+
+def test_an_index_is_built_concurrently_under_the_lock_of_migrators(
+    new_database: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build waits for all who have a snapshot: neither who holds the lock may have one, nor who waits for it."""
+    (tmp_path / "0001.index.sql").write_text(
+        "-- transactional: false\n"
+        "drop index concurrently if exists payments_method_idx;\n"
+        "create index concurrently payments_method_idx on payments (method);\n"
+    )
+    monkeypatch.setattr("school_billing.database.migrations.resource_folder", lambda _: tmp_path)
+    url = new_database()
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(migrate, [url] * 3)) == [[], [], ["0001.index"]]
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select indisvalid from pg_index where indexrelid = 'payments_method_idx'::regclass")
+        assert row.fetchone() == (True,)
