@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api import Api
+from tests.api import NOBODY, Api
 from tests.deployment import expressions, health_command
 from tests.server import Server, free_port
 
@@ -22,6 +22,7 @@ async def metrics(api: Api) -> dict[str, set[str]]:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "20.00")
     await api.refund(invoice, "5.00")
+    assert (await api.client.get(f"/schools/{NOBODY}")).status_code == 404
     text = (await api.client.get("/metrics")).text
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
