@@ -188,7 +188,7 @@ def test_a_collector_that_hangs_or_is_gone_slows_no_request_and_bounds_the_end(
         ended_in = time.perf_counter() - ending
     assert slowest < 1
     assert ended_in < 9  # 5 seconds for what is left, and some for a busy machine.
-    assert server.process.returncode == 143, "it ended by itself"
+    assert server.process.returncode == 0, "it ended by itself"
 
 
 def test_what_is_off_is_not_even_imported() -> None:
