@@ -96,7 +96,9 @@ def database_url(new_database: Callable[..., str]) -> str:
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
     """Development settings on the worker's database."""
-    return Settings(database_url=database_url, database_pool_max=20, database_acquire_timeout_ms=20_000)
+    return Settings(
+        database_url=database_url, database_pool_max=20, database_acquire_timeout_ms=20_000, overdue_interval_seconds=0
+    )
 
 
 @asynccontextmanager

@@ -28,8 +28,8 @@ from school_billing.health.controller import HealthController
 from school_billing.health.repository import HealthChecks
 from school_billing.invoices.controller import InvoiceController
 from school_billing.invoices.repository import Invoices
+from school_billing.ledger.background import keep_at
 from school_billing.ledger.repository import Ledger
-from school_billing.ledger.sealing import keep_sealing
 from school_billing.observability.metrics import Metrics
 from school_billing.observability.middleware import Observed
 from school_billing.observability.sight import Sight
@@ -111,13 +111,12 @@ def create_app(settings: Settings) -> Observed:
             sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
             app.state.statement_cache = _statement_cache(settings, metrics)
             app.state.door = Door(sessions, tokens, metrics)
-            sealing = asyncio.create_task(
-                keep_sealing(Ledger(app.state.database), settings.audit_seal_interval_ms / 1000)
-            )
+            background = _background(Ledger(app.state.database), settings, metrics)
             async with sight.watching(app.state.database):
                 yield
-            sealing.cancel()
-            await asyncio.wait({sealing})
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background)
             if app.state.statement_cache is not None:
                 await app.state.statement_cache.close()
 
@@ -175,6 +174,16 @@ def create_app(settings: Settings) -> Observed:
         headers=security_headers(in_production=settings.in_production),
         trusted_proxies=settings.proxies,
     )
+
+
+def _background(ledger: Ledger, settings: Settings, metrics: Metrics) -> list[asyncio.Task[None]]:
+    async def count_overdue() -> None:
+        metrics.set_overdue({row.currency: row.overdue for row in await ledger.overdue()})
+
+    work = [keep_at(ledger.seal, settings.audit_seal_interval_ms / 1000, "sealing the audit trail")]
+    if settings.overdue_interval_seconds:
+        work.append(keep_at(count_overdue, settings.overdue_interval_seconds, "summing what is overdue"))
+    return [asyncio.create_task(task) for task in work]
 
 
 def _statement_cache(settings: Settings, metrics: Metrics) -> StatementCache | None:

@@ -102,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     audit_seal_interval_ms: Milliseconds = 1_000
     """How often new entries of the audit trail are chained, beside the requests."""
 
+    overdue_interval_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
+    """How often what is overdue is summed for the metrics, which reads every invoice. 0: never."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The lowest level that is logged."""
 

@@ -8,21 +8,39 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from school_billing.ledger.repository import Ledger
+from school_billing.observability.middleware import Observed
 from tests.api import NOBODY, Api
 from tests.deployment import expressions, health_command
 from tests.server import Server, free_port
 
 OF_PROMETHEUS_ITSELF = {"up"}
-WORDS = {"sum", "by", "on", "rate", "increase", "absent", "topk", "histogram_quantile", "and", "le", "without", "or"}
+WORDS = {
+    "sum",
+    "max",
+    "by",
+    "on",
+    "rate",
+    "increase",
+    "absent",
+    "topk",
+    "histogram_quantile",
+    "and",
+    "le",
+    "without",
+    "or",
+}
 
 
 @pytest.fixture(scope="module")
-async def metrics(api: Api) -> dict[str, set[str]]:
+async def metrics(api: Api, app: Observed) -> dict[str, set[str]]:
     """The names of the labels of every metric, after a few requests."""
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "20.00")
     await api.refund(invoice, "5.00")
     assert (await api.client.get(f"/schools/{NOBODY}")).status_code == 404
+    ledger = Ledger(app.litestar.state.database)
+    app.metrics.set_overdue({row.currency: row.overdue for row in await ledger.overdue()})
     text = (await api.client.get("/metrics")).text
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):

@@ -66,6 +66,7 @@ WITHOUT_TENANT = {
     "schools/create": "adds a tenant; only callers without one may",
     "ledger/seal": "works on all schools; no request runs it",
     "ledger/measure": "the same",
+    "ledger/overdue": "the same",
     "ledger/verify_chain": "the same",
     "ledger/verify_totals": "the same",
     "demo/springfield": "adds a tenant of its own; no request runs it",

@@ -45,6 +45,13 @@ class Sealed(Struct, frozen=True):
     sealed: int
 
 
+class Overdue(Struct, frozen=True):
+    """What is overdue in one currency, in all schools."""
+
+    currency: str
+    overdue: Decimal
+
+
 class Extent(Struct, frozen=True):
     """How much there is to verify."""
 
@@ -59,6 +66,7 @@ class Extent(Struct, frozen=True):
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals, limit=int)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink, limit=int)
 SEAL = Query("ledger/seal", Sealed, limit=int)
+OVERDUE = Query("ledger/overdue", Overdue)
 MEASURE = Query("ledger/measure", Extent)
 
 _SEALED_AT_ONCE = 5_000
@@ -81,6 +89,10 @@ class Ledger:
         """Return how much was verified, and the hash to keep elsewhere."""
         (extent,) = await self._database.all(MEASURE)
         return extent
+
+    async def overdue(self) -> list[Overdue]:
+        """Return what is overdue, by currency."""
+        return await self._database.all(OVERDUE)
 
     async def seal(self) -> int:
         """Chain every audit entry that waits for it, and return how many did; another sealer at work is left to it."""

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +84,7 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self._database: Database | None = None
+        self._currencies = set[str]()
         self.movements = Counter(
             "billing_movements",
             "Payments and refunds recorded.",
@@ -95,6 +96,13 @@ class Metrics:
             "Their amounts, in units of the currency. A float: for graphs, the books are the statements.",
             ["kind", "currency"],
             registry=self.registry,
+        )
+        self.overdue = Gauge(
+            "billing_overdue_amount",
+            "What is owed past its due date in all schools, in units of the currency; summed now and then.",
+            ["currency"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
         )
         self.logins = Counter(
             "auth_logins",
@@ -153,6 +161,12 @@ class Metrics:
         """Count a movement that is committed; the schema knows no other currencies than those of ISO 4217."""
         self.movements.labels(kind, currency).inc()
         self.amounts.labels(kind, currency).inc(float(amount))
+
+    def set_overdue(self, by_currency: Mapping[str, Decimal]) -> None:
+        """Show what is overdue, by currency; of a currency in which nothing is any more, nothing."""
+        self._currencies |= by_currency.keys()
+        for currency in self._currencies:
+            self.overdue.labels(currency).set(float(by_currency.get(currency, 0)))
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, those of all processes where they share a directory."""

@@ -143,3 +143,46 @@ async def test_the_served_api_seals_by_itself(books: str) -> None:
                 while connection.execute(UNSEALED).fetchone() != (0,):  # noqa: ASYNC110 - PostgreSQL has no event for it
                     await asyncio.sleep(0.02)
         assert "all agree" in command(books, "verify").stdout
+
+
+async def test_what_is_overdue_is_summed_by_currency_and_by_the_schools_day(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        for currency, zone, amount, days in (
+            ("USD", "UTC", 10, 40), ("USD", "Pacific/Kiritimati", 20, 1), ("EUR", "UTC", 5, 1), ("EUR", "UTC", 7, -3),
+        ):  # fmt: skip
+            connection.execute(
+                """
+                with school as (
+                  insert into schools (name, currency, time_zone) values ('x', %(currency)s, %(zone)s)
+                  returning id, (now() at time zone time_zone)::date as today
+                ),
+                student as (
+                  insert into students (school_id, full_name) select id, 'x' from school returning id, school_id
+                )
+                insert into invoices (school_id, student_id, total_amount, due_date)
+                select student.school_id, student.id, %(amount)s, school.today - %(days)s::int from student, school
+                """,
+                {"currency": currency, "zone": zone, "amount": amount, "days": days},
+            )
+    async with connect(url) as database:
+        found = {row.currency: str(row.overdue) for row in await Ledger(database).overdue()}
+    assert found == {"EUR": "5.00", "USD": "30.00"}  # 10 + 20; 7 is not due yet
+
+
+async def test_the_served_api_shows_what_is_overdue_in_its_metrics(new_database: Callable[..., str]) -> None:
+    with serve(new_database(), OVERDUE_INTERVAL_SECONDS="1") as server:
+        async with httpx.AsyncClient(base_url=server.url, headers=server.admin) as http:
+            school = (await http.post("/schools", json={"name": "x"})).json()
+            student = (await http.post("/students", json={"school_id": school["id"], "full_name": "x"})).json()
+            body = {"student_id": student["id"], "total_amount": "12.50", "due_date": "2020-01-01"}
+            invoice = (await http.post("/invoices", json=body)).json()
+            await until_shown(http, 'billing_overdue_amount{currency="USD"} 12.5')
+            await http.post("/payments", json={"invoice_id": invoice["id"], "amount": "12.50"})
+            await until_shown(http, 'billing_overdue_amount{currency="USD"} 0.0')
+
+
+async def until_shown(http: httpx.AsyncClient, line: str) -> None:
+    async with asyncio.timeout(15):
+        while line not in (await http.get("/metrics")).text:  # noqa: ASYNC110 - a metric has no event for it
+            await asyncio.sleep(0.1)
