@@ -50,11 +50,10 @@ class Door:
         attempt = await self._verify(login.username, login.password, address, login.refresh_token)
         if attempt is not None and attempt.password_hash is not None:
             context().actor = attempt.username
-            rehashed = await rehash_if_outdated(attempt.password_hash, login.password)
+            rehashed = await rehash_if_outdated(attempt.password_hash, login.password, address)
             started = await self._sessions.start(attempt, address, rehashed)
             if started is not None:
                 session, refresh_token = started
-                await self._sessions.forgive(attempt)
                 self._metrics.logins.labels("succeeded").inc()
                 return self._pair(self._tokens.issue(session.user_id, session.session_id), refresh_token)
             await self._sessions.note_failure(attempt, address)
@@ -91,9 +90,8 @@ class Door:
             raise InvalidBody(errors=[FieldError("new_password", fault)])
         attempt = await self._verify(username, change.current_password, address)
         if attempt is not None:
-            new_password_hash = await hash_new_password(change.new_password)
+            new_password_hash = await hash_new_password(change.new_password, address)
             if await self._sessions.change_password(attempt, new_password_hash):
-                await self._sessions.forgive(attempt)
                 return
         raise InvalidBody(errors=[FieldError("current_password", "This is not your password")])
 
@@ -109,16 +107,17 @@ class Door:
             await self._sessions.forgive(attempt)
             self._metrics.logins.labels("throttled").inc()
             raise TooManyLogins(retry_after_seconds=attempt.retry_after_seconds)
+        is_wrong = False
         try:
-            matches = await password_matches(attempt.password_hash, password, address)
-        except BaseException:
-            # Nobody has looked at the password.
-            await self._sessions.forgive(attempt)
-            raise
-        if matches:
-            return attempt
-        await self._sessions.note_failure(attempt, address)
-        return None
+            is_wrong = not await password_matches(attempt.password_hash, password, address)
+        finally:
+            if not is_wrong:
+                # It was right, or nobody had the time to look at it: no guess either way.
+                await self._sessions.forgive(attempt)
+        if is_wrong:
+            await self._sessions.note_failure(attempt, address)
+            return None
+        return attempt
 
     def _pair(self, access_token: str, refresh_token: str) -> SessionTokens:
         return SessionTokens(

@@ -80,6 +80,6 @@ async def password_matches(password_hash: str | None, password: str, address: st
     return await _turns.take(address, verify_password, password_hash, password)
 
 
-async def rehash_if_outdated(password_hash: str, password: str) -> str | None:
+async def rehash_if_outdated(password_hash: str, password: str, address: str | None = None) -> str | None:
     """Return a hash with today's parameters, where `password_hash` has others; else None."""
-    return await hash_new_password(password) if is_outdated(password_hash) else None
+    return await hash_new_password(password, address) if is_outdated(password_hash) else None

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import argon2
-import asyncpg
 import httpx
 import psycopg
 import pytest
@@ -39,13 +38,6 @@ def add_user(database_url: str) -> AddUser:
         return username
 
     return add
-
-
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @asynccontextmanager
@@ -371,6 +363,24 @@ async def test_an_attempt_that_nobody_had_time_for_does_not_count(
             problem(refused, 503, "too_busy")
             assert refused.headers["retry-after"] == "1"
     assert (await door.post("/auth/login", json=body)).status_code == 200
+
+
+async def test_a_right_password_does_not_count_though_nobody_had_time_for_its_hash(
+    door: httpx.AsyncClient, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    username = add_user()
+    tokens = await log_in(door, username)
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    body = {"current_password": PASSWORD, "new_password": "trombone forever"}
+
+    async def busy(*_: object) -> str:
+        raise hashing.TooBusy
+
+    with monkeypatch.context() as patched:
+        patched.setattr("school_billing.auth.door.hash_new_password", busy)
+        for _ in range(12):
+            problem(await door.put("/auth/password", json=body, headers=headers), 503, "too_busy")
+    assert (await door.put("/auth/password", json=body, headers=headers)).status_code == 204
 
 
 async def test_throttles_that_are_over_are_forgotten(door: httpx.AsyncClient, psql: Any) -> None:
