@@ -175,7 +175,7 @@ class Metrics:
             return generate_latest(self.registry)
         forget_the_dead(self._directory)
         everybody = CollectorRegistry()
-        MultiProcessCollector(everybody, self._directory)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(everybody, self._directory)  # type: ignore[no-untyped-call] # the library has no types here
         return generate_latest(everybody)
 
     async def keep_measuring(self) -> None:

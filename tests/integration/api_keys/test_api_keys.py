@@ -1,21 +1,12 @@
 """API keys: what a machine may do with one, and from when on it may not any more."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 from tests.accounts import digest
 from tests.api import NOBODY, Api, Json, problem, wrong_fields
-
-
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def make(api: Api, **fields: Any) -> Json:

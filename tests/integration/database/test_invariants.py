@@ -1,6 +1,5 @@
 """What the database refuses, whoever writes: here a person at psql."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -9,13 +8,6 @@ import pytest
 from tests.api import Api, Json
 
 Connection = Any
-
-
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

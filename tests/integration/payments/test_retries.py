@@ -32,13 +32,6 @@ async def api_on(url: str, database_url: str = "") -> AsyncIterator[Api]:
         yield Api(client)
 
 
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
 async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None:
     for _ in range(5):
         student = await api.student()

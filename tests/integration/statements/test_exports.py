@@ -4,14 +4,12 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import psycopg
-import pytest
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
@@ -22,13 +20,6 @@ from tests.conftest import running
 from tests.server import Server, serve
 
 MakeClient = Callable[..., httpx.AsyncClient]
-
-
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def lines_of(client: httpx.AsyncClient, school: Json, query: str = "") -> list[Json]:

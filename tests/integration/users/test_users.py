@@ -1,10 +1,9 @@
 """Users: those who may log in, and what changes when they change."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import httpx
 import pytest
 from tests.api import NOBODY, Api, Json, problem, wrong_fields
@@ -13,13 +12,6 @@ from school_billing.auth.contracts import Role
 
 MakeClient = Callable[..., httpx.AsyncClient]
 PASSWORD = "saxophone forever"
-
-
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def add(api: Api, **fields: Any) -> Json:

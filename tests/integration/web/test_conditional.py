@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -54,13 +54,6 @@ async def thing(api: Api, noun: str) -> Json:
 @pytest.fixture
 def path(noun: str, thing: Json) -> str:
     return f"/{noun}/{thing['id']}"
-
-
-@pytest.fixture
-async def psql(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def tag(client: httpx.AsyncClient, path: str) -> str:
