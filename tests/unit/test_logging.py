@@ -1,0 +1,82 @@
+"""Log lines as they leave the process."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import structlog
+
+from school_billing.observability.logging import configure_logging
+
+SCRIPT = """
+import sys
+import structlog
+from school_billing.observability.logging import configure_logging
+
+configure_logging("info", "{form}")
+log = structlog.get_logger("school_billing.access")
+{statements}
+"""
+
+
+def written(statements: str, form: str = "json") -> list[str]:
+    script = SCRIPT.format(form=form, statements=statements)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stderr.splitlines()
+
+
+def test_a_line_is_one_object_with_level_logger_and_time() -> None:
+    (line,) = written('log.info("request", status=200, path=None)')
+    found = json.loads(line)
+    assert found.pop("timestamp").endswith("Z")
+    assert found == {
+        "event": "request",
+        "status": 200,
+        "path": None,
+        "level": "info",
+        "logger": "school_billing.access",
+    }
+
+
+def test_what_is_below_the_level_is_not_written() -> None:
+    assert written('log.debug("a")') == []
+
+
+def test_the_standard_library_and_our_own_lines_come_in_order() -> None:
+    lines = written('import logging\nlog.info("1")\nlogging.getLogger("uvicorn.error").info("2")\nlog.warning("3")')
+    assert [json.loads(line)["event"] for line in lines] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("value", ["'half \\ud800'", "object()", "float('nan')", "'two\\nlines'"])
+def test_whatever_a_value_is_it_stays_one_line(value: str) -> None:
+    (line,) = written(f'log.info("request", value={value})')
+    assert json.loads(line)["event"] == "request"
+
+
+def test_a_terminal_gets_a_readable_line() -> None:
+    (line,) = written('log.info("request", status=200)', form="console")
+    assert "request" in line
+    assert "status" in line
+    assert not line.startswith("{")
+
+
+def test_a_log_that_nobody_takes_stops_no_request() -> None:
+    assert written('sys.stderr.close(); log.info("request"); print("alive", file=sys.stdout)') == []
+
+
+def test_the_level_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only at the first call: a server's tests configure it again and again."""
+    taken = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", taken)
+    before = structlog.get_config()
+    try:
+        configure_logging("warning", "json")
+        structlog.get_logger("a").info("quiet")
+        structlog.get_logger("a").warning("loud")
+    finally:
+        structlog.configure(**before)
+    buffer = taken.buffer
+    assert isinstance(buffer, io.BytesIO)
+    assert [json.loads(line)["event"] for line in buffer.getvalue().splitlines()] == ["loud"]
