@@ -1,5 +1,6 @@
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -104,3 +105,22 @@ def test_a_secret_is_replaced_without_a_token_lost() -> None:
         tokens.read(newest)
     with pytest.raises(InvalidToken):
         Tokens([new], 60).read(tokens.issue(USER, SESSION))
+
+
+def test_a_token_that_was_read_before_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = Tokens([SECRET], 60)
+    token = some.issue(USER, SESSION)
+    assert some.read(token) == Claims(USER, SESSION)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 60)  # The leeway is 5 seconds more.
+    assert some.read(token) == Claims(USER, SESSION)
+    monkeypatch.setattr(time, "time", lambda: now + 66)
+    with pytest.raises(InvalidToken):
+        some.read(token)
+
+
+def test_what_is_remembered_of_tokens_has_a_bound() -> None:
+    some = Tokens([SECRET], 60)
+    for _ in range(4_200):
+        some.read(some.issue(USER, SESSION))
+    assert some._verified.cache_info().currsize <= 4_096
