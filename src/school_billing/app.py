@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, TypeVar
 
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 
@@ -23,7 +21,7 @@ from school_billing.auth.repository import LoginLimits, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.constraints import CONSTRAINTS
 from school_billing.database.errors import IdempotencyKeyUsed
-from school_billing.database.pool import Database, connect
+from school_billing.database.pool import connect
 from school_billing.health.controller import HealthController
 from school_billing.health.repository import HealthChecks
 from school_billing.invoices.controller import InvoiceController
@@ -49,6 +47,7 @@ from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
 from school_billing.users.controller import UserController
 from school_billing.users.repository import Users
+from school_billing.web.before import before_request, provide_in_turn
 from school_billing.web.bodies import ContractRequest
 from school_billing.web.conditional import provide_if_match
 from school_billing.web.docs import docs_routes, openapi_config
@@ -60,7 +59,6 @@ from school_billing.web.parameters import refuse_strange_parameters
 from school_billing.web.problems import exception_handlers, problem_codes
 from school_billing.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
 from school_billing.web.security import cors_config, security_headers
-from school_billing.web.stopping import AnswerInterrupted
 
 TITLE = "School Billing API"
 DESCRIPTION = """
@@ -120,6 +118,9 @@ def create_app(settings: Settings) -> Observed:
             if app.state.statement_cache is not None:
                 await app.state.statement_cache.close()
 
+    def statements() -> Statements:
+        return Statements(litestar.state.database, litestar.state.statement_cache)
+
     litestar = Litestar(
         route_handlers=[
             AuthController,
@@ -137,26 +138,24 @@ def create_app(settings: Settings) -> Observed:
             *docs_routes(opt={"access": INTERNAL}),
         ],
         dependencies={
-            "caller": Provide(provide_caller),
+            "caller": _provided(provide_caller),
             "page": Provide(provide_page),
-            "door": Provide(_provide_door, sync_to_thread=False),
+            "door": _provided(lambda: litestar.state.door),
             "if_match": Provide(provide_if_match),
-            "metrics": Provide(lambda: metrics, sync_to_thread=False),
-            "users": _repository(Users),
-            "api_keys": _repository(ApiKeys),
-            "schools": _repository(Schools),
-            "students": _repository(Students),
-            "invoices": _repository(Invoices),
-            "payments": _repository(Payments),
-            "statements": Provide(_provide_statements, sync_to_thread=False),
-            "printed_statements": Provide(_provide_printed_statements, sync_to_thread=False),
-            "press": Provide(lambda: press, sync_to_thread=False),
-            "audit_log": _repository(AuditLog),
-            "health_checks": _repository(HealthChecks),
+            "metrics": _provided(lambda: metrics),
+            "users": _provided(lambda: Users(litestar.state.database)),
+            "api_keys": _provided(lambda: ApiKeys(litestar.state.database)),
+            "schools": _provided(lambda: Schools(litestar.state.database)),
+            "students": _provided(lambda: Students(litestar.state.database)),
+            "invoices": _provided(lambda: Invoices(litestar.state.database)),
+            "payments": _provided(lambda: Payments(litestar.state.database)),
+            "statements": _provided(statements),
+            "printed_statements": _provided(lambda: PrintedStatements(litestar.state.database, statements())),
+            "press": _provided(lambda: press),
+            "audit_log": _provided(lambda: AuditLog(litestar.state.database)),
+            "health_checks": _provided(lambda: HealthChecks(litestar.state.database)),
         },
-        guards=[Guard(settings, tokens), refuse_strange_parameters],
-        before_request=answer_options,
-        middleware=[AnswerInterrupted()],
+        before_request=before_request(Guard(settings, tokens), refuse_strange_parameters, answer_options),
         type_encoders={Scalar: str},
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
@@ -168,6 +167,7 @@ def create_app(settings: Settings) -> Observed:
         cors_config=cors_config(settings.origins),
         logging_config=None,
     )
+    provide_in_turn(litestar)
     return Observed(
         litestar,
         sight,
@@ -197,24 +197,6 @@ def _statement_cache(settings: Settings, metrics: Metrics) -> StatementCache | N
     )
 
 
-def _provide_statements(state: State) -> Statements:
-    return Statements(state.database, state.statement_cache)
-
-
-def _provide_printed_statements(state: State) -> PrintedStatements:
-    return PrintedStatements(state.database, _provide_statements(state))
-
-
-def _provide_door(state: State) -> Door:
-    door: Door = state.door
-    return door
-
-
-Repository = TypeVar("Repository")
-
-
-def _repository(kind: Callable[[Database], Repository]) -> Provide:
-    def provide(state: State) -> Any:
-        return kind(state.database)
-
-    return Provide(provide, sync_to_thread=False)
+def _provided(make: Callable[[], object]) -> Provide:
+    """Provide what `make` returns; a function with parameters, app.state among them, would have them validated."""
+    return Provide(make, sync_to_thread=False)

@@ -3,15 +3,13 @@
 import base64
 import binascii
 import hmac
-from typing import Any, cast
+from contextvars import ContextVar
+from typing import Any, TypeAlias
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.exceptions import NotFoundException
-from litestar.handlers import BaseRouteHandler
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute
-from litestar.types import Scope
 
 from school_billing.auth.admission import Admission
 from school_billing.auth.contracts import Caller, Role
@@ -21,8 +19,9 @@ from school_billing.database.context import context
 from school_billing.settings import Settings
 from school_billing.web.docs import BEARER
 from school_billing.web.problems import Forbidden, NotAuthenticated
+from school_billing.web.scopes import header_values
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+AnyRequest: TypeAlias = Request[Any, Any, Any]
 
 OPEN = "open"
 """A route for everybody."""
@@ -42,6 +41,7 @@ ACCOUNTANTS = frozenset({Role.ADMIN, Role.ACCOUNTANT})
 """A route for those who keep the books."""
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_current_caller: ContextVar[Caller] = ContextVar("caller")
 _ANYBODY = Caller(name="", role=Role.VIEWER, tenant=None)
 
 
@@ -53,7 +53,7 @@ class InternalTokenNeeded(NotAuthenticated):
 
 
 class Guard:
-    """Litestar's guard for the whole application.
+    """The step before every handler: whether the caller may use the route.
 
     A route says who may use it with `access=`: OPEN, HEALTH, INTERNAL, READERS or a set of roles. A route that says
     nothing is for administrators, so that forgetting it locks a door rather than opening one.
@@ -65,7 +65,7 @@ class Guard:
         self._internal_token = settings.internal_token.encode()
         self._tokens = tokens
 
-    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, request: AnyRequest) -> None:
         """Let the caller through and remember who it is.
 
         Raises:
@@ -73,24 +73,24 @@ class Guard:
             Forbidden: The caller's role may not use the route.
             NotFoundException: The route is not served on this port.
         """
-        access = handler.opt.get("access", ADMINS)
+        access = request.route_handler.opt.get("access", ADMINS)
         if self._internal_port and access != HEALTH:
-            self._check_port(connection, access)
-        if access in {OPEN, HEALTH} or connection.scope.get("method") == "OPTIONS":
+            self._check_port(request, access)
+        if access in {OPEN, HEALTH} or request.method == "OPTIONS":
             return
         if access == INTERNAL:
-            self._check_internal_token(connection)
+            self._check_internal_token(request)
             return
-        credential = self._read_credential(connection)
+        credential = self._read_credential(request)
         if credential is None:
             if access != READERS or not self._reads_are_public:
                 raise NotAuthenticated
-            connection.scope["state"]["caller"] = _ANYBODY
+            _current_caller.set(_ANYBODY)
             return
-        if connection.scope.get("method") in _WITH_BODY:
+        if request.method in _WITH_BODY:
             # All of it, before the question: whose session ends while a body trickles in does nothing more.
-            await cast("Request[Any, Any, Any]", connection).body()
-        caller = await _admit(connection, credential)
+            await request.body()
+        caller = await _admit(request, credential)
         if access == USER_ADMINS:
             if caller.role is not Role.ADMIN:
                 raise Forbidden
@@ -98,26 +98,26 @@ class Guard:
                 raise Forbidden("An API key cannot manage users and keys.")
         elif access != READERS and caller.role not in access:
             raise Forbidden
-        connection.scope["state"]["caller"] = caller
+        _current_caller.set(caller)
         known = context()
         known.actor = caller.name
         known.actor_school = None if caller.tenant is None else str(caller.tenant)
 
-    def _check_port(self, connection: Connection, access: object) -> None:
+    def _check_port(self, request: AnyRequest, access: object) -> None:
         # Which port a connection came in by is the socket's to say, and no header's.
-        server = connection.scope.get("server")
+        server = request.scope.get("server")
         if (access == INTERNAL) != (server is not None and server[1] == self._internal_port):
             raise NotFoundException
 
-    def _check_internal_token(self, connection: Connection) -> None:
+    def _check_internal_token(self, request: AnyRequest) -> None:
         if not self._internal_token:
             return
-        if not hmac.compare_digest(_token_or_password(connection), self._internal_token):
+        if not hmac.compare_digest(_token_or_password(request), self._internal_token):
             raise InternalTokenNeeded
 
-    def _read_credential(self, connection: Connection) -> Claims | str | None:
+    def _read_credential(self, request: AnyRequest) -> Claims | str | None:
         """Return what the access token says, or the API key; None where the request has neither."""
-        headers = connection.headers.getall("authorization", [])
+        headers = header_values(request, b"authorization")
         if not headers:
             return None
         scheme, _, given = headers[0].partition(" ")
@@ -132,8 +132,8 @@ class Guard:
             raise NotAuthenticated("The access token is not valid, or it has expired.") from None
 
 
-async def _admit(connection: Connection, credential: Claims | str) -> Caller:
-    admission: Admission = connection.app.state.admission
+async def _admit(request: AnyRequest, credential: Claims | str) -> Caller:
+    admission: Admission = request.app.state.admission
     if isinstance(credential, str):
         caller = await admission.of_key(credential)
         if caller is None:
@@ -145,8 +145,8 @@ async def _admit(connection: Connection, credential: Claims | str) -> Caller:
     return caller
 
 
-def _token_or_password(connection: Connection) -> bytes:
-    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+def _token_or_password(request: AnyRequest) -> bytes:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":
             return given.strip().encode()
@@ -178,7 +178,6 @@ class DocumentAccess(ReceiveRoutePlugin):
                 handler.security = [{BEARER: []}]
 
 
-async def provide_caller(scope: Scope) -> Caller:
-    """Return who sends the request, as the guard found."""
-    caller: Caller = scope["state"]["caller"]
-    return caller
+def provide_caller() -> Caller:
+    """Return who sends the request at work, as the guard found."""
+    return _current_caller.get()

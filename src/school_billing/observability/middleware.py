@@ -18,7 +18,8 @@ from school_billing.web.request_ids import (
     REQUEST_ID_HEADER,
     choose_request_id,
 )
-from school_billing.web.scopes import BUG, IS_HEAD, PROBLEM_CODE
+from school_billing.web.scopes import BUG, IS_ANSWERED, IS_HEAD, PROBLEM_CODE
+from school_billing.web.stopping import answer_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,9 @@ class Observed:
         self._reports = sight.reports
         self._headers = list(headers)
         # Here and not in the server, so that every server that runs the application knows its callers alike.
-        self._app = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", litestar), list(trusted_proxies)))
+        self._app: ASGIApp = litestar
+        if trusted_proxies:
+            self._app = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", litestar), list(trusted_proxies)))
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer a request, or pass on what is none (the lifespan)."""
@@ -86,11 +89,16 @@ class Observed:
             known.trace_id = span.trace_id
             own_headers.append((b"traceresponse", span.traceresponse.encode("ascii")))
 
+        # HEAD is GET without the body (RFC 9110 section 9.3.2); the server in front leaves the body out.
+        inner = cast("HTTPScope", {**scope, "method": "GET", IS_HEAD: True}) if method == "HEAD" else scope
+        notes = cast("dict[str, object]", inner)
+
         async def send_with_id(message: "Message") -> None:
             nonlocal status, has_started
             if message["type"] == "http.response.start":
                 status = message["status"]
                 has_started = True
+                notes[IS_ANSWERED] = True
                 headers = [*message["headers"], *own_headers]
                 if all(name != b"cache-control" for name, _ in headers):
                     headers.append(_NOT_STORED)
@@ -103,12 +111,9 @@ class Observed:
             has_left = has_left or message["type"] == "http.disconnect"
             return message
 
-        # HEAD is GET without the body (RFC 9110 section 9.3.2); the server in front leaves the body out.
-        inner = cast("HTTPScope", {**scope, "method": "GET", IS_HEAD: True}) if method == "HEAD" else scope
-        notes = cast("dict[str, object]", inner)
         self.metrics.in_flight.inc()
         try:
-            await self._app(inner, receive_and_notice, send_with_id)
+            await answer_interrupted(self._app, inner, receive_and_notice, send_with_id)
         except Exception as error:
             if not (has_started and isinstance(error, _BREAK_OFF)):
                 notes[BUG] = error

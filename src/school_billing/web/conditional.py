@@ -14,6 +14,7 @@ import msgspec
 from litestar import Request
 
 from school_billing.web.problems import FieldError, InvalidParameter, PreconditionFailed
+from school_billing.web.scopes import header_values
 
 IF_MATCH_HEADER = "If-Match"
 IF_NONE_MATCH_HEADER = "If-None-Match"
@@ -81,7 +82,7 @@ def has_current(request: Request[Any, Any, Any], etag: str) -> bool:
     Raises:
         InvalidParameter: The header is malformed.
     """
-    tags = read_tags(IF_NONE_MATCH_HEADER, request.headers.getall(IF_NONE_MATCH_HEADER, []))
+    tags = read_tags(IF_NONE_MATCH_HEADER, header_values(request, b"if-none-match"))
     # The weak comparison of section 8.8.3.2: a proxy that compresses makes a tag weak.
     return any(tag in {"*", etag, f"W/{etag}"} for tag in tags)
 
@@ -92,7 +93,7 @@ async def provide_if_match(request: Request[Any, Any, Any]) -> IfMatch:
     Raises:
         InvalidParameter: The header is malformed.
     """
-    return versions_of(read_tags(IF_MATCH_HEADER, request.headers.getall(IF_MATCH_HEADER, [])))
+    return versions_of(read_tags(IF_MATCH_HEADER, header_values(request, b"if-match")))
 
 
 def versions_of(tags: Sequence[str]) -> IfMatch:

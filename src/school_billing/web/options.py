@@ -11,8 +11,8 @@ def allow_header(methods: AbstractSet[str]) -> str:
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
-def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """Be Litestar's before_request: answer OPTIONS with every method of the path.
+async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Be a step before the handler: answer OPTIONS with every method of the path.
 
     Litestar answers with those of one handler alone where several handlers share a path.
     """

@@ -3,27 +3,29 @@
 from functools import cache
 from typing import Any, get_args
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
 from school_billing.web.problems import FieldError, InvalidParameter
 
 
-def refuse_strange_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Be Litestar's guard that lets only documented query parameters through, each of them once.
+async def refuse_strange_parameters(request: Request[Any, Any, Any]) -> None:
+    """Be a step before the handler: let only documented query parameters through, each of them once.
 
     Raises:
         InvalidParameter: One is not known, comes twice, is "null" (which Litestar takes for "not given") or has
             a NUL in it; it is named.
     """
-    takes = handler.parsed_fn_signature.parameters
-    if not connection.scope["query_string"] or "caller" not in takes:
+    if not request.scope["query_string"]:
+        return
+    handler = request.route_handler
+    if "caller" not in handler.parsed_fn_signature.parameters:
         return
     errors = []
     seen = set[str]()
     known = _text_by_parameter(handler)
-    for name, value in connection.query_params.multi_items():
+    for name, value in request.query_params.multi_items():
         if name not in known:
             errors.append(FieldError(name, "This parameter is not known here"))
         elif name in seen:

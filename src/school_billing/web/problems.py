@@ -255,6 +255,8 @@ def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationExc
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    if error.status_code >= 500:  # The framework's own, such as an answer that cannot be rendered.
+        return on_bug(request, error)
     code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
     headers = {name.title(): value for name, value in (error.headers or {}).items()}
     if allow := headers.get("Allow"):

@@ -1,12 +1,16 @@
 """Answers that are more than a body."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
+from litestar.serialization import get_serializer
 
 from school_billing.web.conditional import Versioned, has_current, tag_of_content, tag_of_row
+
+if TYPE_CHECKING:
+    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 Answer = TypeVar("Answer", bound=Response[Any])
 Body = TypeVar("Body")
@@ -29,7 +33,7 @@ class Tagged(Response[Body]):
         kept = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
         super().__init__(content, status_code=status_code, headers=kept, media_type=media_type)
 
-    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **options: Any) -> ASGIResponse:
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **defaults: Any) -> ASGIResponse:
         """Make the answer to `request`.
 
         Raises:
@@ -37,9 +41,29 @@ class Tagged(Response[Body]):
         """
         if request.method == "GET" and has_current(request, self.etag):
             # With the headers of the 200, from which the caller's copy is brought up to date (RFC 9111 section 4.3.4).
-            not_modified = Response(None, status_code=304, headers=self.headers)
-            return not_modified.to_asgi_response(app, request, **options)
-        return super().to_asgi_response(app, request, **options)
+            return _Prepared(304, self.headers, b"")
+        media_type: str = self.media_type or defaults.get("media_type") or "application/json"
+        body = self.render(self.content, media_type, get_serializer(defaults.get("type_encoders")))
+        content_type = media_type + "; charset=utf-8" if media_type.startswith("text/") else media_type
+        headers = {"Content-Type": content_type, "Content-Length": str(len(body)), **self.headers}
+        return _Prepared(self.status_code or defaults.get("status_code", 200), headers, body)
+
+
+class _Prepared(ASGIResponse):
+    """An answer as it goes out, without the questions that Litestar's own asks of each header and each status."""
+
+    def __init__(self, status_code: int, headers: Mapping[str, str], body: bytes) -> None:
+        self._start: HTTPResponseStartEvent = {
+            "type": "http.response.start",
+            "status": status_code,
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+        }
+        self._body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Send it."""
+        await send(self._start)
+        await send(self._body)
 
 
 def unstored(response: Answer) -> Answer:

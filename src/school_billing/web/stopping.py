@@ -1,34 +1,24 @@
 """What a request is told that the server's stop cut off: nothing else would answer it but the connection's end."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
+from litestar import Request
 
-from school_billing.web.problems import ServerStopping
+from school_billing.web.problems import ServerStopping, answer_error
+from school_billing.web.scopes import IS_ANSWERED
 
 if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
 
-class AnswerInterrupted(ASGIMiddleware):
-    """Answers 503 where the server cancels a request because the time for its stop is over."""
-
-    scopes = (ScopeType.HTTP,)
-
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
-        """Answer with `next_app`, and for it where it is cancelled before it began to answer."""
-        has_started = False
-
-        async def note_the_start(message: "Message") -> None:
-            nonlocal has_started
-            has_started = has_started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await next_app(scope, receive, note_the_start)
-        except asyncio.CancelledError:
-            if has_started:
-                raise
-            raise ServerStopping from None
+async def answer_interrupted(app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
+    """Answer with `app`, and with 503 where the server cancels that because the time for its stop is over."""
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:
+        if IS_ANSWERED in scope:
+            raise
+        request = Request[Any, Any, Any](scope, receive, send)
+        response = answer_error(request, ServerStopping()).to_asgi_response(app=None, request=request)
+        await response(scope, receive, send)
