@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from school_billing.database.connections import Connections
 from school_billing.database.context import context
 from school_billing.database.errors import (
     ConstraintViolated,
@@ -82,11 +83,12 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout_seconds: float) -> None:
         self._pool = pool
         self._acquire_timeout_seconds = acquire_timeout_seconds
+        self._connections = Connections(pool, acquire_timeout_seconds)
         streams_most = max(1, pool.get_max_size() // 2)
         self._streams = asyncio.Semaphore(streams_most)
         self._streams_of = Counter[UUID]()
         self._streams_of_one = max(1, streams_most // 2)
-        self._waiting = 0
+        self._waiting_streams = 0
         self.observer: Observer | None = None
         """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
 
@@ -122,7 +124,7 @@ class Database:
         if self._streams_of[whose] >= self._streams_of_one:
             raise DatabaseUnavailable(query.name)
         self._streams_of[whose] += 1
-        self._waiting += 1
+        self._waiting_streams += 1
         try:
             async with asyncio.timeout(self._acquire_timeout_seconds):
                 await self._streams.acquire()
@@ -132,20 +134,22 @@ class Database:
                 raise DatabaseUnavailable(query.name) from error
             raise
         finally:
-            self._waiting -= 1
+            self._waiting_streams -= 1
         try:
-            connection = await self._acquire()
+            connection = await self._connections.take()
+            is_clean = False
             try:
                 async with connection.transaction(readonly=True):
                     cursor = await connection.cursor(query.text, *arguments)
                     while records := await self._fetch(cursor, query):
                         yield [query.returns(*record) for record in records]
+                is_clean = True
             except BaseException:
                 # Who leaves in the middle leaves a transaction behind, and perhaps a statement: no one needs them.
                 connection.terminate()
                 raise
             finally:
-                await self._pool.release(connection)
+                await self._connections.give_back(connection, is_clean=is_clean)
         except _UNAVAILABLE as error:
             raise DatabaseUnavailable(query.name) from error
         finally:
@@ -169,17 +173,14 @@ class Database:
         """Tell how many connections there are."""
         return PoolSize(
             open=self._pool.get_size(),
-            idle=self._pool.get_idle_size(),
+            idle=self._connections.idle,
             limit=self._pool.get_max_size(),
-            waiting=self._waiting,
+            waiting=self._connections.waiting + self._waiting_streams,
         )
 
-    async def _acquire(self) -> Any:
-        self._waiting += 1
-        try:
-            return await self._pool.acquire(timeout=self._acquire_timeout_seconds)
-        finally:
-            self._waiting -= 1
+    async def return_connections(self) -> None:
+        """Give the pool back what is at hand, so that it can close."""
+        await self._connections.return_all()
 
     async def _run(
         self,
@@ -214,7 +215,7 @@ class Database:
 
     async def _try(self, query: AnyQuery, run: Callable[[Any], Awaitable[Answer]]) -> Answer:
         try:
-            connection = await self._acquire()
+            connection = await self._connections.take()
         except TimeoutError as error:
             raise DatabaseUnavailable(query.name) from error
         except _UNAVAILABLE as error:
@@ -233,7 +234,7 @@ class Database:
             raise
         finally:
             seconds = perf_counter() - started
-            await self._pool.release(connection)
+            await self._connections.give_back(connection, is_clean=raised is None)
             if self.observer is not None:
                 self.observer(query, seconds, raised)
 
@@ -285,11 +286,14 @@ async def connect(
         )
     except _UNAVAILABLE as error:
         raise DatabaseUnavailable(f"The database cannot be reached: {error}") from error
+    database = Database(pool, acquire_timeout_ms / 1000)
     try:
-        yield Database(pool, acquire_timeout_ms / 1000)
+        yield database
     finally:
         try:
-            await asyncio.wait_for(pool.close(), timeout=_GOODBYE_SECONDS)
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await database.return_connections()
+                await pool.close()
         except TimeoutError:
             pool.terminate()
 

@@ -70,6 +70,7 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self._by_query: dict[str, Histogram] = {}
         self._pool = Gauge(
             "db_pool_connections",
             "Connections of the pool.",
@@ -155,7 +156,10 @@ class Metrics:
 
     def count_query(self, name: str, seconds: float) -> None:
         """Count a query by the name of its SQL file."""
-        self.queries.labels(name).observe(seconds)
+        found = self._by_query.get(name)
+        if found is None:
+            found = self._by_query[name] = self.queries.labels(name)
+        found.observe(seconds)
 
     def count_movement(self, kind: str, currency: str, amount: Decimal) -> None:
         """Count a movement that is committed; the schema knows no other currencies than those of ISO 4217."""
