@@ -14,7 +14,7 @@ with account as materialized (
 rehashed as (
   update users
   set password_hash = coalesce(:new_password_hash, password_hash),
-      updated_at = greatest(now(), users.updated_at + interval '1 microsecond')
+      updated_at = greatest(now(), (users.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
   from account
   cross join written_by(:actor, :request_id)
   where users.id = account.id

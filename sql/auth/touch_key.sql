@@ -8,7 +8,7 @@ with stale as (
 )
 update api_keys
 set last_used_at = now(),
-    updated_at = greatest(now(), api_keys.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (api_keys.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from stale
 where api_keys.id = stale.id
 returning api_keys.id as key_id

@@ -10,7 +10,7 @@ set student_id = coalesce(:student_id, student_id),
     issued_at = coalesce(:issued_at, issued_at),
     due_date = coalesce(:due_date, due_date),
     description = case when :description_given then :description else description end,
-    updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)

@@ -4,7 +4,7 @@
 update invoices
 set voided_at = now(),
     void_reason = :reason,
-    updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)

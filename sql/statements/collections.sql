@@ -51,6 +51,7 @@ issued as (
     sum(invoices.total_amount) as invoiced
   from wanted
   join invoices on invoices.school_id = wanted.id
+    and invoices.school_id = :school_id
     and invoices.issued_at >= wanted.opens_at
     and invoices.issued_at < wanted.closes_at
   where invoices.voided_at is null
@@ -66,6 +67,7 @@ moved as (
     coalesce(sum(payments.amount) filter (where payments.kind = 'REFUND'), 0.00) as refunded
   from wanted
   join payments on payments.school_id = wanted.id
+    and payments.school_id = :school_id
     and payments.paid_at >= wanted.opens_at
     and payments.paid_at < wanted.closes_at
   group by step

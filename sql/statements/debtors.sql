@@ -25,7 +25,7 @@ owed as (
     min(due_date) as oldest_due_date,
     greatest(school.today - min(due_date), 0) as days_overdue
   from school
-  join invoices on invoices.school_id = school.id
+  join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   where invoices.balance_due > 0
     -- One that is dated ahead is not owed before its day.
     and invoices.issued_at <= school.as_of
@@ -49,6 +49,7 @@ named as (
   from school
   cross join fetched
   join students on students.id = fetched.student_id and students.school_id = school.id
+    and students.school_id = :school_id
   cross join lateral (
     select
       coalesce(fetched.current, 0.00)::text as current,

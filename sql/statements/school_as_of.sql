@@ -121,7 +121,7 @@ student_totals as (
     ageing,
     invoiced.oldest_due_date
   from account
-  join students on students.school_id = account.id
+  join students on students.school_id = account.id and students.school_id = :school_id
   left join invoiced on invoiced.student_id = students.id
   cross join lateral (
     select

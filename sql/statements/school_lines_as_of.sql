@@ -43,6 +43,7 @@ cross join lateral (
   from payments
   where payments.invoice_id = invoices.id
     and payments.school_id = invoices.school_id
+    and payments.school_id = :school_id
     -- least() passes over a null: one that is not void sets no end.
     and greatest(least(payments.paid_at, invoices.voided_at), invoices.issued_at) <= account.as_of
 ) as sums

@@ -21,6 +21,7 @@ student_invoices as (
     student.today - due_date as days_past_due
   from student
   join invoices on invoices.student_id = student.id and invoices.school_id = student.school_id
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
   -- One that is dated ahead is not on the account before its day.
   where invoices.issued_at <= student.as_of
 ),

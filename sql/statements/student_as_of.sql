@@ -38,6 +38,7 @@ issued as (
     case when invoices.voided_at is not null then greatest(invoices.voided_at, invoices.issued_at) end as void_from
   from account
   join invoices on invoices.student_id = account.id and invoices.school_id = account.school_id
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
   where invoices.issued_at <= account.as_of
 ),
 moved as (
@@ -47,6 +48,7 @@ moved as (
   from account
   cross join issued
   join payments on payments.invoice_id = issued.id and payments.school_id = issued.school_id
+    and (:tenant::uuid is null or payments.school_id = :tenant)
   -- least() passes over a null: one that is not void sets no end.
   cross join lateral (
     select greatest(least(payments.paid_at, issued.voided_at), issued.issued_at) as counts_from

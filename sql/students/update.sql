@@ -3,7 +3,7 @@
 update students
 set full_name = coalesce(:full_name, full_name),
     external_id = case when :external_id_given then :external_id else external_id end,
-    updated_at = greatest(now(), students.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (students.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :student_id
   and (:tenant::uuid is null or school_id = :tenant)

@@ -4,7 +4,7 @@ update users
 set password_hash = :password_hash,
     password_changed_at = now(),
     session_generation = session_generation + 1,
-    updated_at = greatest(now(), users.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (users.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :user_id
   and (:tenant::uuid is null or school_id = :tenant)
