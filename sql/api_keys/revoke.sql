@@ -1,5 +1,6 @@
 -- The key as revoked, now or before: a row, or none where it is not the tenant's or is of another version than
 -- :if_match lists.
+-- On Citus: answered on the coordinator.
 update api_keys
 set revoked_at = coalesce(revoked_at, now()),
     updated_at = greatest(now(), (api_keys.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')

@@ -1,5 +1,6 @@
 -- The user whose password changed, with all sessions ended: a row, or none where the stored one is not the one that
 -- was verified (any more), or the user is disabled.
+-- On Citus: answered on the coordinator.
 update users
 set password_hash = :new_password_hash,
     password_changed_at = now(),

@@ -3,6 +3,7 @@
 -- The lock on the user makes a change of the password come before this or after it: before, and the generation is
 -- another by now; after, and it ends this session with the others. Where the hash is of yesterday's parameters
 -- it is replaced.
+-- On Citus: answered on the coordinator.
 with account as materialized (
   select id, username, school_id, session_generation
   from users

@@ -1,4 +1,5 @@
 -- The key whose last use is now: a row, or none where another request was faster; nobody waits for a lock here.
+-- On Citus: answered on the coordinator.
 with stale as (
   select id
   from api_keys

@@ -4,6 +4,7 @@
 -- total below what is paid.
 --
 -- Two who change what both have read queue here: the second sees what the first left, and its version is gone.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 update invoices
 set student_id = coalesce(:student_id, student_id),
     total_amount = coalesce(:total_amount::numeric(12, 2), total_amount),

@@ -4,6 +4,7 @@
 -- One statement moves the invoice's totals and inserts the movement. Two payers of one invoice queue at the
 -- UPDATE, and each sees what the one before it left; the invoice's checks refuse the one too many, and then
 -- nothing is inserted either. An idempotency key is claimed before the queue and kept with the answer after it.
+-- On Citus: in steps, each routed to the school's shard where the caller is bound to one; else one asks every shard.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
   select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted

@@ -1,6 +1,7 @@
 -- The movement that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
 -- lists. The same statement takes it off the invoice's totals; the invoice's checks refuse it where a refund would be
 -- left without its payment.
+-- On Citus: routed to the school's shard where the caller is bound to one; else refused.
 with deleted as (
   delete from payments
   using written_by(:actor, :request_id)

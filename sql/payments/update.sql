@@ -4,6 +4,7 @@
 -- One statement changes the movement and what it means to its invoice, or to both invoices where it moves from
 -- one to another. Locks: the movement first, then the invoices in the order of their ids, so that two
 -- movements that change places cannot wait for each other in a circle.
+-- On Citus: routed to the school's shard where the caller is bound to one; else refused.
 with before as (
   -- Whoever changes this movement at the same moment is waited for, and what they left is what is read, and what
   -- :if_match is compared with.

@@ -1,6 +1,7 @@
 -- The school as changed; null leaves a column as it is. No row where it is not the tenant's, is of another version
 -- than :if_match lists, or where the currency would change under invoices that exist: their amounts would mean
 -- something else.
+-- On Citus: routed to the school's shard.
 update schools
 set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),

@@ -4,6 +4,7 @@
 --
 -- The rules are those of collections.sql. An invoice has no method, so a row's rate is its share of all that was
 -- invoiced in the period, and the rates of the rows add up to that of the totals but for their rounding.
+-- On Citus: routed to the school's shard.
 with school as (
   select
     id,

@@ -4,6 +4,7 @@
 -- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
 -- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances
 -- are those that the invoices keep; one scan of the school's invoices sums them.
+-- On Citus: routed to the school's shard.
 with school as (
   select id, now() as as_of, (now() at time zone time_zone)::date as today
   from schools

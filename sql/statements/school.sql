@@ -5,6 +5,7 @@
 -- school's totals are their sums, so nothing is left out and nothing can disagree. Only the lines are a page. For a
 -- past moment or a period see school_as_of.sql. Money is cast to text, because JSON's numbers are floats to most
 -- who read them.
+-- On Citus: routed to the school's shard.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools

@@ -6,6 +6,7 @@
 -- of the school's invoices and one of its movements. The sums of the period are taken from the changes, the totals
 -- from the invoices: that they meet is no accident of one being made of the other. Money is cast to text, because
 -- JSON's numbers are floats to most who read them.
+-- On Citus: routed to the school's shard.
 with school as (
   select
     id,

@@ -2,6 +2,7 @@
 -- the tenant's. The totals, their ageing and the lines come from one scan of the student's invoices with the totals
 -- that those keep, so they cannot disagree. For a past moment or a period see student_as_of.sql.
 -- Money is cast to text, because JSON's numbers are floats to most who read them.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 with student as (
   select
     students.id,

@@ -6,6 +6,7 @@
 -- voided_at on an invoice counts for nothing, with all that was paid and refunded on it. The entries are the same
 -- rows told one by one; whatever order a correction of dates leaves them in, none of an invoice's comes before it
 -- or after its void. Money is cast to text, because JSON's numbers are floats to most who read them.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 with student as (
   select
     students.id,

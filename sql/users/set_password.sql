@@ -1,5 +1,6 @@
 -- The user with a new password and all sessions ended: a row, or none where it is not the tenant's or is of
 -- another version than :if_match lists.
+-- On Citus: answered on the coordinator.
 update users
 set password_hash = :password_hash,
     password_changed_at = now(),

@@ -1,5 +1,6 @@
 -- The user as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists. Null
 -- leaves a column as it is. Whoever is disabled loses all sessions, and they do not come back with the account.
+-- On Citus: answered on the coordinator.
 update users
 set role = coalesce(:role, role),
     disabled_at = case when coalesce(:disabled, disabled_at is not null) then coalesce(disabled_at, now()) end,
