@@ -1,8 +1,9 @@
 -- The key as revoked, now or before: a row, or none where it is not the tenant's or is of another version than
 -- :if_match lists.
+-- On Citus: answered on the coordinator.
 update api_keys
 set revoked_at = coalesce(revoked_at, now()),
-    updated_at = greatest(now(), api_keys.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (api_keys.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :api_key_id
   and (:tenant::uuid is null or school_id = :tenant)

@@ -6,6 +6,7 @@
 -- single address exhausts it: nobody elsewhere can lock a user out. Who shows a refresh token of a session that
 -- the user had is counted apart from all strangers. A window ends when it ends, whatever is tried meanwhile, and
 -- an account that does not exist is counted like one that does. One that is disabled has no password here.
+-- On Citus: answered on the coordinator.
 with account as (
   select id, username, school_id, session_generation, case when disabled_at is null then password_hash end as password_hash
   from users

@@ -1,5 +1,6 @@
 -- The session that this refresh token, spent or not, belonged to, now ended: a row, or none where it had ended already or
 -- the token is unknown.
+-- On Citus: answered on the coordinator.
 update sessions
 set ended_at = now(),
     updated_at = now()

@@ -1,4 +1,5 @@
 -- In how many places an attempt that was no failure is not counted any more: one row.
+-- On Citus: answered on the coordinator.
 with counted as (
   -- In the order in which attempts lock them.
   select bucket

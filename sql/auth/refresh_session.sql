@@ -3,6 +3,7 @@
 --
 -- Two who present one token at once queue at its row, and the second finds it spent. Whoever holds the newest token
 -- may be the thief, so neither goes on (RFC 9700 section 4.14.2).
+-- On Citus: answered on the coordinator.
 with spent as (
   update refresh_tokens
   set spent_at = now(),

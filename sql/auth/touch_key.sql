@@ -1,4 +1,5 @@
 -- The key whose last use is now: a row, or none where another request was faster; nobody waits for a lock here.
+-- On Citus: answered on the coordinator.
 with stale as (
   select id
   from api_keys
@@ -8,7 +9,7 @@ with stale as (
 )
 update api_keys
 set last_used_at = now(),
-    updated_at = greatest(now(), api_keys.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (api_keys.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from stale
 where api_keys.id = stale.id
 returning api_keys.id as key_id

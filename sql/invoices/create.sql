@@ -1,5 +1,6 @@
 -- The invoice that was raised: a row, or none where there is no such student or it is not the tenant's. The
 -- school is the student's own.
+-- On Citus: in steps, each routed to the school's shard where the caller is bound to one; else one asks every shard.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
   select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted

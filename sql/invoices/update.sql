@@ -4,13 +4,14 @@
 -- total below what is paid.
 --
 -- Two who change what both have read queue here: the second sees what the first left, and its version is gone.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 update invoices
 set student_id = coalesce(:student_id, student_id),
     total_amount = coalesce(:total_amount::numeric(12, 2), total_amount),
     issued_at = coalesce(:issued_at, issued_at),
     due_date = coalesce(:due_date, due_date),
     description = case when :description_given then :description else description end,
-    updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)

@@ -1,10 +1,11 @@
 -- The invoice as voided: a row, or none where it is not the tenant's, is of another version than :if_match lists, or is
 -- void already. The check on void invoices refuses one that has something paid, and every movement after. There is
 -- no way back.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 update invoices
 set voided_at = now(),
     void_reason = :reason,
-    updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)

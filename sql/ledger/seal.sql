@@ -3,6 +3,7 @@
 -- sealed later: the chain says what was there when, not who began first.
 --
 -- Two sealers do not work at once: the second finds the lock taken and seals nothing.
+-- On Citus: refused; see docs/scaling.md.
 with alone as (
   select pg_try_advisory_xact_lock(7404031550207116801) as yes
 ),

@@ -4,6 +4,7 @@
 -- One statement moves the invoice's totals and inserts the movement. Two payers of one invoice queue at the
 -- UPDATE, and each sees what the one before it left; the invoice's checks refuse the one too many, and then
 -- nothing is inserted either. An idempotency key is claimed before the queue and kept with the answer after it.
+-- On Citus: in steps, each routed to the school's shard where the caller is bound to one; else one asks every shard.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
   select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted
@@ -12,7 +13,7 @@ moved_invoice as (
   update invoices
   set payments_total = payments_total + case when :kind::text = 'PAYMENT' then :amount::numeric(12, 2) else 0 end,
       refunds_total = refunds_total + case when :kind::text = 'REFUND' then :amount::numeric(12, 2) else 0 end,
-      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+      updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
   from written_by(:actor, :request_id)
   where (select granted from claim)
     and id = :invoice_id
@@ -26,10 +27,16 @@ new_payment as (
     coalesce(:paid_at, now())
   from moved_invoice
   returning id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
+),
+school as materialized (
+  -- For the metrics; here it costs a look-up by primary key, and anywhere else a round trip.
+  select currency
+  from schools
+  where id = (select school_id from new_payment)
+    and (:tenant::uuid is null or id = :tenant)
 )
 select
   id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at,
-  -- For the metrics; here it costs a look-up by primary key, and anywhere else a round trip.
-  (select schools.currency from schools where schools.id = new_payment.school_id) as currency
+  (select currency from school) as currency
 from new_payment
 cross join lateral remember_answer(:idempotency_scope, :idempotency_key, to_jsonb(new_payment))

@@ -1,6 +1,7 @@
 -- The movement that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
 -- lists. The same statement takes it off the invoice's totals; the invoice's checks refuse it where a refund would be
 -- left without its payment.
+-- On Citus: routed to the school's shard where the caller is bound to one; else refused.
 with deleted as (
   delete from payments
   using written_by(:actor, :request_id)
@@ -22,6 +23,7 @@ locked_invoice as (
     invoices.refunds_total - case when deleted.kind = 'REFUND' then deleted.amount else 0 end as refunds_total
   from invoices
   join deleted on deleted.invoice_id = invoices.id and deleted.school_id = invoices.school_id
+  where (:tenant::uuid is null or invoices.school_id = :tenant)
   for no key update of invoices
 ),
 moved_invoice as (
@@ -31,10 +33,11 @@ moved_invoice as (
       void_reason = locked_invoice.void_reason,
       payments_total = locked_invoice.payments_total,
       refunds_total = locked_invoice.refunds_total,
-      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+      updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
   from locked_invoice
   where invoices.id = locked_invoice.id
     and invoices.school_id = locked_invoice.school_id
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
 )
 select
   id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at

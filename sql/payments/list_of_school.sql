@@ -1,5 +1,6 @@
 -- A page of one school's movements in the order of their ids, along the index on (school_id, id); a day is a day
 -- of the school.
+-- On Citus: routed to the school's shard.
 select
   payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, payments.method,
   payments.reference, payments.paid_at, payments.created_at, payments.updated_at

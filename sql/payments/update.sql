@@ -4,6 +4,7 @@
 -- One statement changes the movement and what it means to its invoice, or to both invoices where it moves from
 -- one to another. Locks: the movement first, then the invoices in the order of their ids, so that two
 -- movements that change places cannot wait for each other in a circle.
+-- On Citus: routed to the school's shard where the caller is bound to one; else refused.
 with before as (
   -- Whoever changes this movement at the same moment is waited for, and what they left is what is read, and what
   -- :if_match is compared with.
@@ -52,6 +53,7 @@ locked_invoices as (
     invoices.refunds_total + differences.refunds as refunds_total
   from invoices
   join differences on differences.invoice_id = invoices.id and differences.school_id = invoices.school_id
+  where (:tenant::uuid is null or invoices.school_id = :tenant)
   order by invoices.id
   for no key update of invoices
 ),
@@ -65,10 +67,11 @@ moved_invoices as (
       void_reason = locked_invoices.void_reason,
       payments_total = locked_invoices.payments_total,
       refunds_total = locked_invoices.refunds_total,
-      updated_at = greatest(now(), invoices.updated_at + interval '1 microsecond')
+      updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
   from locked_invoices
   where invoices.id = locked_invoices.id
     and invoices.school_id = locked_invoices.school_id
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
     and (select yes from all_locked)
   returning invoices.id
 )
@@ -79,11 +82,12 @@ set invoice_id = after.invoice_id,
     method = case when :method_given then :method else payments.method end,
     reference = case when :reference_given then :reference else payments.reference end,
     paid_at = coalesce(:paid_at, payments.paid_at),
-    updated_at = greatest(now(), payments.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (payments.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from after
 cross join written_by(:actor, :request_id)
 where payments.id = after.id
   and payments.school_id = after.school_id
+  and (:tenant::uuid is null or payments.school_id = :tenant)
   and (select count(*) from moved_invoices) = (select count(*) from differences)
 returning
   payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, payments.method,

@@ -4,6 +4,7 @@
 --
 -- The rules are those of collections.sql. An invoice has no method, so a row's rate is its share of all that was
 -- invoiced in the period, and the rates of the rows add up to that of the totals but for their rounding.
+-- On Citus: routed to the school's shard.
 with school as (
   select
     id,
@@ -29,6 +30,7 @@ issued as (
   select coalesce(sum(invoices.total_amount), 0.00) as invoiced
   from bounds
   join invoices on invoices.school_id = bounds.id
+    and invoices.school_id = :school_id
     and invoices.issued_at >= bounds.opens_at
     and invoices.issued_at < bounds.closes_at
   where invoices.voided_at is null
@@ -40,6 +42,7 @@ moved as (
     coalesce(sum(payments.amount) filter (where payments.kind = 'REFUND'), 0.00) as refunded
   from bounds
   join payments on payments.school_id = bounds.id
+    and payments.school_id = :school_id
     and payments.paid_at >= bounds.opens_at
     and payments.paid_at < bounds.closes_at
   group by payments.method

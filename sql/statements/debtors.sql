@@ -4,6 +4,7 @@
 -- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
 -- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances
 -- are those that the invoices keep; one scan of the school's invoices sums them.
+-- On Citus: routed to the school's shard.
 with school as (
   select id, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -25,7 +26,7 @@ owed as (
     min(due_date) as oldest_due_date,
     greatest(school.today - min(due_date), 0) as days_overdue
   from school
-  join invoices on invoices.school_id = school.id
+  join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   where invoices.balance_due > 0
     -- One that is dated ahead is not owed before its day.
     and invoices.issued_at <= school.as_of
@@ -49,6 +50,7 @@ named as (
   from school
   cross join fetched
   join students on students.id = fetched.student_id and students.school_id = school.id
+    and students.school_id = :school_id
   cross join lateral (
     select
       coalesce(fetched.current, 0.00)::text as current,

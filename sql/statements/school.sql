@@ -5,6 +5,7 @@
 -- school's totals are their sums, so nothing is left out and nothing can disagree. Only the lines are a page. For a
 -- past moment or a period see school_as_of.sql. Money is cast to text, because JSON's numbers are floats to most
 -- who read them.
+-- On Citus: routed to the school's shard.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -28,7 +29,7 @@ invoiced as (
     sum(balance_due) filter (where school.today - due_date > 90) as days_over_90,
     min(due_date) filter (where balance_due > 0) as oldest_due_date
   from school
-  join invoices on invoices.school_id = school.id
+  join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   where status <> 'VOID'
     -- One that is dated ahead is not on the account before its day.
     and issued_at <= school.as_of
@@ -48,7 +49,7 @@ student_totals as (
     ageing,
     invoiced.oldest_due_date
   from school
-  join students on students.school_id = school.id
+  join students on students.school_id = school.id and students.school_id = :school_id
   left join invoiced on invoiced.student_id = students.id
   cross join lateral (
     select

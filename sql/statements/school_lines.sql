@@ -1,6 +1,7 @@
 -- Every invoice of a school as of now, with the student it is raised on, in the order of their ids: a row each, walked
 -- along the index on (school_id, id) by a cursor that needs no more memory for a million than for one. They are the
 -- lines of school.sql; for a past moment or a period see school_lines_as_of.sql.
+-- On Citus: routed to the school's shard.
 select
   invoices.id,
   invoices.student_id,

@@ -2,6 +2,7 @@
 -- the tenant's. The totals, their ageing and the lines come from one scan of the student's invoices with the totals
 -- that those keep, so they cannot disagree. For a past moment or a period see student_as_of.sql.
 -- Money is cast to text, because JSON's numbers are floats to most who read them.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 with student as (
   select
     students.id,
@@ -21,6 +22,7 @@ student_invoices as (
     student.today - due_date as days_past_due
   from student
   join invoices on invoices.student_id = student.id and invoices.school_id = student.school_id
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
   -- One that is dated ahead is not on the account before its day.
   where invoices.issued_at <= student.as_of
 ),

@@ -6,6 +6,7 @@
 -- it, and nothing has to be written for it. Sealed entries are numbered without a gap, so the last number
 -- is their count; what is not sealed yet is counted, and is little. A change that is another student's makes a new
 -- version, too, which costs a computation and never a wrong figure.
+-- On Citus: refused; see docs/scaling.md.
 with school as (
   select id, (now() at time zone time_zone)::date as today
   from schools

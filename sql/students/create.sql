@@ -1,4 +1,5 @@
 -- The student that was added: a row, or none where there is no such school or it is not the tenant's.
+-- On Citus: in steps, each routed to the school's shard.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
   select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted

@@ -1,9 +1,10 @@
 -- The student as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists.
 -- A null name leaves the name; the external id may be null, so a flag says whether it is given.
+-- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 update students
 set full_name = coalesce(:full_name, full_name),
     external_id = case when :external_id_given then :external_id else external_id end,
-    updated_at = greatest(now(), students.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (students.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :student_id
   and (:tenant::uuid is null or school_id = :tenant)

@@ -1,10 +1,11 @@
 -- The user as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists. Null
 -- leaves a column as it is. Whoever is disabled loses all sessions, and they do not come back with the account.
+-- On Citus: answered on the coordinator.
 update users
 set role = coalesce(:role, role),
     disabled_at = case when coalesce(:disabled, disabled_at is not null) then coalesce(disabled_at, now()) end,
     session_generation = session_generation + case when :disabled and disabled_at is null then 1 else 0 end,
-    updated_at = greatest(now(), users.updated_at + interval '1 microsecond')
+    updated_at = greatest(now(), (users.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
 from written_by(:actor, :request_id)
 where id = :user_id
   and (:tenant::uuid is null or school_id = :tenant)

@@ -1,4 +1,4 @@
-"""school-billing: serve, migrate, rollback, seed, user, ledger.
+"""school-billing: serve, migrate, rollback, distribute, seed, user, ledger.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     rollback = commands.add_parser("rollback", help="roll back the newest migrations")
     rollback.add_argument("--count", type=_positive, default=1, help="how many (default: 1)")
     rollback.set_defaults(command=_rollback)
+
+    distribute = commands.add_parser("distribute", help="distribute the tables over the workers of a Citus cluster")
+    distribute.set_defaults(command=_distribute)
 
     _add_user_commands(commands.add_parser("user", help="add, list, disable and enable users, and set passwords"))
 
@@ -180,6 +183,17 @@ def _rollback(settings: Settings, options: argparse.Namespace) -> None:
 
     for migration in rollback(settings.database_url, options.count):
         print(f"rolled back {migration}")
+
+
+def _distribute(settings: Settings, _options: argparse.Namespace) -> None:
+    from school_billing.database.distribution import DISTRIBUTED, LOCAL, distribute
+
+    for table in (distributed := distribute(settings.database_url)):
+        print(f"distributed {table} by {DISTRIBUTED[table]}")
+    if distributed:
+        print(f"left on the coordinator: {', '.join(LOCAL)}")
+    else:
+        print("nothing to distribute: every table is where it belongs")
 
 
 def _seed(settings: Settings, options: argparse.Namespace) -> None:

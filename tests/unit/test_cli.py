@@ -23,7 +23,7 @@ def test_commands_that_do_not_serve_do_not_import_the_web_framework() -> None:
 
 def test_help_lists_the_commands() -> None:
     output = run("--help").stdout
-    assert all(command in output for command in ("serve", "migrate", "rollback", "seed"))
+    assert all(command in output for command in ("serve", "migrate", "rollback", "distribute", "seed"))
 
 
 def test_production_without_secrets_ends_with_a_sentence_that_names_one() -> None:

@@ -19,6 +19,7 @@ import psycopg
 import yoyo
 from psycopg import sql
 
+from school_billing.database.errors import SchemaOutdated
 from school_billing.paths import resource_folder
 
 # Any fixed number will do, as long as nobody else locks the same one in the same database.
@@ -51,6 +52,19 @@ def rollback(url: str, count: int | None = None) -> list[str]:
         ids = [migration.id for migration in chosen]
         backend.rollback_migrations(chosen)
         return ids
+
+
+@contextmanager
+def migrated(url: str) -> Iterator[None]:
+    """Keep migrators away from the database at `url` for as long as this is open.
+
+    Raises:
+        SchemaOutdated: It lacks a migration.
+    """
+    with _backend(url) as backend:
+        if backend.to_apply(_migrations()):
+            raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.")
+        yield
 
 
 def _migrations() -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,9 @@ from school_billing.database.errors import (
     ValueRefused,
 )
 from school_billing.database.sql import AnyQuery, Query
+
+# What a message names beside the constraint, such as the table, stands in quotes as well.
+_CONSTRAINT_OF_SHARD = re.compile(r'constraint "(\w+)_\d+"')
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -191,7 +195,7 @@ class Database:
             try:
                 return await self._try(query, run)
             except asyncpg.IntegrityConstraintViolationError as error:
-                constraint = error.constraint_name or ""
+                constraint = constraint_of(error)
                 if constraint == _IDEMPOTENCY_KEY:
                     raise await self._used_key(query) from error
                 raise ConstraintViolated(constraint, query) from error
@@ -246,6 +250,17 @@ class Database:
             # It expired in between.
             return ConstraintViolated("idempotency_key_in_flight", query)
         return IdempotencyKeyUsed(query, remembered.fingerprint == known.fingerprint, bytes(remembered.answer))
+
+
+def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
+    """Return the name of the constraint that refused a change, empty where the error has none.
+
+    The coordinator of a Citus cluster hands on a worker's message alone, which has the name of the shard's constraint.
+    """
+    if name := getattr(error, "constraint_name", None):
+        return str(name)
+    named = _CONSTRAINT_OF_SHARD.search(str(error))
+    return named[1] if named else ""
 
 
 @asynccontextmanager

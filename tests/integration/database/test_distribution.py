@@ -1,0 +1,204 @@
+"""`school-billing distribute`, and what Citus asks of the schema.
+
+There is no Citus here. A stand-in takes its place: an extension of that name whose functions note how they are
+called. That proves the calls, their order and their transaction; not that a cluster accepts them.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from school_billing.database.distribution import DISTRIBUTED, FUNCTIONS, GIVEN_UP, LOCAL
+from school_billing.database.embedded import embedded_postgres
+from school_billing.database.migrations import migrate, rollback
+from tests.postgres import FAST, create_database
+
+STAND_IN = """
+create table pg_dist_partition (logicalrelid regclass primary key);
+create table calls (
+  number bigint generated always as identity,
+  said text[],
+  settings text[],
+  transaction_id xid8 default pg_current_xact_id()
+);
+
+create function note(variadic said text[]) returns void language sql as $$
+  insert into calls (said, settings) values (said, array[
+    current_setting('citus.multi_shard_modify_mode', true), current_setting('citus.enable_unsafe_triggers', true)
+  ])
+$$;
+
+create function create_distributed_table(
+  table_name regclass, distribution_column text, colocate_with text default 'default'
+)
+returns void language plpgsql as $$
+  begin
+    if current_setting('stand_in.refuses', true) = table_name::text then
+      raise exception 'cannot distribute %', table_name using errcode = 'feature_not_supported';
+    end if;
+    insert into pg_dist_partition values (table_name);
+    perform note(table_name::text, distribution_column, colocate_with);
+  end
+$$;
+
+create function create_distributed_function(function_name regprocedure) returns void language sql as $$
+  select note(function_name::text)
+$$;
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own, which has the stand-in to offer."""
+    folder = tmp_path_factory.mktemp("citus")
+    (folder / "extension").mkdir()
+    (folder / "extension" / "citus.control").write_text("default_version = '1'\nrelocatable = false\n")
+    (folder / "extension" / "citus--1.sql").write_text(STAND_IN)
+    folder.chmod(0o755)
+    with embedded_postgres(folder / "data", settings=FAST | {"extension_control_path": f"{folder}:$system"}) as url:
+        yield url
+
+
+@pytest.fixture
+def url(server: str, request: pytest.FixtureRequest) -> str:
+    """A migrated database, without the stand-in so far."""
+    database = create_database(server, request.node.name)
+    migrate(database)
+    return database
+
+
+def install(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("create extension citus")
+
+
+def distribute(url: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "school_billing", "distribute"],
+        env={"PATH": "", "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def values(url: str, query: str) -> list[object]:
+    with psycopg.connect(url) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+def given_up(url: str) -> set[object]:
+    return set(values(url, "select conname from pg_constraint where contype = 'f'")) & set(GIVEN_UP)
+
+
+def test_each_table_goes_to_its_place_in_one_transaction(url: str) -> None:
+    install(url)
+    done = distribute(url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "distributed schools by id",
+        "distributed students by school_id",
+        "distributed invoices by school_id",
+        "distributed payments by school_id",
+        "distributed audit_log by school_id",
+        "left on the coordinator: users, api_keys, sessions, refresh_tokens, login_throttles, idempotency_keys",
+    ]
+    assert values(url, "select said from calls order by number") == [
+        ["schools", "id", "none"],
+        *[[table, "school_id", "schools"] for table in ("students", "invoices", "payments", "audit_log")],
+        *[[function.replace(", ", ",")] for function in FUNCTIONS],
+    ]
+    assert values(url, "select distinct settings from calls") == [["sequential", "on"]]
+    assert values(url, "select count(distinct transaction_id) from calls") == [1]
+    assert given_up(url) == set()
+
+
+def test_a_second_run_has_nothing_to_do(url: str) -> None:
+    install(url)
+    distribute(url)
+    calls = values(url, "select count(*) from calls")
+    again = distribute(url)
+    assert (again.returncode, again.stdout) == (0, "nothing to distribute: every table is where it belongs\n")
+    assert values(url, "select count(*) from calls") == calls
+
+
+def test_a_table_that_is_distributed_already_is_left_as_it_is(url: str) -> None:
+    install(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("insert into pg_dist_partition values ('schools'), ('students')")
+    assert distribute(url).stdout.splitlines()[0] == "distributed invoices by school_id"
+    assert values(url, "select said from calls order by number limit 1") == [["invoices", "school_id", "schools"]]
+
+
+def test_what_the_cluster_refuses_undoes_all(url: str) -> None:
+    install(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("alter role billing set stand_in.refuses = 'audit_log'")
+    try:
+        refused = distribute(url)
+    finally:
+        with psycopg.connect(url) as connection:
+            connection.execute("alter role billing reset all")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(
+        "school-billing: The cluster refuses, and nothing was done: cannot distribute audit_log"
+    )
+    assert "Traceback" not in refused.stderr
+    assert values(url, "select count(*) from pg_dist_partition") == [0]
+    assert given_up(url) == set(GIVEN_UP)
+
+
+def test_without_the_extension_it_says_so(url: str) -> None:
+    refused = distribute(url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("school-billing: The extension citus is not in this database")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_database_that_lacks_a_migration_is_not_distributed(url: str) -> None:
+    install(url)
+    rollback(url, 1)
+    refused = distribute(url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "school-billing: The database is not migrated: run `school-billing migrate` first.\n"
+
+
+def test_every_table_has_its_place(url: str) -> None:
+    tables = values(url, "select tablename from pg_tables where schemaname = 'public' and tablename !~ 'yoyo'")
+    assert sorted(map(str, tables)) == sorted([*DISTRIBUTED, *LOCAL])
+
+
+def test_the_schema_keeps_the_rules_of_citus(url: str) -> None:
+    """The rules as Citus documents them: the column by which a table is distributed is never null and in every key."""
+    with psycopg.connect(url) as connection:
+        for table, column in DISTRIBUTED.items():
+            facts = connection.execute(
+                """
+                select attnotnull, (
+                  select bool_and(attnum = any(indkey)) from pg_index where indrelid = attrelid and indisunique
+                )
+                from pg_attribute where attrelid = %s::regclass and attname = %s
+                """,
+                (table, column),
+            ).fetchone()
+            assert facts == (True, True), table
+        keys = connection.execute(
+            """
+            select conname, conrelid::regclass::text, confrelid::regclass::text, (
+              select array_agg((its.attname, theirs.attname)::text order by its.attname)
+              from unnest(conkey, confkey) as pair (its_number, their_number)
+              join pg_attribute as its on its.attrelid = conrelid and its.attnum = its_number
+              join pg_attribute as theirs on theirs.attrelid = confrelid and theirs.attnum = their_number
+            )
+            from pg_constraint where contype = 'f'
+            """
+        ).fetchall()
+    for name, table, target, pairs in keys:
+        if table in DISTRIBUTED:
+            # Of two colocated tables, and by the column that keeps their rows on one shard.
+            assert f"({DISTRIBUTED[table]},{DISTRIBUTED[target]})" in pairs, name
+        else:
+            assert (target in DISTRIBUTED) == (name in GIVEN_UP), name
