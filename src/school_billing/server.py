@@ -161,9 +161,9 @@ def _application(settings: Settings) -> "Observed":
     return create_app(settings)
 
 
-def _config(settings: Settings, app: "Observed | None" = None) -> uvicorn.Config:
+def _config(settings: Settings, app: "Observed") -> uvicorn.Config:
     return uvicorn.Config(
-        app or "",
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -178,7 +178,7 @@ def _config(settings: Settings, app: "Observed | None" = None) -> uvicorn.Config
 
 def _bind(settings: Settings) -> list[socket.socket]:
     ports = [settings.port, settings.internal_port] if settings.internal_port else [settings.port]
-    return [_config(msgspec.structs.replace(settings, port=port)).bind_socket() for port in ports]
+    return [uvicorn.Config("", host=settings.host, port=port, log_config=None).bind_socket() for port in ports]
 
 
 class _Server(uvicorn.Server):

@@ -1,8 +1,8 @@
 """Processes that work side by side: one that dies is replaced, and all end together.
 
 uvicorn has a supervisor as well. It keeps the port open while it stops, so that callers wait for an answer that nobody
-gives; it starts a worker with a broken import again and again; Ctrl-C in the middle of a start shows tracebacks; and
-SIGHUP and SIGTTIN make it run more workers than there are connections for.
+gives; it starts a worker with a broken import again and again, and ends with exit code 0 when none could start; Ctrl-C
+in the middle of a start shows tracebacks; SIGHUP and SIGTTIN make it run more workers than there are connections for.
 """
 
 import asyncio

@@ -243,8 +243,13 @@ async def test_a_replacement_waits_for_the_database_but_not_for_ever(database_ur
     log = tmp_path / "log"
     async with door_to(database_url) as door:
         # The door is held by this event loop, which so must not be kept.
-        server = start(door.url, free_port(), log, 2, DATABASE_WAIT_SECONDS="1", DATABASE_POOL_MAX="5")
+        server = start(door.url, free_port(), log, 2, DATABASE_WAIT_SECONDS="2", DATABASE_POOL_MAX="5")
         try:
+            workers = await asyncio.to_thread(ready_workers, server)
+            await door.shut()
+            os.kill(workers[0], signal.SIGKILL)
+            await asyncio.to_thread(wait_until, lambda: "waiting for the database" in log.read_text(), "the wait")
+            await door.open()
             workers = await asyncio.to_thread(ready_workers, server)
             await door.shut()
             os.kill(workers[0], signal.SIGKILL)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from school_billing.server import FEWEST_CONNECTIONS, divided
+from school_billing.server import FEWEST_CONNECTIONS, application, divided
 from school_billing.settings import InvalidSettings, Settings
 from school_billing.workers import Work, WorkerFailed, keep_working
 
@@ -113,3 +113,9 @@ def test_more_workers_than_there_are_connections_for_are_refused() -> None:
     divided(Settings(database_pool_max=10), 5)
     with pytest.raises(InvalidSettings, match=r"^6 workers need 12 connections, 2 each: DATABASE_POOL_MAX .* allow 10"):
         divided(Settings(database_pool_max=10), 6)
+
+
+def test_an_application_by_itself_brings_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(InvalidSettings, match="DATABASE_URL is not set"):
+        application()
