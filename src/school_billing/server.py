@@ -6,6 +6,7 @@ and what only one of them does, is said there by the variables that also people 
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -36,6 +37,8 @@ _GOODBYE_SECONDS = 15
 """What a stop may take beyond SHUTDOWN_SECONDS: traces, error reports and the pool have some seconds each."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used, which nobody else can open.
+
+_OWN_METRICS = "school-billing-metrics-"
 
 log = structlog.get_logger("school_billing.server")
 
@@ -143,7 +146,7 @@ def _shared_metrics(directory: str) -> Iterator[str]:
         return
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     try:
-        own = tempfile.TemporaryDirectory(prefix="school-billing-metrics-", dir=where, ignore_cleanup_errors=True)
+        own = tempfile.TemporaryDirectory(prefix=_OWN_METRICS, dir=where, ignore_cleanup_errors=True)
     except OSError as error:
         raise InvalidSettings(
             f"There is no place for the workers' metrics ({error}): set PROMETHEUS_MULTIPROC_DIR."
@@ -213,6 +216,7 @@ def _run(server: _Server, sockets: list[socket.socket]) -> None:
 def _work(descriptors: list[str]) -> None:
     """Be a worker; `school_billing.workers.Work` says what the descriptors are."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # Until it serves; then uvicorn has it.
+    parent = os.getppid()
     ready, *sockets = (socket.socket(fileno=int(number)) for number in descriptors)
     try:
         settings = Settings.from_environment(os.environ)
@@ -221,7 +225,13 @@ def _work(descriptors: list[str]) -> None:
         app = application()
     except (InvalidSettings, DatabaseError) as error:
         sys.exit(f"school-billing: {error}")
-    _run(_Server(_config(settings, app), ready), sockets)
+    try:
+        _run(_Server(_config(settings, app), ready), sockets)
+    finally:
+        directory = Path(settings.prometheus_multiproc_dir)
+        if os.getppid() != parent and directory.name.startswith(_OWN_METRICS):
+            # Who made it was killed, and nobody else would free the memory.
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -155,8 +155,10 @@ async def test_no_burst_opens_more_connections_than_one_process_would(database_u
 async def test_workers_that_lost_their_supervisor_end(database_url: str) -> None:
     with serve(database_url, None, 2, DATABASE_POOL_MAX="5") as server:
         workers = await asyncio.to_thread(ready_workers, server)
+        directory = metrics_directory(workers[0])
         server.process.kill()
         await asyncio.to_thread(wait_until, lambda: gone(workers), "the end of the workers", 20)
+        assert gone_from_disk(directory)
 
 
 @pytest.mark.parametrize("when", ["at work", "starting"])
