@@ -43,22 +43,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(database_url: str, port: int, log: Path | None = None, /, **environment: str) -> Server:
-    """Start the server and return at once; what it logs goes to the file `log`."""
+def start(database_url: str, port: int, log: Path | None = None, workers: int = 1, /, **environment: str) -> Server:
+    """Start the server and return at once; what it logs goes to the file `log`. Workers share a process group."""
+    arguments = [f"--workers={workers}"] if workers > 1 else []
     with Path(log or os.devnull).open("a") as log_file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "school_billing", "serve"],
+            [sys.executable, "-m", "school_billing", "serve", *arguments],
             env=os.environ | {"DATABASE_URL": database_url, "PORT": str(port), **environment},
             stderr=log_file,
             text=True,
+            start_new_session=workers > 1,
         )
     return Server(f"http://127.0.0.1:{port}", database_url, process)
 
 
 @contextmanager
-def serve(database_url: str, log: Path | None = None, /, **environment: str) -> Iterator[Server]:
+def serve(database_url: str, log: Path | None = None, workers: int = 1, /, **environment: str) -> Iterator[Server]:
     """Run the server on `database_url` until the end of the block."""
-    server = start(database_url, free_port(), log, **environment)
+    server = start(database_url, free_port(), log, workers, **environment)
     try:
         wait_until_healthy(server.url, server.process)
         yield server

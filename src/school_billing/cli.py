@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="serve the API")
+    serve.add_argument("--workers", type=_positive, default=1, metavar="N", help="by so many processes (default: 1)")
     serve.add_argument(
         "--with-parent",
         action="store_true",
@@ -127,45 +128,14 @@ def _positive(text: str) -> int:
     return number
 
 
-def _serve(settings: Settings, _options: argparse.Namespace) -> None:
-    if not settings.prometheus_multiproc_dir:
-        # Empty counts as unset, but not to prometheus_client, which looks at it when it is imported.
-        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    import structlog
-    import uvicorn
+def _serve(settings: Settings, options: argparse.Namespace) -> None:
+    from school_billing.server import serve
+    from school_billing.workers import WorkerFailed
 
-    from school_billing.app import create_app
-    from school_billing.observability.logging import configure_logging
-
-    configure_logging(settings.log_level, settings.log_format)
-    if settings.in_production and not settings.internal_token and not settings.internal_port:
-        log = structlog.get_logger("school_billing.cli")
-        log.warning("everybody can read /metrics and /docs; INTERNAL_TOKEN or INTERNAL_PORT closes them")
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,  # The application writes one line a request itself, with the request id.
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,  # The application reads them, from TRUSTED_PROXIES alone.
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
-    sockets = [config.bind_socket()]
-    if settings.internal_port:
-        internal = uvicorn.Config(config.app, host=settings.host, port=settings.internal_port, log_config=None)
-        sockets.append(internal.bind_socket())
-    server = uvicorn.Server(config)
     try:
-        server.run(sockets=sockets)
-    except (KeyboardInterrupt, SystemExit):
-        # uvicorn raises the signal again when it has stopped as asked, which is no failure. That it did not start is.
-        if not server.started:
-            raise
-    if not server.started:
-        sys.exit(3)
+        serve(settings, options.workers)
+    except WorkerFailed as error:
+        sys.exit(f"school-billing: {error}")
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> None:

@@ -55,10 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """How long a command waits at its start for the database to take connections."""
 
     database_pool_min: Connections = 2
-    """Connections opened at start and kept."""
+    """Connections opened at start and kept, by all workers together; by each at least one."""
 
     database_pool_max: Connections = 10
-    """The most connections one process opens."""
+    """The most connections of all workers of one `serve` together. Where the database allows fewer, that is taken."""
 
     database_acquire_timeout_ms: Milliseconds = 5_000
     """How long a request waits for a free connection before it is answered 503."""
@@ -115,7 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """A query that takes as long is logged, by its name and without its values. 0: none is."""
 
     prometheus_multiproc_dir: str = ""
-    """A directory that the processes of a host share: /metrics of one then tells of all. Empty: of itself alone."""
+    """A directory that the processes of a host share: /metrics of one then tells of all. Empty: one `serve` alone."""
 
     otel_exporter_otlp_endpoint: str = ""
     """The OpenTelemetry collector, such as http://collector:4318, for traces and metrics. Empty: there is none."""

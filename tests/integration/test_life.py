@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import psycopg
+import pytest
 
 from school_billing.database.migrations import migrate
 from tests.api import Api, problem, until_waiting
@@ -52,9 +53,10 @@ def held(database_url: str, invoice: dict[str, Any]) -> Iterator[Any]:
         yield psql
 
 
-async def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(database_url: str) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(database_url: str, workers: int) -> None:
     watch = await asyncpg.connect(database_url)
-    with serve(database_url, SHUTDOWN_SECONDS="30") as server:
+    with serve(database_url, None, workers, SHUTDOWN_SECONDS="30") as server:
         async with httpx.AsyncClient(base_url=server.url, headers=server.admin, timeout=30) as client:
             invoice = await Api(client).invoice(total="100.00")
             with held(database_url, invoice):
@@ -70,9 +72,10 @@ async def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(database_u
     await watch.close()
 
 
-async def test_a_stop_does_not_wait_longer_than_it_may(database_url: str) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_stop_does_not_wait_longer_than_it_may(database_url: str, workers: int) -> None:
     watch = await asyncpg.connect(database_url)
-    with serve(database_url, SHUTDOWN_SECONDS="1") as server:
+    with serve(database_url, None, workers, SHUTDOWN_SECONDS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, headers=server.admin, timeout=30) as client:
             invoice = await Api(client).invoice(total="100.00")
             with held(database_url, invoice):
@@ -88,8 +91,9 @@ async def test_a_stop_does_not_wait_longer_than_it_may(database_url: str) -> Non
     await watch.close()
 
 
-async def test_a_connection_that_only_waits_does_not_hold_the_stop_up(database_url: str) -> None:
-    with serve(database_url, SHUTDOWN_SECONDS="30") as server:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_connection_that_only_waits_does_not_hold_the_stop_up(database_url: str, workers: int) -> None:
+    with serve(database_url, None, workers, SHUTDOWN_SECONDS="30") as server:
         async with httpx.AsyncClient(base_url=server.url) as client:
             await client.get("/health")
             address = urlsplit(server.url)
