@@ -48,6 +48,15 @@ test: install ## Run every test, in parallel, on a real PostgreSQL
 test-faults: install ## Kill servers and PostgreSQL under a stream of payments, for most of a minute
 	FAULT_SECONDS=45 $(BIN)/pytest tests/integration/ledger/test_faults.py
 
+.PHONY: bench
+bench: ## Measure every kind of request beside the machine's own limits
+	uv sync --locked --quiet --group bench
+	$(BIN)/python -m tests.benchmarks
+
+.PHONY: bench-growth
+bench-growth: install ## Measure a student's statement among 1,000 to 10,000,000 invoices; takes 4 GB of disk
+	$(BIN)/python -m tests.benchmarks.growth
+
 .PHONY: smoke
 smoke: install ## Run the tests that need no database
 	$(BIN)/pytest -m smoke

@@ -1,0 +1,270 @@
+"""`make bench`: every kind of request, beside the limits that the same machine sets in the same run.
+
+What is measured is interleaved: a stretch of each, and again from the start, so that a machine that is slow for a while
+is slow for all. A figure is the median of its stretches. CPU is that of the server alone, in microseconds a request.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+
+from school_billing.database.embedded import embedded_postgres
+from school_billing.invoices.repository import LIST_OF_SCHOOL
+from school_billing.payments.repository import CREATE
+from school_billing.statements.repository import SCHOOL, STUDENT
+from school_billing.students.repository import GET
+from school_billing.web.pages import NIL
+from tests.benchmarks import dataset
+from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench
+from tests.benchmarks.processes import PASSWORD, PRODUCTION, Process, server
+from tests.benchmarks.report import Figures, Report, Row, Statements, table
+
+POSTGRES = {"shared_buffers": "512MB", "max_connections": "200", "max_wal_size": "4GB"}
+"""PostgreSQL as it comes, but for room: every commit is flushed to the disk."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One kind of request, and the statement behind it."""
+
+    name: str
+    load: Load
+    statement: Statement | None
+
+
+def main() -> None:
+    """Measure, print the table, and write it as JSON."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure the service and its limits.")
+    parser.add_argument("--seconds", type=float, default=2, help="the length of a stretch (default: 2)")
+    parser.add_argument("--rounds", type=int, default=5, help="how many stretches of each (default: 5)")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the table goes as JSON")
+    parser.add_argument("--only", default="", help="only the kinds of request with this in their name")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="school-billing-bench-") as folder, ExitStack() as stack:
+        database_url = stack.enter_context(embedded_postgres(Path(folder), settings=POSTGRES))
+        print("loading 300,000 invoices and 450,000 movements ...", file=sys.stderr)
+        prepare(database_url)
+        dataset.load_standard(database_url)
+        servers = {
+            name: stack.enter_context(server(database_url, Path(folder) / f"{name}.log", command))
+            for name, command in SERVERS.items()
+        }
+        token = log_in(servers["service"])
+        rows = [
+            measure(case, servers, database_url, options.seconds, options.rounds)
+            for case in cases(database_url, token)
+            if options.only in case.name
+        ]
+        report = Report(
+            rows=rows,
+            statements=measure_statements(servers["service"], database_url, token, options.seconds, options.rounds),
+            machine=f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
+            resident_mb={name: one.resident_mb() for name, one in servers.items()},
+            start_seconds={name: one.start_seconds for name, one in servers.items()},
+        )
+    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    print(table(report))
+
+
+SERVERS = {
+    "service": ["-m", "school_billing", "serve"],
+    "bare": ["-m", "tests.benchmarks.bare"],
+    "granian": [
+        *("-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop", "--no-ws", "--log-level", "warning"),
+        *("--port", "PORT", "school_billing.server:application"),
+    ],
+    "2 workers": ["-m", "school_billing", "serve", "--workers", "2"],
+}
+"""What is compared, as it comes after `python`: the service as it comes, its limit, and two other ways to serve it."""
+
+
+def prepare(database_url: str) -> None:
+    """Migrate, and make the administrator."""
+    for command in ("migrate", "seed"):
+        subprocess.run(
+            [sys.executable, "-m", "school_billing", command],
+            env=PRODUCTION | {"DATABASE_URL": database_url, "PATH": ""},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+
+def log_in(service: Process) -> str:
+    """Return an administrator's access token."""
+    answer = httpx.post(f"{service.url}/auth/login", json={"username": "admin", "password": PASSWORD})
+    answer.raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+def cases(database_url: str, token: str) -> Iterator[Case]:
+    """Return each kind of request; an invoice that takes many payments is made when its turn comes."""
+    large = dataset.school_id(dataset.LARGE_SCHOOL)
+    students = [dataset.student_id(dataset.LARGE_SCHOOL, place) for place in dataset.SPREAD]
+    small = [dataset.school_id(school) for school in range(2, 102)]
+    pages = {"after": NIL, "limit": 100, "offset": 0}
+    yield Case("GET /health", Load(("GET /health",)), None)
+    yield Case(
+        "GET /students/{id}",
+        Load(tuple(f"GET /students/{student}" for student in students), token),
+        Statement(GET, {"student_id": dataset.DRAWN_STUDENT}),
+    )
+    yield Case(
+        "GET 100 invoices",
+        Load(tuple(f"GET /invoices?school_id={school}&limit=100" for school in small), token),
+        Statement(LIST_OF_SCHOOL, pages | {"school_id": dataset.DRAWN_SCHOOL, "limit": 101}),
+    )
+    yield Case(
+        "GET student's statement",
+        Load(tuple(f"GET /students/{student}/statement" for student in students), token),
+        Statement(STUDENT, {"student_id": dataset.DRAWN_STUDENT}),
+    )
+    yield Case(
+        "GET school's statement, 1,200 invoices",
+        Load(tuple(f"GET /schools/{school}/statement" for school in small), token),
+        Statement(SCHOOL, pages | {"school_id": dataset.DRAWN_SCHOOL}),
+    )
+    yield Case(
+        "GET school's statement, 60,000 invoices",
+        Load((f"GET /schools/{large}/statement",), token),
+        Statement(SCHOOL, pages | {"school_id": large}),
+    )
+    invoices = [dataset.invoice_id(dataset.LARGE_SCHOOL, place, 11) for place in dataset.SPREAD]
+    payment = {"kind": "PAYMENT", "amount": "0.01", "method": "card"}
+    drawn_key = {
+        "idempotency_scope": "bench",
+        "idempotency_key": Drawn("'key ' || :nonce::bigint"),
+        "fingerprint": "\\x00",
+    }
+    for name, key in (("POST /payments", {}), ("POST /payments with a key", drawn_key)):
+        yield Case(
+            name,
+            Load(tuple(paying(invoice) for invoice in invoices), token, with_keys=bool(key)),
+            Statement(CREATE, payment | {"invoice_id": dataset.DRAWN_INVOICE} | key),
+        )
+    yield Case(
+        "POST /payments on one invoice",
+        Load((paying(invoices[0]),), token),
+        Statement(CREATE, payment | {"invoice_id": invoices[0]}),
+    )
+
+
+def paying(invoice: object) -> str:
+    """Return the request that pays a cent."""
+    return f'POST /payments {{"invoice_id":"{invoice}","amount":"0.01","method":"card"}}'
+
+
+def measure(case: Case, servers: Mapping[str, Process], database_url: str, seconds: float, rounds: int) -> Row:
+    """Drive every server with the case, and pgbench with its statement, in turns."""
+    print(f"measuring {case.name} ...", file=sys.stderr)
+    found: dict[str, list[Figures]] = {name: [] for name in servers}
+    limits: list[float] = []
+    for turn in range(rounds + 1):
+        for name, one in servers.items():
+            forget_payments(database_url)
+            before = one.cpu_seconds()
+            answered = drive(one.url, case.load, seconds)
+            cpu_us = (one.cpu_seconds() - before) / answered.requests * 1e6
+            if turn:  # The first one warms up: connections, prepared statements, caches.
+                found[name].append(Figures(answered.per_second, answered.p50_ms, answered.p99_ms, cpu_us))
+        if case.statement is not None and turn:
+            forget_payments(database_url)
+            limits.append(pgbench(database_url, case.statement, seconds))
+    return Row(
+        case=case.name,
+        servers={name: median(stretches) for name, stretches in found.items()},
+        pgbench_per_second=statistics.median(limits) if limits else None,
+    )
+
+
+def forget_payments(database_url: str) -> None:
+    """Put the invoices that are paid back where they were, so that each stretch finds the same."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            """
+            with gone as (delete from payments where amount = 0.01 returning invoice_id, amount),
+            paid as (select invoice_id, sum(amount) as amount from gone group by invoice_id)
+            update invoices set payments_total = payments_total - paid.amount from paid where id = invoice_id
+            """
+        )
+        connection.execute("delete from idempotency_keys")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for name in ("payments", "invoices", "idempotency_keys"):
+            connection.execute(f"vacuum {name}".encode())
+        connection.execute("checkpoint")
+
+
+def median(stretches: list[Figures]) -> Figures:
+    """Return the median of each figure."""
+    return Figures(*(statistics.median(getattr(one, name) for one in stretches) for name in Figures.__struct_fields__))
+
+
+def measure_statements(service: Process, database_url: str, token: str, seconds: float, rounds: int) -> Statements:
+    """Compare a large statement with its SQL, and a small request alone with one beside large statements."""
+    large = {"school_id": dataset.school_id(dataset.LARGE_SCHOOL), "after": NIL, "limit": 100, "offset": 0}
+    statement = Statement(SCHOOL, large)
+    one_large = Load((f"GET /schools/{large['school_id']}/statement",), token, connections=1)
+    small = Load(
+        tuple(f"GET /students/{dataset.student_id(1, place)}" for place in dataset.SPREAD), token, connections=4
+    )
+    found: dict[str, list[float]] = {}
+
+    def note(**figures: float) -> None:
+        for name, figure in figures.items():
+            found.setdefault(name, []).append(figure)
+
+    for _ in range(rounds):
+        alone = drive(service.url, small, seconds)
+        note(small_p50_ms=alone.p50_ms, small_p99_ms=alone.p99_ms)
+        note(execution_ms=execution_ms(database_url, large))
+        note(pgbench_ms=1000 / pgbench(database_url, statement, seconds, connections=1))
+        note(service_ms=drive(service.url, one_large, seconds).p50_ms)
+        with meanwhile(lambda: drive(service.url, one_large, seconds + 1)):
+            beside = drive(service.url, small, seconds)
+        note(small_beside_p50_ms=beside.p50_ms, small_beside_p99_ms=beside.p99_ms)
+        with meanwhile(lambda: pgbench(database_url, statement, seconds + 1, connections=1)):
+            note(small_beside_query_p99_ms=drive(service.url, small, seconds).p99_ms)
+    return Statements(**{name: statistics.median(figures) for name, figures in found.items()})
+
+
+def execution_ms(database_url: str, values: Mapping[str, Any]) -> float:
+    """Return the execution time of the large statement, the best of five, by PostgreSQL's own clock."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("set plan_cache_mode = force_custom_plan")
+        text = SCHOOL.text
+        types = ", ".join(
+            {"after": "uuid", "limit": "bigint", "offset": "bigint"}.get(name, "uuid") for name in SCHOOL.parameters
+        )
+        connection.execute(f"prepare large ({types}) as {text}".encode())
+        given = ", ".join("null" if values.get(name) is None else f"'{values[name]}'" for name in SCHOOL.parameters)
+        times = []
+        for _ in range(5):
+            plan = connection.execute(f"explain (analyze, timing off, format json) execute large ({given})".encode())
+            ((found,),) = plan.fetchall()
+            times.append(float(found[0]["Execution Time"]))
+    return min(times)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Do `work` beside the block, which begins at once; wait for its end."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()
