@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -45,6 +45,7 @@ from school_billing.statements.printed.controller import PrintedStatementControl
 from school_billing.statements.printed.presses import Press
 from school_billing.statements.printed.repository import PrintedStatements
 from school_billing.statements.repository import Statements
+from school_billing.statements.source import STANDBY_ACQUIRE_MS, StatementSource
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
 from school_billing.users.controller import UserController
@@ -98,21 +99,21 @@ def create_app(settings: Settings) -> Observed:
 
     @asynccontextmanager
     async def database(app: Litestar) -> AsyncIterator[None]:
-        async with connect(
-            settings.database_url,
-            pool_min=settings.database_pool_min,
-            pool_max=settings.database_pool_max,
-            acquire_timeout_ms=settings.database_acquire_timeout_ms,
-            statement_timeout_ms=settings.database_statement_timeout_ms,
-            prepared_statements=settings.database_prepared_statements,
-            application_name=settings.database_application_name,
-        ) as app.state.database:
+        async with (
+            _connected(
+                settings, settings.database_url, settings.database_pool_min, settings.database_acquire_timeout_ms
+            ) as app.state.database,
+            _standby(settings) as standby,
+        ):
             app.state.admission = Admission(app.state.database)
             sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
             app.state.statement_cache = _statement_cache(settings, metrics)
+            app.state.statement_source = StatementSource(
+                app.state.database, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc()
+            )
             app.state.door = Door(sessions, tokens, metrics)
             background = _background(Ledger(app.state.database), settings, metrics)
-            async with sight.watching(app.state.database):
+            async with sight.watching(app.state.database, standby):
                 yield
             for task in background:
                 task.cancel()
@@ -176,6 +177,27 @@ def create_app(settings: Settings) -> Observed:
     )
 
 
+def _connected(
+    settings: Settings, url: str, pool_min: int, acquire_timeout_ms: int
+) -> AbstractAsyncContextManager[Database]:
+    return connect(
+        url,
+        pool_min=pool_min,
+        pool_max=settings.database_pool_max,
+        acquire_timeout_ms=acquire_timeout_ms,
+        statement_timeout_ms=settings.database_statement_timeout_ms,
+        prepared_statements=settings.database_prepared_statements,
+        application_name=settings.database_application_name,
+    )
+
+
+def _standby(settings: Settings) -> AbstractAsyncContextManager[Database | None]:
+    if not settings.read_database_url:
+        return nullcontext()
+    # Nothing is opened before it is needed: no start waits for the standby.
+    return _connected(settings, settings.read_database_url, 0, STANDBY_ACQUIRE_MS)
+
+
 def _background(ledger: Ledger, settings: Settings, metrics: Metrics) -> list[asyncio.Task[None]]:
     async def count_overdue() -> None:
         metrics.set_overdue({row.currency: row.overdue for row in await ledger.overdue()})
@@ -198,7 +220,7 @@ def _statement_cache(settings: Settings, metrics: Metrics) -> StatementCache | N
 
 
 def _provide_statements(state: State) -> Statements:
-    return Statements(state.database, state.statement_cache)
+    return Statements(state.statement_source, state.statement_cache)
 
 
 def _provide_printed_statements(state: State) -> PrintedStatements:
