@@ -41,9 +41,9 @@ def postgres_server() -> Iterator[str]:
 class Postgres:
     """An embedded PostgreSQL on a fixed port, so that it can come back where it was."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self._folder = folder
-        self._settings = {"port": str(free_port()), "full_page_writes": "on", "fsync": "off"}
+        self._settings = {"port": str(free_port()), "full_page_writes": "on", "fsync": "off"} | settings
         self._stack = ExitStack()
         self.url = ""
 
@@ -57,9 +57,14 @@ class Postgres:
 
     def kill(self) -> None:
         """End it as a power failure would: it has to recover."""
-        status = self._folder / "postgres" / "data" / "postmaster.pid"
-        os.kill(int(status.read_text().split()[0]), signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
         self._stack.close()
+
+    @property
+    def pid(self) -> int:
+        """The number of the server's first process."""
+        status = self._folder / "postgres" / "data" / "postmaster.pid"
+        return int(status.read_text().split()[0])
 
 
 def docker_answers() -> bool:

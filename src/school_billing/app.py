@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from litestar import Litestar
@@ -21,7 +21,7 @@ from school_billing.auth.repository import LoginLimits, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.constraints import CONSTRAINTS
 from school_billing.database.errors import IdempotencyKeyUsed
-from school_billing.database.pool import connect
+from school_billing.database.pool import Database, connect
 from school_billing.health.controller import HealthController
 from school_billing.health.repository import HealthChecks
 from school_billing.invoices.controller import InvoiceController
@@ -43,6 +43,7 @@ from school_billing.statements.printed.controller import PrintedStatementControl
 from school_billing.statements.printed.presses import Press
 from school_billing.statements.printed.repository import PrintedStatements
 from school_billing.statements.repository import Statements
+from school_billing.statements.source import STANDBY_ACQUIRE_MS, StatementSource
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
 from school_billing.users.controller import UserController
@@ -96,21 +97,21 @@ def create_app(settings: Settings) -> Observed:
 
     @asynccontextmanager
     async def database(app: Litestar) -> AsyncIterator[None]:
-        async with connect(
-            settings.database_url,
-            pool_min=settings.database_pool_min,
-            pool_max=settings.database_pool_max,
-            acquire_timeout_ms=settings.database_acquire_timeout_ms,
-            statement_timeout_ms=settings.database_statement_timeout_ms,
-            prepared_statements=settings.database_prepared_statements,
-            application_name=settings.database_application_name,
-        ) as app.state.database:
+        async with (
+            _connected(
+                settings, settings.database_url, settings.database_pool_min, settings.database_acquire_timeout_ms
+            ) as app.state.database,
+            _standby(settings) as standby,
+        ):
             app.state.admission = Admission(app.state.database)
             sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
             app.state.statement_cache = _statement_cache(settings, metrics)
+            app.state.statement_source = StatementSource(
+                app.state.database, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc()
+            )
             app.state.door = Door(sessions, tokens, metrics)
             background = _background(Ledger(app.state.database), settings, metrics)
-            async with sight.watching(app.state.database):
+            async with sight.watching(app.state.database, standby):
                 yield
             for task in background:
                 task.cancel()
@@ -119,7 +120,7 @@ def create_app(settings: Settings) -> Observed:
                 await app.state.statement_cache.close()
 
     def statements() -> Statements:
-        return Statements(litestar.state.database, litestar.state.statement_cache)
+        return Statements(litestar.state.statement_source, litestar.state.statement_cache)
 
     litestar = Litestar(
         route_handlers=[
@@ -174,6 +175,27 @@ def create_app(settings: Settings) -> Observed:
         headers=security_headers(in_production=settings.in_production),
         trusted_proxies=settings.proxies,
     )
+
+
+def _connected(
+    settings: Settings, url: str, pool_min: int, acquire_timeout_ms: int
+) -> AbstractAsyncContextManager[Database]:
+    return connect(
+        url,
+        pool_min=pool_min,
+        pool_max=settings.database_pool_max,
+        acquire_timeout_ms=acquire_timeout_ms,
+        statement_timeout_ms=settings.database_statement_timeout_ms,
+        prepared_statements=settings.database_prepared_statements,
+        application_name=settings.database_application_name,
+    )
+
+
+def _standby(settings: Settings) -> AbstractAsyncContextManager[Database | None]:
+    if not settings.read_database_url:
+        return nullcontext()
+    # Nothing is opened before it is needed: no start waits for the standby.
+    return _connected(settings, settings.read_database_url, 0, STANDBY_ACQUIRE_MS)
 
 
 def _background(ledger: Ledger, settings: Settings, metrics: Metrics) -> list[asyncio.Task[None]]:

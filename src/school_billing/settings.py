@@ -39,6 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     database_url: str = ""
     """postgresql://user:password@host:port/name. Empty: an embedded PostgreSQL under data_dir."""
 
+    read_database_url: str = ""
+    """Its streaming standby, from which statements are read while it is level. Empty: there is none."""
+
     data_dir: str = ".data"
     """Where the embedded PostgreSQL keeps its data; relative to the working directory."""
 
@@ -240,8 +243,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
                 raise InvalidSettings(f"{name.upper()} has characters that cannot be printed.")
         if not re.fullmatch(USERNAME_PATTERN, self.admin_username.lower()):
             raise InvalidSettings("ADMIN_USERNAME has other characters than letters, digits and . _ @ + -.")
-        if self.database_url:
-            _check_database_url(self.database_url)
+        for name in ("database_url", "read_database_url"):
+            _check_database_url(name.upper(), getattr(self, name))
         if self.database_pool_min > self.database_pool_max:
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
         if not self.jwt_secrets:
@@ -320,10 +323,10 @@ def _is_reachable(url: str, schemes: Set[str]) -> bool:
         return False
 
 
-def _check_database_url(url: str) -> None:
+def _check_database_url(name: str, url: str) -> None:
     """Refuse what no driver would take, in words that do not repeat it: it has a password in it."""
-    if not _is_reachable(url, {"postgresql", "postgres"}):
-        raise InvalidSettings("DATABASE_URL must look like postgresql://user:password@host:port/name.")
+    if url and not _is_reachable(url, {"postgresql", "postgres"}):
+        raise InvalidSettings(f"{name} must look like postgresql://user:password@host:port/name.")
 
 
 def _sentence(error: msgspec.ValidationError) -> str:

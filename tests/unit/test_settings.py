@@ -83,9 +83,10 @@ def test_a_wrong_value_is_told_with_the_variables_name(name: str, value: str) ->
         "postgresql://",
     ],
 )
-def test_a_wrong_database_url_is_refused_without_repeating_its_password(url: str) -> None:
-    with pytest.raises(InvalidSettings, match="DATABASE_URL") as refused:
-        Settings.from_environment({"DATABASE_URL": url})
+@pytest.mark.parametrize("name", ["DATABASE_URL", "READ_DATABASE_URL"])
+def test_a_wrong_database_url_is_refused_without_repeating_its_password(name: str, url: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"^{name}") as refused:
+        Settings.from_environment({name: url})
     assert "hunter2" not in str(refused.value)
 
 

@@ -41,3 +41,11 @@ class DatabaseUnavailable(DatabaseError):
 
 class SchemaOutdated(DatabaseUnavailable):
     """The database lacks something that the query needs: `school-billing migrate` was not run."""
+
+
+class StatementCanceled(DatabaseUnavailable):
+    """PostgreSQL gave a statement up: it took too long, or a standby had to replay what it was still reading."""
+
+
+class ConnectionsBusy(DatabaseUnavailable):
+    """As many connections as may be are in use."""

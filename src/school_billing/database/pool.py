@@ -1,11 +1,11 @@
-"""The connection pool, and the three ways in which a repository runs a query."""
+"""The connection pool, and the ways in which a repository runs a query."""
 
 import asyncio
 import random
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,11 +16,13 @@ import msgspec
 from school_billing.database.connections import Connections
 from school_billing.database.context import context
 from school_billing.database.errors import (
+    ConnectionsBusy,
     ConstraintViolated,
     DatabaseError,
     DatabaseUnavailable,
     IdempotencyKeyUsed,
     SchemaOutdated,
+    StatementCanceled,
     ValueRefused,
 )
 from school_billing.database.sql import AnyQuery, Query
@@ -76,6 +78,11 @@ class PoolSize(msgspec.Struct, frozen=True):
     limit: int
     waiting: int
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether who comes next has to wait."""
+        return self.open - self.idle >= self.limit
+
 
 class Database:
     """A pool of connections to one PostgreSQL.
@@ -118,15 +125,27 @@ class Database:
     async def stream(self, query: Query[Row], whose: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
 
-        Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once. At most half of the
-        pool streams at a time, and half of that for `whose` it is: a reader who is slow keeps a connection for as long.
+        Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once.
 
         Raises:
             DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
         """
-        arguments = query.arguments(values)
+        async with self.streaming(whose) as snapshot, aclosing(snapshot.stream(query, **values)) as parts:
+            async for part in parts:
+                yield part
+
+    @asynccontextmanager
+    async def streaming(self, whose: UUID) -> AsyncIterator["Snapshot"]:
+        """Hold a snapshot for somebody who may be slow, and so keeps its connection for as long.
+
+        At most half of the pool streams at a time, and half of that for `whose` it is.
+
+        Raises:
+            ConnectionsBusy: That many streams are under way.
+            DatabaseUnavailable: There is no connection to be had, or it was lost.
+        """
         if self._streams_of[whose] >= self._streams_of_one:
-            raise DatabaseUnavailable(query.name)
+            raise ConnectionsBusy
         self._streams_of[whose] += 1
         self._waiting_streams += 1
         try:
@@ -135,43 +154,48 @@ class Database:
         except BaseException as error:
             self._streams_of[whose] -= 1
             if isinstance(error, TimeoutError):
-                raise DatabaseUnavailable(query.name) from error
+                raise ConnectionsBusy from error
             raise
         finally:
             self._waiting_streams -= 1
         try:
-            connection = await self._connections.take()
-            is_clean = False
-            try:
-                async with connection.transaction(readonly=True):
-                    cursor = await connection.cursor(query.text, *arguments)
-                    while records := await self._fetch(cursor, query):
-                        yield [query.returns(*record) for record in records]
-                is_clean = True
-            except BaseException:
-                # Who leaves in the middle leaves a transaction behind, and perhaps a statement: no one needs them.
-                connection.terminate()
-                raise
-            finally:
-                await self._connections.give_back(connection, is_clean=is_clean)
-        except _UNAVAILABLE as error:
-            raise DatabaseUnavailable(query.name) from error
+            async with self.snapshot() as snapshot:
+                yield snapshot
         finally:
             self._streams.release()
             self._streams_of[whose] -= 1
 
-    async def _fetch(self, cursor: Any, query: AnyQuery) -> "list[asyncpg.Record]":
-        started = perf_counter()
-        raised: BaseException | None = None
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["Snapshot"]:
+        """Hold one moment of the database, on a connection that goes back at the end of the block.
+
+        Raises:
+            ValueRefused: A value means nothing to the database.
+            StatementCanceled: PostgreSQL gave a statement up.
+            DatabaseUnavailable: There is no connection to be had, or it was lost.
+        """
         try:
-            records: list[asyncpg.Record] = await cursor.fetch(_ROWS_AT_ONCE)
-        except BaseException as error:
-            raised = error
-            raise
-        finally:
-            if self.observer is not None:
-                self.observer(query, perf_counter() - started, raised)
-        return records
+            connection = await self._connections.take()
+            is_clean = False
+            try:
+                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                await transaction.start()
+                yield Snapshot(connection, self)
+                await transaction.commit()
+                is_clean = True
+            except BaseException:
+                # Who leaves in the middle leaves a transaction behind, and perhaps a statement: no one needs them, and
+                # a database that hangs would not answer a ROLLBACK.
+                connection.terminate()
+                raise
+            finally:
+                await self._connections.give_back(connection, is_clean=is_clean)
+        except (asyncpg.DataError, OverflowError) as error:
+            raise ValueRefused("a snapshot") from error
+        except (asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError) as error:
+            raise StatementCanceled from error
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable("a snapshot") from error
 
     def size(self) -> PoolSize:
         """Tell how many connections there are."""
@@ -263,6 +287,38 @@ def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
     return named[1] if named else ""
 
 
+class Snapshot:
+    """One moment of a database: whatever is asked here, and `now()`, is of that moment. Made by Database.snapshot."""
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        self._connection = connection
+        self._database = database
+
+    async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
+        """Run `query` and return its first row as the struct that it fills, or None."""
+        arguments = query.arguments(values)
+        record = await self._observed(query, self._connection.fetchrow(query.text, *arguments))
+        return None if record is None else query.returns(*record)
+
+    async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
+        """Run `query` with a cursor and yield its rows part by part, in memory for one part."""
+        cursor = await self._connection.cursor(query.text, *query.arguments(values))
+        while records := await self._observed(query, cursor.fetch(_ROWS_AT_ONCE)):
+            yield [query.returns(*record) for record in records]
+
+    async def _observed(self, query: AnyQuery, answer: Awaitable[Answer]) -> Answer:
+        started = perf_counter()
+        raised: BaseException | None = None
+        try:
+            return await answer
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            if self._database.observer is not None:
+                self._database.observer(query, perf_counter() - started, raised)
+
+
 @asynccontextmanager
 async def connect(
     url: str,
@@ -275,6 +331,8 @@ async def connect(
     application_name: str = "school-billing",
 ) -> AsyncIterator[Database]:
     """Open a pool to the PostgreSQL at `url` and close it at the end, within a bounded time.
+
+    With a `pool_min` of 0 it connects when it is first asked, and so opens whatever the PostgreSQL is up to.
 
     Raises:
         DatabaseUnavailable: Nothing answers there.

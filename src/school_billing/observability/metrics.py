@@ -121,6 +121,15 @@ class Metrics:
         )
         for outcome in ("hit", "miss", "error"):
             self.statement_cache.labels(outcome)
+        self.statement_reads = Counter(
+            "statement_reads",
+            "Statements read, where there is a standby: by which of the two, and why.",
+            ["source", "reason"],
+            registry=self.registry,
+        )
+        self.statement_reads.labels("standby", "level")
+        for reason in ("behind", "busy", "canceled", "unavailable"):
+            self.statement_reads.labels("primary", reason)
         self.refreshes = Counter(
             "auth_refreshes",
             "Refresh tokens presented: refused when unknown or over, reused when spent before.",

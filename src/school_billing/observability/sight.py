@@ -42,10 +42,15 @@ class Sight:
             self.reports = reports.Reports(settings.sentry_dsn, f"school-billing@{version}", settings.environment)
 
     @asynccontextmanager
-    async def watching(self, database: "Database") -> "AsyncIterator[None]":
-        """Watch `database` until the end of the block, and then send what is not sent yet, within a bounded time."""
+    async def watching(self, database: "Database", standby: "Database | None" = None) -> "AsyncIterator[None]":
+        """Watch `database` until the end of the block, and then send what is not sent yet, within a bounded time.
+
+        Of the `standby` the queries are watched like the database's own; the pool that is shown is the database's.
+        """
         self.metrics.watch(database)
         database.observer = self._observe_query
+        if standby is not None:
+            standby.observer = self._observe_query
         measuring = asyncio.create_task(self.metrics.keep_measuring())
         try:
             yield

@@ -6,10 +6,8 @@ is slow, full or gone is passed over.
 """
 
 import asyncio
-from datetime import date, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, cast
-from uuid import UUID
 
 import msgspec
 import structlog
@@ -28,22 +26,6 @@ _LARGEST = 5_000_000
 log = structlog.get_logger("school_billing.statements")
 
 _encoder = msgspec.msgpack.Encoder()
-
-
-class StatementVersion(msgspec.Struct, frozen=True):
-    """Which version of a statement there is."""
-
-    changes: int
-    """How many changes there were in the school until now."""
-    newest: UUID | None
-    """The last of them, by which two databases that share a Redis differ."""
-    today: date
-    """The school's day."""
-    issued_until: datetime | None
-    """The last invoice's date until now: one that is dated ahead comes by itself."""
-
-    def __str__(self) -> str:
-        return f"{self.changes}@{self.newest}@{self.today}@{self.issued_until}"
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):

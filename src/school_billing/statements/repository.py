@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from school_billing.database.pool import Database
 from school_billing.database.sql import Query
 from school_billing.schools.repository import SchoolNotFound
-from school_billing.statements.cache import StatementCache, StatementVersion
+from school_billing.statements.cache import StatementCache
 from school_billing.statements.contracts import (
     CollectionsBy,
     CollectionsDocument,
@@ -18,6 +17,7 @@ from school_billing.statements.contracts import (
     StatementDocument,
 )
 from school_billing.statements.parameters import Asked, DebtorsPage, Period, ReversedPeriod
+from school_billing.statements.source import StatementSource
 from school_billing.students.repository import StudentNotFound
 from school_billing.web.days import Moment
 from school_billing.web.pages import Page
@@ -60,13 +60,6 @@ DEBTORS = Query(
     **_PAGE,
 )
 COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
-VERSION = Query(
-    "statements/version",
-    StatementVersion,
-    tenant=UUID | None,
-    school_id=UUID | None,
-    student_id=UUID | None,
-)
 SCHOOL_LINES = Query("statements/school_lines", ExportedRow, tenant=UUID | None, school_id=UUID)
 SCHOOL_LINES_AS_OF = Query(
     "statements/school_lines_as_of",
@@ -82,8 +75,8 @@ COLLECTIONS_BY_METHOD = Query("statements/collections_by_method", CollectionsDoc
 class Statements:
     """Statements, kept ones if there is a cache; `tenant` is the school that the caller is bound to, None for all."""
 
-    def __init__(self, database: Database, cache: StatementCache | None = None) -> None:
-        self._database = database
+    def __init__(self, source: StatementSource, cache: StatementCache | None = None) -> None:
+        self._source = source
         self._cache = cache
 
     async def of_student(self, tenant: UUID | None, student_id: UUID, asked: Asked) -> StatementDocument:
@@ -128,8 +121,8 @@ class Statements:
         """Return the statement that is kept of this version, or the one that `query` computes."""
         # Instants are too many to be asked for twice.
         if self._cache is None or wanted.get("as_of") is not None:
-            return await self._database.one(query, **whose, **wanted)
-        version = await self._database.one(VERSION, **{"school_id": None, "student_id": None} | whose)
+            return await self._source.one(query, whose, wanted)
+        version = await self._source.version(whose)
         if version is None:
             return None
         # Computed after its version was read, a statement may tell of a change more than its key says, never of less.
@@ -138,7 +131,7 @@ class Statements:
         key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version}:{wish}"
         statement = await self._cache.get(key)
         if statement is None:
-            statement = await self._database.one(query, **whose, **wanted)
+            statement = await self._source.one(query, whose, wanted, version)
             if statement is not None and statement.document:
                 await self._cache.put(key, statement)
         return statement
@@ -153,8 +146,9 @@ class Statements:
         """
         whose = {"tenant": tenant, "school_id": school_id}
         if as_of is None:
-            return self._database.stream(SCHOOL_LINES, school_id, **whose)
-        return self._database.stream(SCHOOL_LINES_AS_OF, school_id, as_of=as_of.instant, as_of_date=as_of.day, **whose)
+            return self._source.stream(SCHOOL_LINES, school_id, whose, {})
+        wanted = {"as_of": as_of.instant, "as_of_date": as_of.day}
+        return self._source.stream(SCHOOL_LINES_AS_OF, school_id, whose, wanted)
 
     async def debtors(
         self,
@@ -169,18 +163,16 @@ class Statements:
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
         """
-        debtors = await self._database.one(
-            DEBTORS,
-            tenant=tenant,
-            school_id=school_id,
-            min_overdue_days=min_overdue_days,
-            min_balance=min_balance or Decimal(0),
-            after_due_date=page.after_due_date,
-            after_balance=page.after_balance,
-            after_id=page.page.after,
-            limit=page.page.limit,
-            offset=page.page.offset,
-        )
+        wanted = {
+            "min_overdue_days": min_overdue_days,
+            "min_balance": min_balance or Decimal(0),
+            "after_due_date": page.after_due_date,
+            "after_balance": page.after_balance,
+            "after_id": page.page.after,
+            "limit": page.page.limit,
+            "offset": page.page.offset,
+        }
+        debtors = await self._source.one(DEBTORS, {"tenant": tenant, "school_id": school_id}, wanted)
         if debtors is None:
             raise SchoolNotFound
         return debtors
@@ -195,17 +187,12 @@ class Statements:
             ReversedPeriod: The period begins after today and has no end.
             InvalidParameter: There would be too many rows.
         """
-        wanted = {
-            "tenant": tenant,
-            "school_id": school_id,
-            "starts_on": period.starts_on,
-            "ends_on": period.ends_on,
-            "most": ROWS_MOST,
-        }
+        whose = {"tenant": tenant, "school_id": school_id}
+        wanted = {"starts_on": period.starts_on, "ends_on": period.ends_on, "most": ROWS_MOST}
         if by is CollectionsBy.METHOD:
-            collections = await self._database.one(COLLECTIONS_BY_METHOD, **wanted)
+            collections = await self._source.one(COLLECTIONS_BY_METHOD, whose, wanted)
         else:
-            collections = await self._database.one(COLLECTIONS, step=by.value, **wanted)
+            collections = await self._source.one(COLLECTIONS, whose, wanted | {"step": by.value})
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:

@@ -1,0 +1,574 @@
+"""Statements from a real standby: never older than what was committed, and never an error of the standby's."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import msgspec
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from school_billing.app import create_app
+from school_billing.auth.contracts import Role
+from school_billing.database.errors import DatabaseUnavailable
+from school_billing.settings import Settings
+from school_billing.statements import source as statement_source
+from school_billing.statements.repository import SCHOOL_LINES, STUDENT_AS_OF
+from school_billing.statements.source import StatementSource
+from school_billing.statements.versions import VERSION, StatementVersion
+from tests.accounts import log_in
+from tests.api import NOBODY, Api, Json, client_of, problem
+from tests.conftest import running
+from tests.postgres import beside
+from tests.redis import redis_url
+from tests.standby import Pair, pair_of_servers
+
+LEVEL = ("standby", "level")
+BEHIND = ("primary", "behind")
+BUSY = ("primary", "busy")
+CANCELED = ("primary", "canceled")
+UNAVAILABLE = ("primary", "unavailable")
+
+Counts = dict[tuple[str, str], float]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with pair_of_servers(tmp_path_factory.mktemp("pair")) as servers:
+        yield servers
+
+
+@pytest.fixture(autouse=True)
+def short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may be slow to say its version, and no test has the time of an operator."""
+    monkeypatch.setattr(statement_source, "PATIENCE_SECONDS", 5.0)
+    monkeypatch.setattr(statement_source, "REST_SECONDS", 0.2)
+
+
+class Instance(Api):
+    """An instance of the API, and where it reads statements."""
+
+    def __init__(self, client: httpx.AsyncClient, source: StatementSource) -> None:
+        super().__init__(client)
+        self.source = source
+
+
+@asynccontextmanager
+async def api_on(pair: Pair, **changed: Any) -> AsyncIterator[Instance]:
+    """An instance on the primary and its standby; nothing is sealed while a test counts."""
+    settings = msgspec.structs.replace(
+        Settings(
+            database_url=pair.primary.url,
+            read_database_url=pair.standby.url,
+            audit_seal_interval_ms=3_600_000,
+            overdue_interval_seconds=0,
+        ),
+        **changed,
+    )
+    service = create_app(settings)
+    async with running(service), client_of(service, **bearer(settings.database_url)) as client:
+        yield Instance(client, service.litestar.state.statement_source)
+
+
+def bearer(database_url: str, school: Json | None = None) -> dict[str, str]:
+    token = log_in(database_url, Settings().jwt_secret, Role.ADMIN, school and school["id"])
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def metric(api: Api, start: str) -> dict[str, float]:
+    lines = (await api.client.get("/metrics")).text.splitlines()
+    found = [line.removeprefix(start).split("} ") for line in lines if line.startswith(start)]
+    return {labels: float(value) for labels, value in found}
+
+
+async def reads(api: Api) -> Counts:
+    """How many statements each of the two has served, without those that are none."""
+    found = await metric(api, "statement_reads_total{")
+    split = {tuple(label.split('"')[1] for label in labels.split(",")): value for labels, value in found.items()}
+    return {(source, reason): value for (reason, source), value in split.items() if value}
+
+
+async def read(api: Api, path: str, **headers: str) -> tuple[Any, Counts]:
+    """Get a statement; return it, and who served it."""
+    before = await reads(api)
+    response = await api.client.get(path, headers=headers)
+    assert response.status_code == 200, response.text
+    after = await reads(api)
+    served = {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)}
+    is_json = response.headers["content-type"] == "application/json"
+    return response.json() if is_json else response.content, served
+
+
+async def versions_asked(api: Api) -> float:
+    """How often the primary or the standby was asked for a version."""
+    return sum((await metric(api, 'db_query_duration_seconds_count{query="statements/version"')).values())
+
+
+async def until_served_by_standby(api: Api, path: str) -> None:
+    async with asyncio.timeout(20):
+        while (await read(api, path))[1] != {LEVEL: 1}:  # noqa: ASYNC110 - PostgreSQL has no event for it
+            await asyncio.sleep(0.02)
+
+
+async def school_with_debt(api: Api) -> tuple[Json, Json, Json]:
+    """A school with a student who owes 60.00 of 100.00."""
+    school = await api.school()
+    student = await api.student(school)
+    invoice = await api.invoice(student, "100.00")
+    await api.pay(invoice, "40.00")
+    return school, student, invoice
+
+
+QUERIES = {
+    "/students/{student_id}/statement": ["", "?as_of=2999-12-31", "?from=2026-01-01", "?from=2026-01-01&to=2999-12-31"],
+    "/schools/{school_id}/statement": ["", "?limit=1", "?as_of=2999-12-31T00:00:00Z", "?from=2026-01-01"],
+    "/schools/{school_id}/debtors": ["", "?min_balance=1.00"],
+    "/schools/{school_id}/collections": ["", "?by=month&from=2026-01-01", "?by=method"],
+    "/schools/{school_id}/statement.ndjson": ["", "?as_of=2999-12-31"],
+    "/schools/{school_id}/statement.csv": ["", "?as_of=2999-12-31"],
+    "/students/{student_id}/statement.html": ["", "?from=2026-01-01"],
+    "/students/{student_id}/statement.pdf": [""],
+    "/students/{student_id}/statement.csv": ["", "?from=2026-01-01"],
+    "/schools/{school_id}/statement.html": [""],
+    "/schools/{school_id}/statement.pdf": [""],
+}
+"""Every route of the statements."""
+
+
+async def test_every_statement_is_the_standbys_while_that_is_level(pair: Pair) -> None:
+    async with api_on(pair) as api, api_on(pair, read_database_url="") as plain:
+        document = await api.get("/openapi.json")
+        assert set(QUERIES) == {
+            path for path, verbs in document["paths"].items() if verbs.get("get", {}).get("tags") == ["statements"]
+        }
+        school, student, _ = await school_with_debt(api)
+        ids = {"school_id": school["id"], "student_id": student["id"]}
+        pair.catch_up()
+        for route, queries in QUERIES.items():
+            for query in queries:
+                path = route.format_map(ids) + query
+                statement, served = await read(api, path)
+                assert served == {LEVEL: 1}, path
+                expected, served = await read(plain, path)
+                assert served == {}
+                if isinstance(statement, dict):
+                    for one in (statement, expected):
+                        one.pop("as_of", None)  # Until now, which is later.
+                if not route.endswith(".pdf"):
+                    assert statement == expected, path
+
+
+async def test_what_is_counted_as_the_standbys_is_read_there(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        school, student, _ = await school_with_debt(api)
+        with pair.paused(), psycopg.connect(pair.primary.url) as psql:
+            # Nothing in the trail tells of this change, so the standby is taken for level.
+            psql.execute("set session_replication_role = replica")
+            psql.execute("update students set full_name = 'Changed' where id = %s", [student["id"]])
+            psql.commit()
+            statement, served = await read(api, f"/schools/{school['id']}/statement")
+            assert (served, statement["students"][0]["full_name"]) == ({LEVEL: 1}, "Lisa Simpson")
+
+
+async def balances(api: Api, school: Json, student: Json, **headers: str) -> tuple[set[str], Counts]:
+    """What the student owes by every kind of statement, and who served them."""
+    before = await reads(api)
+    of_student, of_school = f"/students/{student['id']}", f"/schools/{school['id']}"
+    found = set()
+    for path in (f"{of_student}/statement", f"{of_student}/statement?from=2026-01-01", f"{of_school}/statement"):
+        found.add((await read(api, path, **headers))[0]["totals"]["balance_due_total"])
+    found |= {debtor["balance_due"] for debtor in (await read(api, f"{of_school}/debtors", **headers))[0]}
+    collected = (await read(api, f"{of_school}/collections?from=2026-01-01", **headers))[0]["totals"]
+    found.add(str(Decimal(collected["invoiced"]) - Decimal(collected["net"])))
+    for kind in ("ndjson", "csv"):
+        line = (await read(api, f"{of_school}/statement.{kind}", **headers))[0].decode()
+        found |= {balance for balance in ("60.00", "50.00", "45.00") if balance in line}
+    after = await reads(api)
+    return found, {key: value - before.get(key, 0) for key, value in after.items()}
+
+
+async def test_what_is_written_is_read_by_everybody_at_every_instance(pair: Pair) -> None:
+    async with api_on(pair) as one, api_on(pair) as two:
+        school, student, invoice = await school_with_debt(one)
+        body = {"name": "machine", "role": "viewer", "school_id": school["id"]}
+        key = (await one.client.post("/api-keys", json=body)).json()["key"]
+        readers = [
+            (one, {}),
+            (two, {}),
+            (two, bearer(pair.primary.url, school)),
+            (two, {"Authorization": f"Bearer {key}"}),
+        ]
+        pair.catch_up()
+        for api, headers in readers:
+            assert await balances(api, school, student, **headers) == ({"60.00"}, {LEVEL: 7})
+        with pair.paused():
+            await one.pay(invoice, "10.00")
+            for api, headers in readers:
+                found, served = await balances(api, school, student, **headers)
+                assert (found, served[BEHIND], served[LEVEL]) == ({"50.00"}, 7, 0)
+            await two.pay(invoice, "5.00")
+            assert (await balances(one, school, student))[0] == {"45.00"}
+        for api, headers in readers:
+            found, served = await balances(api, school, student, **headers)
+            assert (found, served[LEVEL]) == ({"45.00"}, 7)
+
+
+SCHOOL, STUDENT, OTHER = "/schools/{school}", "/students/{student}", "/invoices/{other}"
+OWED = "'balance_due_total': '60.00'"
+CHANGES = {
+    "the name of a school": ("PATCH", SCHOOL, {"name": "Another"}, f"{SCHOOL}/statement.html", "Another"),
+    "the name of a student": ("PATCH", STUDENT, {"full_name": "Bart"}, f"{SCHOOL}/debtors", "Bart"),
+    "the time zone": ("PATCH", SCHOOL, {"time_zone": "Asia/Tokyo"}, f"{SCHOOL}/statement", "67.00"),
+    "a void": ("POST", f"{OTHER}/void", {"reason": "Twice"}, f"{STUDENT}/statement", OWED),
+    "a deletion": ("DELETE", OTHER, None, f"{SCHOOL}/statement", OWED),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_every_kind_of_change_is_read_at_once(pair: Pair, change: str) -> None:
+    method, what, body, path, expected = CHANGES[change]
+    async with api_on(pair) as api:
+        school, student, _ = await school_with_debt(api)
+        other = await api.invoice(student, "7.00")
+        ids = {"school": school["id"], "student": student["id"], "other": other["id"]}
+        with pair.paused():
+            assert (await api.client.request(method, what.format_map(ids), json=body)).is_success
+            statement, served = await read(api, path.format_map(ids))
+            assert served == {BEHIND: 1}
+            assert expected in str(statement)
+
+
+async def test_a_school_that_the_standby_has_not_heard_of_is_there(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        with pair.paused():
+            school = await api.school()
+            assert (await read(api, f"/schools/{school['id']}/statement"))[1] == {BEHIND: 1}
+
+
+async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known(pair: Pair) -> None:
+    """Two instances, as two processes would; the replay stops and goes on under them."""
+    async with api_on(pair, audit_seal_interval_ms=50) as one, api_on(pair, audit_seal_interval_ms=50) as two:
+        school = await one.school()
+        students = [await one.student(school) for _ in range(3)]
+        invoices = [await one.invoice(student, "100000.00") for student in students]
+        paid = dict.fromkeys((student["id"] for student in students), 0)
+        over = asyncio.Event()
+
+        async def pay_and_look(seed: int) -> None:
+            chance = random.Random(seed)  # noqa: S311 - which invoice is no secret
+            for _ in range(15):
+                number = chance.randrange(3)
+                await chance.choice([one, two]).pay(invoices[number], "1.00")
+                paid[students[number]["id"]] += 1
+                student_paid, school_paid = paid[students[number]["id"]], sum(paid.values())
+                reader = chance.choice([one, two])
+                statement = await reader.get(f"/students/{students[number]['id']}/statement?from=2026-01-01")
+                assert Decimal(statement["totals"]["paid_total"]) >= student_paid
+                statement = await reader.get(f"/schools/{school['id']}/statement")
+                assert Decimal(statement["totals"]["paid_total"]) >= school_paid
+                await asyncio.sleep(chance.random() / 20)
+
+        async def pause_and_resume() -> None:
+            while not over.is_set():
+                # In threads: the replay may wait for a reader that this loop has to serve.
+                await asyncio.to_thread(pair.pause)
+                await asyncio.sleep(0.03)
+                await asyncio.to_thread(pair.resume)
+                await asyncio.sleep(0.05)
+
+        pausing = asyncio.create_task(pause_and_resume())
+        await asyncio.gather(*(pay_and_look(seed) for seed in range(4)))
+        over.set()
+        await pausing
+        assert sum(paid.values()) == 60
+        counts = [await reads(api) for api in (one, two)]
+        assert sum(count.get(BEHIND, 0) for count in counts) > 0
+        assert sum(count.get(LEVEL, 0) for count in counts) > 0
+        assert not any(count.get(UNAVAILABLE) for count in counts)
+
+
+async def test_as_many_changes_with_the_same_last_one_are_two_versions_if_they_are_others(pair: Pair) -> None:
+    """A primary shows two transactions that end at the same time in another order than its standby."""
+    school_id = pair.on_primary("insert into schools (name) values ('Here') returning id")
+    add = "insert into students (school_id, full_name) values ($1, 'Somebody')"
+    versions = []
+    connections = [await asyncpg.connect(pair.primary.url) for _ in range(2)]
+    try:
+        for connection in connections:
+            await connection.execute("begin")
+            await connection.execute(add, school_id)
+        pair.on_primary("insert into students (school_id, full_name) values (%s, 'Last')", school_id)
+        for connection in connections:  # Each sees its own change and not the other's.
+            whose = {"tenant": None, "school_id": school_id, "student_id": None}
+            row = await connection.fetchrow(VERSION.text, *VERSION.arguments(whose))
+            assert row is not None
+            versions.append(StatementVersion(*row))
+    finally:
+        for connection in connections:
+            await connection.close()
+    one, two = versions
+    assert str(one) == str(two)
+    assert one.unsealed != two.unsealed
+    assert not msgspec.structs.replace(one, in_recovery=True).is_level_with(two)
+
+
+def test_only_a_standby_with_the_same_changes_and_the_same_day_is_level() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    primary = StatementVersion(3, UUID(NOBODY), date(2026, 3, 1), noon, b"head", b"ids", noon, False)
+    standby = msgspec.structs.replace(primary, in_recovery=True, asked_at=datetime(2026, 3, 1, 11, tzinfo=UTC))
+    assert standby.is_level_with(primary)
+    for name, value in {
+        "changes": 2,
+        "newest": None,
+        "today": date(2026, 2, 28),
+        "issued_until": None,
+        "head": b"another",
+        "unsealed": None,
+        "in_recovery": False,
+    }.items():
+        assert not msgspec.structs.replace(standby, **{name: value}).is_level_with(primary), name
+
+
+async def test_now_is_the_primarys_though_the_standbys_clock_be_another(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        _, student, _ = await school_with_debt(api)
+        pair.catch_up()
+        whose = {"tenant": None, "student_id": UUID(student["id"])}
+        source = api.source
+        version = await source.version(whose)
+        assert version is not None
+        wanted = {"as_of": None, "as_of_date": None, "starts_on": date(2026, 1, 1), "ends_on": None}
+        for clock in (datetime(2999, 1, 1, tzinfo=UTC), version.asked_at):
+            told = msgspec.structs.replace(version, asked_at=clock)
+            statement = await source.one(STUDENT_AS_OF, whose, wanted, told)
+            assert statement is not None
+            assert msgspec.json.decode(statement.document)["as_of"] == f"{clock:%Y-%m-%dT%H:%M:%S.%fZ}"
+        assert await reads(api) == {LEVEL: 2}
+
+
+async def test_another_schools_statement_is_404_though_the_standby_has_it(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        mine, other = await api.school(), await api.school()
+        student = await api.student(other)
+        pair.catch_up()
+        headers = bearer(pair.primary.url, mine)
+        for route, queries in QUERIES.items():
+            path = route.format(school_id=other["id"], student_id=student["id"]) + queries[0]
+            problem(await api.client.get(path, headers=headers), 404)
+        assert await reads(api) == {}
+        assert (await read(api, f"/schools/{mine['id']}/statement", **headers))[1] == {LEVEL: 1}
+        problem(await api.client.get(f"/students/{NOBODY}/statement"), 404, "student_not_found")
+
+
+async def test_a_standby_that_is_killed_costs_a_log_line_and_comes_back_by_itself(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        school, student, invoice = await school_with_debt(api)
+        path = f"/students/{student['id']}/statement"
+        await until_served_by_standby(api, path)
+        pair.standby.kill()
+        with capture_logs() as logs:
+            for _ in range(5):
+                await api.pay(invoice, "1.00")
+                await read(api, path)
+                await read(api, f"/schools/{school['id']}/statement.ndjson")
+        assert (await reads(api))[UNAVAILABLE] == 10
+        assert [line["log_level"] for line in logs if "standby" in line["event"]] == ["warning"]
+        assert (await api.client.get("/health/db")).status_code == 200
+        pair.standby.start()
+        with capture_logs() as logs:
+            await until_served_by_standby(api, path)
+        assert [line["log_level"] for line in logs if "standby" in line["event"]] == ["info"]
+        assert (await api.get(path))["totals"]["paid_total"] == "45.00"  # 40 + 5 * 1
+
+
+async def test_a_start_needs_no_standby_and_finds_it_later(pair: Pair) -> None:
+    pair.standby.stop()
+    try:
+        async with api_on(pair) as api:
+            _, student, _ = await school_with_debt(api)
+            path = f"/students/{student['id']}/statement"
+            assert (await read(api, path))[1] == {UNAVAILABLE: 1}
+            pair.standby.start()
+            await until_served_by_standby(api, path)
+    finally:
+        pair.standby.start()
+
+
+async def test_a_standby_that_hangs_slows_one_request_in_a_while(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api_on(pair) as api:
+        _, student, _ = await school_with_debt(api)
+        path = f"/students/{student['id']}/statement"
+        await until_served_by_standby(api, path)
+        monkeypatch.setattr(statement_source, "PATIENCE_SECONDS", 0.5)
+        monkeypatch.setattr(statement_source, "REST_SECONDS", 60)
+        with pair.frozen():
+            started = time.monotonic()
+            assert (await read(api, path))[1] == {UNAVAILABLE: 1}
+            assert 0.5 <= time.monotonic() - started < 5
+            asked = await versions_asked(api)
+            answers = await asyncio.gather(*(api.client.get(path) for _ in range(50)))
+            assert {answer.status_code for answer in answers} == {200}
+            assert await versions_asked(api) == asked  # So nobody waited for the standby.
+        assert (await reads(api))[UNAVAILABLE] == 51
+
+
+async def test_what_the_replay_cancels_is_computed_on_the_primary(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        _, student, _ = await school_with_debt(api)
+        path = f"/students/{student['id']}/statement"
+        await until_served_by_standby(api, path)
+        with pair.impatient(), psycopg.connect(pair.primary.url) as psql:
+            # The standby replays the lock, on which the statement waits there; then one on what it has read already.
+            psql.execute("lock table payments in access exclusive mode")
+            pair.send()
+            pair.wait_on_standby("select count(*) = 1 from pg_locks where mode = 'AccessExclusiveLock' and granted")
+            reading = asyncio.create_task(read(api, f"{path}?from=2026-01-01"))
+            waiting = "select count(*) = 1 from pg_locks where not granted"
+            await asyncio.to_thread(pair.wait_on_standby, waiting)
+            psql.execute("lock table students in access exclusive mode")
+            pair.send()
+            async with asyncio.timeout(10):
+                while CANCELED not in await reads(api):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                    await asyncio.sleep(0.01)
+        statement, served = await reading
+        assert served == {CANCELED: 1}
+        assert statement["totals"]["balance_due_total"] == "60.00"
+        # It was not the standby that failed, and it is asked again at once.
+        await until_served_by_standby(api, path)
+        assert UNAVAILABLE not in await reads(api)
+
+
+async def test_who_would_wait_for_a_connection_to_the_standby_asks_the_primary(pair: Pair) -> None:
+    async with api_on(pair, database_pool_min=1, database_pool_max=1) as api:
+        school, student, _ = await school_with_debt(api)
+        pair.catch_up()
+        whose = {"tenant": None, "school_id": UUID(school["id"])}
+        async with aclosing(api.source.stream(SCHOOL_LINES, UUID(school["id"]), whose, {})) as lines:
+            await anext(lines)
+            for path in (f"/students/{student['id']}/statement", f"/schools/{school['id']}/statement.csv"):
+                assert (await read(api, path))[1] == {BUSY: 1}
+        assert (await read(api, f"/students/{student['id']}/statement"))[1] == {LEVEL: 1}
+
+
+def add_invoices(pair: Pair, student: Json, count: int) -> None:
+    pair.on_primary(
+        "insert into invoices (school_id, student_id, total_amount, due_date) "
+        "select %s, %s, 1, current_date from generate_series(1, %s)",
+        student["school_id"],
+        student["id"],
+        count,
+    )
+
+
+async def test_a_download_stays_with_the_database_that_it_began_on(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        school = await api.school()
+        add_invoices(pair, await api.student(school), 2_500)
+        pair.catch_up()
+        path = f"/schools/{school['id']}/statement.ndjson"
+        assert (await read(api, path))[0].count(b"\n") == 2_500
+        whose = {"tenant": None, "school_id": UUID(school["id"])}
+        lines = api.source.stream(SCHOOL_LINES, UUID(school["id"]), whose, {})
+        async with aclosing(lines):
+            first = await anext(lines)
+            # What is written meanwhile, and replayed, is of another moment.
+            pair.on_primary("update students set full_name = 'Changed' where school_id = %s", school["id"])
+            pair.catch_up()
+            rest = [row async for part in lines for row in part]
+        assert len(first) + len(rest) == 2_500
+        assert {row.full_name for row in rest} == {"Lisa Simpson"}
+
+        lines = api.source.stream(SCHOOL_LINES, UUID(school["id"]), whose, {})
+        async with aclosing(lines):
+            await anext(lines)
+            pair.on_standby("select pg_terminate_backend(pid) from pg_stat_activity where state like 'idle in trans%%'")
+            with pytest.raises(DatabaseUnavailable):  # No other database could go on where this one was.
+                [part async for part in lines]
+        assert await reads(api) == {LEVEL: 3}
+        await until_served_by_standby(api, path)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("", BEHIND), ("postgres", UNAVAILABLE), ("another", UNAVAILABLE)])
+async def test_what_is_no_standby_of_this_database_serves_nothing(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, name: str, reason: tuple[str, str]
+) -> None:
+    """The primary itself, a database that is not migrated, and one that does not exist."""
+    url = beside(pair.standby.url, name) if name else pair.primary.url
+    monkeypatch.setattr(statement_source, "WARNING_SECONDS", 0)
+    async with api_on(pair, read_database_url=url) as api:
+        school, student, _ = await school_with_debt(api)
+        pair.catch_up()
+        with capture_logs() as logs:
+            for _ in range(3):
+                found, _ = await balances(api, school, student)
+                assert found == {"60.00"}
+        assert set(await reads(api)) == {reason}
+        assert [line for line in logs if "standby" in line["event"] and line["log_level"] == "warning"]
+
+
+async def test_a_standby_of_another_database_serves_nothing(pair: Pair, new_database: Callable[..., str]) -> None:
+    async with api_on(pair, database_url=new_database()) as api:
+        school, student, _ = await school_with_debt(api)
+        assert (await balances(api, school, student))[0] == {"60.00"}
+        assert set(await reads(api)) == {BEHIND}
+
+
+async def test_a_lag_without_end_is_told_now_and_then(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api_on(pair) as api:
+        _, student, _ = await school_with_debt(api)
+        path = f"/students/{student['id']}/statement"
+        with pair.paused(), capture_logs() as logs:
+            await api.student()
+            await api.client.patch(f"/students/{student['id']}", json={"full_name": "Bart"})
+            await read(api, path)
+            assert not [line for line in logs if "standby" in line["event"]]
+            later = time.monotonic() + statement_source.WARNING_SECONDS
+            monkeypatch.setattr(statement_source, "monotonic", lambda: later)
+            for _ in range(3):
+                assert (await read(api, path))[1] == {BEHIND: 1}
+            assert [line["log_level"] for line in logs if "standby" in line["event"]] == ["warning"]
+
+
+async def test_with_redis_the_primary_is_asked_for_the_version_once(pair: Pair) -> None:
+    with redis_url() as redis:
+        async with api_on(pair, redis_url=redis, redis_timeout_ms=5_000) as api:
+            _, student, _ = await school_with_debt(api)
+            pair.catch_up()
+            path = f"/students/{student['id']}/statement"
+            first, served = await read(api, path)
+            assert served == {LEVEL: 1}
+            assert await versions_asked(api) == 2  # The primary, and the standby.
+            kept, served = await read(api, path)
+            assert (kept, served) == (first, {})
+            assert await versions_asked(api) == 3
+
+
+async def test_without_a_standby_nothing_more_is_asked(pair: Pair) -> None:
+    async with api_on(pair, read_database_url="") as api:
+        school, student, _ = await school_with_debt(api)
+        await balances(api, school, student)
+        assert await versions_asked(api) == 0
+
+
+async def test_a_standby_that_was_promoted_serves_nothing(pair: Pair) -> None:
+    async with api_on(pair) as api:
+        school, student, invoice = await school_with_debt(api)
+        await until_served_by_standby(api, f"/students/{student['id']}/statement")
+        try:
+            pair.on_standby("select pg_promote()")
+            assert (await balances(api, school, student))[0] == {"60.00"}
+            await api.pay(invoice, "10.00")
+            assert (await balances(api, school, student))[0] == {"50.00"}
+            assert (await reads(api))[LEVEL] == 1
+        finally:
+            pair.renew_standby()
+        await until_served_by_standby(api, f"/students/{student['id']}/statement")
