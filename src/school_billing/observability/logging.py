@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -45,10 +46,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     """Send every log line of the process to standard error, from `level` on, in the given form."""
     readable = sys.stderr.isatty() if form == "auto" else form == "console"
     shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_request,
+        _describe,
     ]
     final: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
@@ -99,7 +97,12 @@ def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
         return json.dumps(event, default=repr)
 
 
-def _add_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _describe(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Add the level, the logger, the time in UTC and the request: in one step, for it is taken with every request."""
+    record: logging.LogRecord | None = event.get("_record")
+    event["level"] = "error" if method == "exception" else method
+    event["logger"] = logger.name if record is None else record.name
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     known = context()
     if known.request_id:
         event.setdefault("request_id", known.request_id)
