@@ -1,11 +1,13 @@
 """Logs: structlog, readable on a terminal and JSON otherwise; uvicorn's lines go the same way."""
 
+import asyncio
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import structlog
@@ -45,9 +47,6 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(_without_values)
 def configure_logging(level: str = "info", form: Literal["auto", "console", "json"] = "auto") -> None:
     """Send every log line of the process to standard error, from `level` on, in the given form."""
     readable = sys.stderr.isatty() if form == "auto" else form == "console"
-    shared: list[Processor] = [
-        _describe,
-    ]
     final: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if readable
@@ -56,7 +55,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _describe],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
@@ -64,10 +63,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     root.handlers = [handler]
     root.setLevel(level.upper())
     structlog.configure(
-        processors=[
-            *shared,
-            *final,
-        ],
+        processors=[_describe, *final],
         # Not by way of the standard library, through which an access line takes six times as long.
         logger_factory=_StandardError,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -76,18 +72,55 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
 
 
 class _StandardError:
-    """A logger that writes finished lines to standard error, and swallows what it cannot write, as logging does."""
+    """A logger that writes finished lines to standard error, and swallows what it cannot write, as logging does.
+
+    What goes well waits for the end of the event loop's turn, to be written with all of that turn at once: under load
+    one system call serves many requests. What does not is written at once, behind what waits.
+    """
+
+    waiting: ClassVar[list[str]] = []
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def info(self, line: str) -> None:
-        """Write one line, in one piece."""
-        with suppress(OSError, ValueError):
-            sys.stderr.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
-            sys.stderr.buffer.flush()
+        """Write one line, soon."""
+        loop = _running_loop()
+        if loop is None:
+            _write([line])
+            return
+        if not self.waiting:
+            loop.call_soon(self._write_waiting)
+        self.waiting.append(line)
 
-    debug = warning = error = critical = info
+    def error(self, line: str) -> None:
+        """Write one line, now."""
+        if _running_loop() is None:
+            _write([line])
+            return
+        self.waiting.append(line)
+        self._write_waiting()
+
+    debug = info
+    warning = critical = error
+
+    def _write_waiting(self) -> None:
+        _write(self.waiting)
+        self.waiting.clear()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, for what waits belongs to one thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _write(lines: Sequence[str]) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.buffer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+        sys.stderr.buffer.flush()
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -100,7 +100,7 @@ class Observed:
                 has_started = True
                 notes[IS_ANSWERED] = True
                 headers = [*message["headers"], *own_headers]
-                if all(name != b"cache-control" for name, _ in headers):
+                if b"cache-control" not in dict(headers):
                     headers.append(_NOT_STORED)
                 message["headers"] = headers
             await send(message)
