@@ -8,13 +8,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import uvicorn
-from litestar import Litestar, MediaType, get, post
+from litestar import Litestar, MediaType, Request, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -73,9 +74,12 @@ async def school_statement(school_id: FromPath[UUID], state: State) -> bytes:
 
 
 @post("/payments", media_type=JSON)
-async def create_payment(data: JSONBody[NewPayment], state: State) -> bytes:
-    """Record a payment."""
-    values = _ordered(CREATE, invoice_id=data.invoice_id, amount=data.amount, method=data.method, kind="PAYMENT")
+async def create_payment(data: JSONBody[NewPayment], request: Request[Any, Any, Any], state: State) -> bytes:
+    """Record a payment, once for each Idempotency-Key."""
+    key = request.headers.get("idempotency-key")
+    claimed = {"idempotency_scope": "bare", "fingerprint": sha256(await request.body()).digest()} if key else {}
+    payment = {"invoice_id": data.invoice_id, "amount": data.amount, "method": data.method, "kind": "PAYMENT"}
+    values = _ordered(CREATE, idempotency_key=key, **claimed, **payment)
     row = await state.pool.fetchrow(CREATE.text, *values)
     return msgspec.json.encode(dict(row))
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import structlog
 
-from school_billing.observability.logging import configure_logging
+from school_billing.observability.logging import _AccessLog, configure_logging
 
 SCRIPT = """
 import sys
@@ -70,6 +70,7 @@ def test_the_level_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
     """Not only at the first call: a server's tests configure it again and again."""
     taken = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(sys, "stderr", taken)
+    monkeypatch.setattr(_AccessLog, "is_plain", False)
     before = structlog.get_config()
     try:
         configure_logging("warning", "json")
@@ -80,3 +81,52 @@ def test_the_level_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
     buffer = taken.buffer
     assert isinstance(buffer, io.BytesIO)
     assert [json.loads(line)["event"] for line in buffer.getvalue().splitlines()] == ["loud"]
+
+
+ACCESS = """
+from datetime import UTC, datetime
+from school_billing.observability.logging import AccessLine, log_access
+line = AccessLine(
+  method="GET", route="/students/{student_id}", path=None, status=200, duration_ms=1.5, user=None, school=None,
+  request_id="r", timestamp=datetime.now(UTC),
+)
+"""
+
+
+def test_an_access_line_is_the_same_whether_structlog_makes_it_or_not() -> None:
+    plain, other = written(
+        ACCESS + "log_access(line)\n"
+        "from school_billing.observability.logging import _AccessLog\n"
+        "from school_billing.database.context import RequestContext, current_context\n"
+        "_AccessLog.is_plain = False\n"
+        "current_context.set(RequestContext(request_id='r'))\n"
+        "log_access(line)"
+    )
+    first, second = json.loads(plain), json.loads(other)
+    assert first.pop("timestamp")[:10] == second.pop("timestamp")[:10]
+    assert first == second
+    assert plain.index("Z") == plain.index('Z"')  # UTC, as every line has it.
+
+
+def test_access_lines_are_left_out_above_their_level() -> None:
+    script = SCRIPT.format(form="json", statements=ACCESS + "log_access(line)").replace(
+        '"info", "json"', '"warning", "json"'
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_the_lines_of_a_turn_are_written_in_their_order_and_an_error_at_once() -> None:
+    lines = written(
+        ACCESS + "import asyncio, os\n"
+        "async def main():\n"
+        "    log_access(line)\n"
+        "    log.info('2')\n"
+        "    log.error('3')\n"
+        "    log.info('4')\n"
+        "    await asyncio.sleep(0)\n"
+        "    log.info('lost')\n"
+        "    os._exit(0)\n"
+        "asyncio.run(main())"
+    )
+    assert [json.loads(line)["event"] for line in lines] == ["request", "2", "3", "4"]

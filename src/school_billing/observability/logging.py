@@ -62,6 +62,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    _AccessLog.is_plain = not readable and level in {"debug", "info"}
     structlog.configure(
         processors=[_describe, *final],
         # Not by way of the standard library, through which an access line takes six times as long.
@@ -71,6 +72,47 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     )
 
 
+class AccessLine(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request was answered, in the words of its log line."""
+
+    method: str
+    route: str
+    path: str | None
+    status: int
+    duration_ms: float
+    user: str | None
+    school: str | None
+    request_id: str | None
+    trace_id: str | msgspec.UnsetType = msgspec.UNSET
+    timestamp: datetime
+    event: str = "request"
+    level: str = "info"
+    logger: str = "school_billing.access"
+
+
+def log_access(line: AccessLine) -> None:
+    """Log how a request was answered.
+
+    There is one for each request, so where lines are JSON it is encoded as it is: by way of structlog it would cost a
+    small request an eighth of its time.
+    """
+    if _AccessLog.is_plain:
+        _StandardError.write_soon(_encode(line))
+        return
+    told = {
+        name: getattr(line, name) for name in ("method", "route", "path", "status", "duration_ms", "user", "school")
+    }
+    structlog.get_logger(line.logger).info(line.event, **told)
+
+
+class _AccessLog:
+    is_plain = False
+    """Whether an access line is nothing but its JSON; configure_logging decides."""
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 class _StandardError:
     """A logger that writes finished lines to standard error, and swallows what it cannot write, as logging does.
 
@@ -78,35 +120,42 @@ class _StandardError:
     one system call serves many requests. What does not is written at once, behind what waits.
     """
 
-    waiting: ClassVar[list[str]] = []
+    waiting: ClassVar[list[bytes]] = []
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def info(self, line: str) -> None:
         """Write one line, soon."""
-        loop = _running_loop()
-        if loop is None:
-            _write([line])
-            return
-        if not self.waiting:
-            loop.call_soon(self._write_waiting)
-        self.waiting.append(line)
+        self.write_soon(line.encode("utf-8", "backslashreplace"))
 
     def error(self, line: str) -> None:
         """Write one line, now."""
+        encoded = line.encode("utf-8", "backslashreplace")
         if _running_loop() is None:
-            _write([line])
+            _write([encoded])
             return
-        self.waiting.append(line)
+        self.waiting.append(encoded)
         self._write_waiting()
 
     debug = info
     warning = critical = error
 
-    def _write_waiting(self) -> None:
-        _write(self.waiting)
-        self.waiting.clear()
+    @classmethod
+    def write_soon(cls, line: bytes) -> None:
+        """Write one line at the end of this turn; now, where no loop runs."""
+        loop = _running_loop()
+        if loop is None:
+            _write([line])
+            return
+        if not cls.waiting:
+            loop.call_soon(cls._write_waiting)
+        cls.waiting.append(line)
+
+    @classmethod
+    def _write_waiting(cls) -> None:
+        _write(cls.waiting)
+        cls.waiting.clear()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -117,9 +166,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _write(lines: Sequence[str]) -> None:
+def _write(lines: Sequence[bytes]) -> None:
     with suppress(OSError, ValueError):
-        sys.stderr.buffer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+        sys.stderr.buffer.write(b"\n".join([*lines, b""]))
         sys.stderr.buffer.flush()
 
 

@@ -4,15 +4,18 @@ It stands outside of Litestar because the router's own 404 and 405 never reach a
 """
 
 import re
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from litestar.enums import ScopeType
+from msgspec import UNSET
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from school_billing.database.context import RequestContext, current_context
 from school_billing.database.errors import DatabaseError
+from school_billing.observability.logging import AccessLine, log_access
 from school_billing.observability.sight import Sight
 from school_billing.web.request_ids import (
     REQUEST_ID_HEADER,
@@ -171,15 +174,19 @@ class Observed:
             log.error("unhandled error", exc_info=bug, method=method, route=route)
             if self._reports is not None:
                 self._reports.report(bug, method=method, route=route, request_id=known.request_id or "")
-        log.info(
-            "request",
-            method=method,
-            route=route,
-            path=path,
-            status=status,
-            duration_ms=round(seconds * 1000, 2),
-            user=known.actor,
-            school=known.actor_school,
+        log_access(
+            AccessLine(
+                method=method,
+                route=route,
+                path=path,
+                status=status,
+                duration_ms=round(seconds * 1000, 2),
+                user=known.actor,
+                school=known.actor_school,
+                request_id=known.request_id,
+                trace_id=known.trace_id or UNSET,
+                timestamp=datetime.now(UTC),
+            )
         )
 
 
