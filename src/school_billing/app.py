@@ -84,6 +84,9 @@ TAGS = [
 ]
 
 
+_REPOSITORIES = (Users, ApiKeys, Schools, Students, Invoices, Payments, AuditLog, HealthChecks)
+
+
 def create_app(settings: Settings) -> Observed:
     """Make the ASGI application; it connects to settings.database_url when it starts."""
     release = version("school-billing")
@@ -91,36 +94,43 @@ def create_app(settings: Settings) -> Observed:
     metrics = sight.metrics
     press = Press()
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
+    guard = Guard(settings, tokens)
     limits = LoginLimits(
         settings.login_attempts_per_account, settings.login_attempts_per_address, settings.login_window_seconds
     )
+
+    shelf: dict[type, object] = {}
+    """What handlers are given, by its kind; it is made when the application starts."""
 
     @asynccontextmanager
     async def database(app: Litestar) -> AsyncIterator[None]:
         async with (
             _connected(
                 settings, settings.database_url, settings.database_pool_min, settings.database_acquire_timeout_ms
-            ) as app.state.database,
+            ) as primary,
             _standby(settings) as standby,
         ):
-            app.state.admission = Admission(app.state.database)
-            sessions = Sessions(app.state.database, limits, settings.session_days * 86_400)
-            app.state.statement_cache = _statement_cache(settings, metrics)
-            app.state.statement_source = StatementSource(
-                app.state.database, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc()
-            )
-            app.state.door = Door(sessions, tokens, metrics)
-            background = _background(Ledger(app.state.database), settings, metrics)
-            async with sight.watching(app.state.database, standby):
+            app.state.database = primary
+            guard.admission = Admission(primary)
+            cache = _statement_cache(settings, metrics)
+            source = StatementSource(primary, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
+            sessions = Sessions(primary, limits, settings.session_days * 86_400)
+            statements = Statements(source, cache)
+            for made in (
+                Door(sessions, tokens, metrics),
+                statements,
+                PrintedStatements(primary, statements),
+                *(kind(primary) for kind in _REPOSITORIES),
+            ):
+                shelf[type(made)] = made
+            background = _background(Ledger(primary), settings, metrics)
+            async with sight.watching(primary, standby):
                 yield
             for task in background:
                 task.cancel()
             await asyncio.wait(background)
-            if app.state.statement_cache is not None:
-                await app.state.statement_cache.close()
-
-    def statements() -> Statements:
-        return Statements(litestar.state.statement_source, litestar.state.statement_cache)
+            if cache is not None:
+                await cache.close()
 
     litestar = Litestar(
         route_handlers=[
@@ -141,22 +151,22 @@ def create_app(settings: Settings) -> Observed:
         dependencies={
             "caller": _provided(provide_caller),
             "page": Provide(provide_page),
-            "door": _provided(lambda: litestar.state.door),
+            "door": _provided(lambda: shelf[Door]),
             "if_match": Provide(provide_if_match),
             "metrics": _provided(lambda: metrics),
-            "users": _provided(lambda: Users(litestar.state.database)),
-            "api_keys": _provided(lambda: ApiKeys(litestar.state.database)),
-            "schools": _provided(lambda: Schools(litestar.state.database)),
-            "students": _provided(lambda: Students(litestar.state.database)),
-            "invoices": _provided(lambda: Invoices(litestar.state.database)),
-            "payments": _provided(lambda: Payments(litestar.state.database)),
-            "statements": _provided(statements),
-            "printed_statements": _provided(lambda: PrintedStatements(litestar.state.database, statements())),
+            "users": _provided(lambda: shelf[Users]),
+            "api_keys": _provided(lambda: shelf[ApiKeys]),
+            "schools": _provided(lambda: shelf[Schools]),
+            "students": _provided(lambda: shelf[Students]),
+            "invoices": _provided(lambda: shelf[Invoices]),
+            "payments": _provided(lambda: shelf[Payments]),
+            "statements": _provided(lambda: shelf[Statements]),
+            "printed_statements": _provided(lambda: shelf[PrintedStatements]),
             "press": _provided(lambda: press),
-            "audit_log": _provided(lambda: AuditLog(litestar.state.database)),
-            "health_checks": _provided(lambda: HealthChecks(litestar.state.database)),
+            "audit_log": _provided(lambda: shelf[AuditLog]),
+            "health_checks": _provided(lambda: shelf[HealthChecks]),
         },
-        before_request=before_request(Guard(settings, tokens), refuse_strange_parameters, answer_options),
+        before_request=before_request(guard, refuse_strange_parameters, answer_options),
         type_encoders={Scalar: str},
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,

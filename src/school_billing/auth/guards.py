@@ -64,6 +64,8 @@ class Guard:
         self._internal_port = settings.internal_port
         self._internal_token = settings.internal_token.encode()
         self._tokens = tokens
+        self.admission: Admission | None = None
+        """Knows sessions and keys; there is one while the application runs."""
 
     async def __call__(self, request: AnyRequest) -> None:
         """Let the caller through and remember who it is.
@@ -90,7 +92,7 @@ class Guard:
         if request.method in _WITH_BODY:
             # All of it, before the question: whose session ends while a body trickles in does nothing more.
             await request.body()
-        caller = await _admit(request, credential)
+        caller = await self._admit(credential)
         if access == USER_ADMINS:
             if caller.role is not Role.ADMIN:
                 raise Forbidden
@@ -102,6 +104,19 @@ class Guard:
         known = context()
         known.actor = caller.name
         known.actor_school = None if caller.tenant is None else str(caller.tenant)
+
+    async def _admit(self, credential: Claims | str) -> Caller:
+        if self.admission is None:
+            raise NotAuthenticated  # Nobody is known before the application has started.
+        if isinstance(credential, str):
+            caller = await self.admission.of_key(credential)
+            if caller is None:
+                raise NotAuthenticated("The API key is not valid, or it was revoked.")
+            return caller
+        caller = await self.admission.of_session(credential)
+        if caller is None:
+            raise NotAuthenticated("The session of the access token is over. Log in again.")
+        return caller
 
     def _check_port(self, request: AnyRequest, access: object) -> None:
         # Which port a connection came in by is the socket's to say, and no header's.
@@ -130,19 +145,6 @@ class Guard:
             return self._tokens.read(token)
         except InvalidToken:
             raise NotAuthenticated("The access token is not valid, or it has expired.") from None
-
-
-async def _admit(request: AnyRequest, credential: Claims | str) -> Caller:
-    admission: Admission = request.app.state.admission
-    if isinstance(credential, str):
-        caller = await admission.of_key(credential)
-        if caller is None:
-            raise NotAuthenticated("The API key is not valid, or it was revoked.")
-        return caller
-    caller = await admission.of_session(credential)
-    if caller is None:
-        raise NotAuthenticated("The session of the access token is over. Log in again.")
-    return caller
 
 
 def _token_or_password(request: AnyRequest) -> bytes:

@@ -38,8 +38,8 @@ class StatementController(Controller):
     path = "/"
     tags = ("statements",)
     dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
-        "asked": Provide(provide_asked),
-        "period": Provide(provide_period),
+        "asked": Provide(provide_asked, sync_to_thread=False),
+        "period": Provide(provide_period, sync_to_thread=False),
         "debtors_page": Provide(provide_debtors_page),
     }
 

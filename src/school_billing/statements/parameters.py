@@ -121,7 +121,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
         return self.page.link_to(encode_place(due + cents + debtors.next_id.bytes))
 
 
-async def provide_asked(as_of: AsOf = None, from_: From = None, to: To = None) -> Asked:
+def provide_asked(as_of: AsOf = None, from_: From = None, to: To = None) -> Asked:
     """Read what a statement is to be of.
 
     Raises:
@@ -139,7 +139,7 @@ async def provide_asked(as_of: AsOf = None, from_: From = None, to: To = None) -
     return Asked(starts_on=period.starts_on, ends_on=period.ends_on)
 
 
-async def provide_period(from_: CollectedFrom = None, to: CollectedTo = None) -> Period:
+def provide_period(from_: CollectedFrom = None, to: CollectedTo = None) -> Period:
     """Read a period.
 
     Raises:

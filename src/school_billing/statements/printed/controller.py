@@ -37,7 +37,7 @@ class PrintedStatementController(Controller):
     path = "/"
     tags = ("statements",)
     dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
-        "asked": Provide(provide_asked),
+        "asked": Provide(provide_asked, sync_to_thread=False),
         "language": Provide(provide_language),
     }
 
