@@ -86,6 +86,7 @@ class Metrics:
         )
         self._database: Database | None = None
         self._currencies = set[str]()
+        self._by_movement: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         self.movements = Counter(
             "billing_movements",
             "Payments and refunds recorded.",
@@ -172,8 +173,13 @@ class Metrics:
 
     def count_movement(self, kind: str, currency: str, amount: Decimal) -> None:
         """Count a movement that is committed; the schema knows no other currencies than those of ISO 4217."""
-        self.movements.labels(kind, currency).inc()
-        self.amounts.labels(kind, currency).inc(float(amount))
+        found = self._by_movement.get((kind, currency))
+        if found is None:
+            found = self.movements.labels(kind, currency), self.amounts.labels(kind, currency)
+            self._by_movement[kind, currency] = found
+        movements, amounts = found
+        movements.inc()
+        amounts.inc(float(amount))
 
     def set_overdue(self, by_currency: Mapping[str, Decimal]) -> None:
         """Show what is overdue, by currency; of a currency in which nothing is any more, nothing."""

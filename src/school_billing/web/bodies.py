@@ -10,6 +10,7 @@ from school_billing.web.fields import PATTERN_SENTENCES
 from school_billing.web.idempotency import note_idempotency_key
 from school_billing.web.problems import FieldError, InvalidBody, MalformedBody, SlowBody, UnsupportedMediaType
 from school_billing.web.scalars import decode_scalar, exact_decoder
+from school_billing.web.scopes import header_values
 
 Contract = TypeVar("Contract")
 
@@ -27,17 +28,21 @@ class ContractRequest(Request[Any, Any, Any]):
     one strict step, and numbers keep their digits.
     """
 
+    _came: bytes | None = None
+
     async def body(self) -> bytes:
         """Return the body as it came.
 
         Raises:
             SlowBody: It did not come within BODY_SECONDS.
         """
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await super().body()
-        except TimeoutError:
-            raise SlowBody from None
+        if self._came is None:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    self._came = await super().body()
+            except TimeoutError:
+                raise SlowBody from None
+        return self._came
 
     async def json(self) -> Any:
         """Return the body as the struct that the handler asks for.
@@ -47,8 +52,8 @@ class ContractRequest(Request[Any, Any, Any]):
             MalformedBody: It is not JSON.
             InvalidBody: It breaks a rule of the contract.
         """
-        declared = self.headers.get("content-type", "application/json")
-        media_type = declared.partition(";")[0].strip().lower()
+        declared = header_values(self, b"content-type") or ["application/json"]
+        media_type = declared[0].partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
         body = await self.body()

@@ -15,7 +15,7 @@ from school_billing.database.errors import IdempotencyKeyUsed
 from school_billing.web.problems import FieldError, InvalidBody, InvalidParameter, answer_error
 from school_billing.web.responses import created
 from school_billing.web.scalars import exact_decoder
-from school_billing.web.scopes import path_of
+from school_billing.web.scopes import header_values, path_of
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -35,9 +35,10 @@ def note_idempotency_key(request: Request[Any, Any, Any], body: bytes) -> None:
     Raises:
         InvalidParameter: The key is empty, longer than 255 characters, or not printable ASCII.
     """
-    key = request.headers.get(IDEMPOTENCY_KEY_HEADER)
-    if key is None:
+    keys = header_values(request, b"idempotency-key")
+    if not keys:
         return
+    key = keys[0]
     if not _KEY.fullmatch(key):
         message = "Expected 1 to 255 printable ASCII characters"
         raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
