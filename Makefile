@@ -54,7 +54,7 @@ bench: ## Measure every kind of request beside the machine's own limits
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: bench-growth
-bench-growth: install ## Measure a student's statement among 1,000 to 10,000,000 invoices; takes 4 GB of disk
+bench-growth: install ## Measure a student's statement among 1,000 to 10,000,000 invoices; takes 15 GB of disk
 	$(BIN)/python -m tests.benchmarks.growth
 
 .PHONY: smoke

@@ -114,6 +114,7 @@ def create_app(settings: Settings) -> Observed:
             guard.admission = Admission(primary)
             cache = _statement_cache(settings, metrics)
             source = StatementSource(primary, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
+            app.state.statement_source = source
             sessions = Sessions(primary, limits, settings.session_days * 86_400)
             statements = Statements(source, cache)
             for made in (

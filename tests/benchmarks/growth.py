@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory(prefix="school-billing-bench-") as folder, ExitStack() as stack:
-        settings = POSTGRES | {"maintenance_work_mem": "512MB", "shared_buffers": "2GB", "max_wal_size": "16GB"}
+        settings = POSTGRES | {"maintenance_work_mem": "512MB", "shared_buffers": "2GB", "max_wal_size": "4GB"}
         database_url = stack.enter_context(embedded_postgres(Path(folder), settings=settings))
         prepare(database_url)
         service = stack.enter_context(server(database_url, Path(folder) / "service.log", SERVERS["service"]))
