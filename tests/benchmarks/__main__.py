@@ -219,6 +219,7 @@ def measure_statements(service: Process, database_url: str, token: str, seconds:
     small = Load(
         tuple(f"GET /students/{dataset.student_id(1, place)}" for place in dataset.SPREAD), token, connections=4
     )
+    health = Load(("GET /health",), connections=4)
     found: dict[str, list[float]] = {}
 
     def note(**figures: float) -> None:
@@ -234,6 +235,9 @@ def measure_statements(service: Process, database_url: str, token: str, seconds:
         with meanwhile(lambda: drive(service.url, one_large, seconds + 1)):
             beside = drive(service.url, small, seconds)
         note(small_beside_p50_ms=beside.p50_ms, small_beside_p99_ms=beside.p99_ms)
+        note(health_p99_ms=drive(service.url, health, seconds).p99_ms)
+        with meanwhile(lambda: drive(service.url, one_large, seconds + 1)):
+            note(health_beside_p99_ms=drive(service.url, health, seconds).p99_ms)
         with meanwhile(lambda: pgbench(database_url, statement, seconds + 1, connections=1)):
             note(small_beside_query_p99_ms=drive(service.url, small, seconds).p99_ms)
     return Statements(**{name: statistics.median(figures) for name, figures in found.items()})

@@ -38,6 +38,9 @@ class Statements(msgspec.Struct, frozen=True):
     small_p99_ms: float
     small_beside_p50_ms: float
     small_beside_p99_ms: float
+    health_p99_ms: float
+    health_beside_p99_ms: float
+    """/health asks no database: it waits for the event loop alone."""
     small_beside_query_p99_ms: float
     """The same small request, beside the same statement that pgbench runs: what two cores leave to anybody."""
 
@@ -82,6 +85,8 @@ def _statements(large: Statements) -> list[str]:
         f"GET /students/{{id}} by four callers: p50 {large.small_p50_ms:.2f} ms, p99 {large.small_p99_ms:.2f} ms",
         f"  beside such statements: p50 {large.small_beside_p50_ms:.2f} ms, p99 {large.small_beside_p99_ms:.2f} ms",
         f"  beside their SQL alone: p99 {large.small_beside_query_p99_ms:.2f} ms",
+        f"GET /health by four callers: p99 {large.health_p99_ms:.2f} ms, beside such statements "
+        f"{large.health_beside_p99_ms:.2f} ms",
     ]
 
 
