@@ -79,7 +79,7 @@ def _locust(url: str, file: Path, load: Load, key: str, seconds: float) -> Answe
         "--spawn-rate",
         users,
         "--run-time",
-        f"{seconds}s",
+        f"{max(1, round(seconds))}s",
         "--json",
         "--only-summary",
     ]
