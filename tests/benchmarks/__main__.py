@@ -28,7 +28,7 @@ from school_billing.statements.repository import SCHOOL, STUDENT
 from school_billing.students.repository import GET
 from school_billing.web.pages import NIL
 from tests.benchmarks import dataset
-from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench
+from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench, with_values
 from tests.benchmarks.processes import PASSWORD, PRODUCTION, Process, server
 from tests.benchmarks.report import Figures, Report, Row, Statements, table
 
@@ -64,7 +64,7 @@ def main() -> None:
         token = log_in(servers["service"])
         rows = [
             measure(case, servers, database_url, options.seconds, options.rounds)
-            for case in cases(database_url, token)
+            for case in cases(token)
             if options.only in case.name
         ]
         report = Report(
@@ -108,8 +108,8 @@ def log_in(service: Process) -> str:
     return str(answer.json()["access_token"])
 
 
-def cases(database_url: str, token: str) -> Iterator[Case]:
-    """Return each kind of request; an invoice that takes many payments is made when its turn comes."""
+def cases(token: str) -> Iterator[Case]:
+    """Return each kind of request."""
     large = dataset.school_id(dataset.LARGE_SCHOOL)
     students = [dataset.student_id(dataset.LARGE_SCHOOL, place) for place in dataset.SPREAD]
     small = [dataset.school_id(school) for school in range(2, 102)]
@@ -246,16 +246,10 @@ def measure_statements(service: Process, database_url: str, token: str, seconds:
 def execution_ms(database_url: str, values: Mapping[str, Any]) -> float:
     """Return the execution time of the large statement, the best of five, by PostgreSQL's own clock."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("set plan_cache_mode = force_custom_plan")
-        text = SCHOOL.text
-        types = ", ".join(
-            {"after": "uuid", "limit": "bigint", "offset": "bigint"}.get(name, "uuid") for name in SCHOOL.parameters
-        )
-        connection.execute(f"prepare large ({types}) as {text}".encode())
-        given = ", ".join("null" if values.get(name) is None else f"'{values[name]}'" for name in SCHOOL.parameters)
+        explain = f"explain (analyze, timing off, format json) {with_values(SCHOOL, values)}".encode()
         times = []
         for _ in range(5):
-            plan = connection.execute(f"explain (analyze, timing off, format json) execute large ({given})".encode())
+            plan = connection.execute(explain)
             ((found,),) = plan.fetchall()
             times.append(float(found[0]["Execution Time"]))
     return min(times)

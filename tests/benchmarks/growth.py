@@ -18,7 +18,7 @@ from school_billing.database.embedded import embedded_postgres
 from school_billing.statements.repository import STUDENT
 from tests.benchmarks import dataset
 from tests.benchmarks.__main__ import POSTGRES, SERVERS, log_in, prepare
-from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench
+from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench, with_values
 from tests.benchmarks.processes import Process, server
 
 STUDENTS = 84
@@ -101,10 +101,7 @@ def measure(service: Process, database_url: str, token: str, schools: int, secon
 
 
 def _plan(connection: "psycopg.Connection[tuple[object, ...]]", student: object) -> list[str]:
-    values = {"student_id": f"'{student}'"}
-    text = STUDENT.text
-    for number, name in reversed(list(enumerate(STUDENT.parameters, 1))):
-        text = text.replace(f"${number}", values.get(name, "null"))
+    text = with_values(STUDENT, {"student_id": student})
     explain = f"explain (analyze, buffers, timing off, summary off) {text}".encode()
     connection.execute(explain)
     return [str(row[0]) for row in connection.execute(explain)]

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -123,7 +123,7 @@ def pgbench(database_url: str, statement: Statement, seconds: float, connections
     """Run a query for a while, prepared; return how often a second."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write("\\set place random(0, 99)\n\\set nonce random(1, 1000000000000)\n")
-        script.write(f"{_literal(statement.query, statement.values)};\n")
+        script.write(f"{with_values(statement.query, statement.values)};\n")
         script.flush()
         how = ["-n", "-M", "prepared", "-c", str(connections), "-j", "1", "-T", str(max(1, round(seconds)))]
         url = urlsplit(database_url)
@@ -142,7 +142,7 @@ def pgbench(database_url: str, statement: Statement, seconds: float, connections
     return float(found[1])
 
 
-def _literal(query: AnyQuery, values: dict[str, Any]) -> str:
+def with_values(query: AnyQuery, values: Mapping[str, Any]) -> str:
     """Return the text of the query with its values in it, as pgbench takes it."""
     text = _STRING_OR_COMMENT.sub(_without_colons, query.text)
 

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,6 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
-        self._by_answer: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.in_flight = Gauge(
             "http_requests_in_flight", "Requests being answered.", registry=self.registry, multiprocess_mode="livesum"
         )
@@ -70,7 +70,6 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
-        self._by_query: dict[str, Histogram] = {}
         self._pool = Gauge(
             "db_pool_connections",
             "Connections of the pool.",
@@ -86,7 +85,6 @@ class Metrics:
         )
         self._database: Database | None = None
         self._currencies = set[str]()
-        self._by_movement: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         self.movements = Counter(
             "billing_movements",
             "Payments and refunds recorded.",
@@ -147,39 +145,32 @@ class Metrics:
             multiprocess_mode="livemax",
         ).labels(version, platform.python_version()).set(1)
 
+        # A look-up by labels takes longer than to count, and there are few of them.
+        self._requests_of = cache(self.requests.labels)
+        self._latency_of = cache(self.latency.labels)
+        self._queries_of = cache(self.queries.labels)
+        self._movements_of = cache(self.movements.labels)
+        self._amounts_of = cache(self.amounts.labels)
+
     def watch(self, database: "Database") -> None:
         """Show the pool of `database`."""
         self._database = database
 
     def count_request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
         """Count an answer; `code` is the code of its problem, where it is one."""
-        found = self._by_answer.get((method, route, status))
-        if found is None:
-            labels = (method, route, str(status))
-            found = self.requests.labels(*labels), self.latency.labels(*labels)
-            self._by_answer[method, route, status] = found
-        requests, latency = found
-        requests.inc()
-        latency.observe(seconds)
+        self._requests_of(method, route, status).inc()
+        self._latency_of(method, route, status).observe(seconds)
         if code is not None:
             self.errors.labels(code if code in self._codes else "other").inc()
 
     def count_query(self, name: str, seconds: float) -> None:
         """Count a query by the name of its SQL file."""
-        found = self._by_query.get(name)
-        if found is None:
-            found = self._by_query[name] = self.queries.labels(name)
-        found.observe(seconds)
+        self._queries_of(name).observe(seconds)
 
     def count_movement(self, kind: str, currency: str, amount: Decimal) -> None:
         """Count a movement that is committed; the schema knows no other currencies than those of ISO 4217."""
-        found = self._by_movement.get((kind, currency))
-        if found is None:
-            found = self.movements.labels(kind, currency), self.amounts.labels(kind, currency)
-            self._by_movement[kind, currency] = found
-        movements, amounts = found
-        movements.inc()
-        amounts.inc(float(amount))
+        self._movements_of(kind, currency).inc()
+        self._amounts_of(kind, currency).inc(float(amount))
 
     def set_overdue(self, by_currency: Mapping[str, Decimal]) -> None:
         """Show what is overdue, by currency; of a currency in which nothing is any more, nothing."""

@@ -79,7 +79,7 @@ class Observed:
     async def _observe(self, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         started = perf_counter()
         status = 500
-        has_left = has_started = False
+        has_left = False
         # Any word can stand where the method stands; a label must not be anyone's to choose.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         offered = next((value for name, value in scope["headers"] if name == _HEADER), None)
@@ -97,10 +97,9 @@ class Observed:
         notes = cast("dict[str, object]", inner)
 
         async def send_with_id(message: "Message") -> None:
-            nonlocal status, has_started
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                has_started = True
                 notes[IS_ANSWERED] = True
                 headers = [*message["headers"], *own_headers]
                 if b"cache-control" not in dict(headers):
@@ -118,10 +117,10 @@ class Observed:
         try:
             await answer_interrupted(self._app, inner, receive_and_notice, send_with_id)
         except Exception as error:
-            if not (has_started and isinstance(error, _BREAK_OFF)):
+            if not (IS_ANSWERED in notes and isinstance(error, _BREAK_OFF)):
                 notes[BUG] = error
             # What even the handlers of exceptions stumbled over; the server would answer in words of its own.
-            if has_started:
+            if IS_ANSWERED in notes:
                 raise
             await send_with_id({"type": "http.response.start", "status": 500, "headers": [_PLAIN]})
             await send_with_id(
