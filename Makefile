@@ -48,6 +48,10 @@ test: install ## Run every test, in parallel, on a real PostgreSQL
 test-faults: install ## Kill servers and PostgreSQL under a stream of payments, for most of a minute
 	FAULT_SECONDS=45 $(BIN)/pytest tests/integration/ledger/test_faults.py
 
+.PHONY: schema
+schema: install ## Write migrations/schema.sql anew, after a change of the migrations
+	$(BIN)/python -m tests.schema
+
 .PHONY: bench
 bench: ## Measure every kind of request beside the machine's own limits
 	uv sync --locked --quiet --group bench

@@ -1,106 +1,54 @@
-"""What a migration must not do to a service that runs meanwhile; docs/operations.md says why and what to do instead."""
+"""What a migration must not do to a service that runs meanwhile; docs/operations.md says why and what to do instead.
 
+squawk judges; the four rules at the end are what it does not know.
+"""
+
+import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
 
-_NAME = r"(?:if not exists |if exists |only |concurrently )*(?:public\.)?\"?(\w+)\"?"
-# now() is the same for all rows, so PostgreSQL need not write them; any other function has to be thought about.
-_STABLE_DEFAULTS = {"now"}
+# 15 is the oldest PostgreSQL that is supported.
+_SQUAWK = [str(Path(sys.executable).with_name("squawk")), "--reporter=json", "--pg-version=15"]
+_EXCLUDED = (
+    "prefer-bigint-over-int,"  # Ids are UUIDs and amounts are numeric: an int here counts something small.
+    "prefer-bigint-over-smallint,"  # The same.
+    "prefer-robust-stmts,"  # It asks for `if not exists`, which passes over an index whose build failed.
+    "require-statement-timeout"  # To validate a long table takes long, and keeps nobody out.
+)
+_IN_TRANSACTION = ["--assume-in-transaction", f"--exclude={_EXCLUDED}"]
+# Nobody waits behind a concurrent build while it waits for a lock, and one that gave up would have to begin anew.
+_APART = ["--no-assume-in-transaction", f"--exclude={_EXCLUDED},require-lock-timeout"]
 
-_ADD_COLUMN = r"\badd (?:column )?(?:if not exists )?(?!constraint\b|check\b|foreign\b|unique\b|primary\b)\w+ "
-_ADD = r"\badd constraint \w+ "
-
-_REFUSED = {
-    r"\balter (?:column )?\w+ (?:set data )?type\b": "changes a column's type, which writes the whole table anew",
-    r"\balter (?:column )?\w+ set not null\b": "reads the whole table under a lock: add a check, not valid, instead",
-    _ADD_COLUMN + r"[^,]*\bgenerated always as\b[^,]*\bstored\b": "writes the whole table anew",
-    _ADD_COLUMN + r"[^,]*\breferences\b": "locks two tables at once: add the foreign key apart",
-    _ADD_COLUMN + r"(?![^,]*\bdefault\b)[^,]*\bnot null\b": "has no default for the rows that are there",
-    _ADD + r"(?:check|foreign key)\b(?!.*\bnot valid\b)": "reads the whole table under a lock: add it not valid",
-    _ADD + r"(?:unique|primary key)\b(?!.*\busing index\b)": "builds an index under a lock: use one built before",
-    _ADD + r"exclude\b": "builds an index under a lock",
-    r"\badd (?:check|foreign key|unique|primary key)\b": "adds a constraint without a name",
-}
-_CONTRACTS = r"\b(?:rename|drop column|drop table|drop view)\b"
+_CONTRACTS = ("ban-drop-", "renaming-")
 
 
 def faults(text: str) -> list[str]:
-    """Return what is wrong with a migration, nothing where all is well."""
-    head = re.match(r"(?:\s*--[^\n]*\n?)*", text)
-    comments = head[0] if head else ""
-    in_transaction = not re.search(r"^-- transactional: false$", comments, re.MULTILINE)
-    is_contract = re.search(r"^-- contract: \S.{10,}", comments, re.MULTILINE)
-    statements = _statements(text)
-    created = {found[1] for statement in statements for found in re.finditer(rf"\bcreate table {_NAME}", statement)}
-    found: list[str] = []
-    locks = False
-    for statement in statements:
-        table = _table_of(statement)
-        if table is None or table in created:
-            continue
-        locks = True
-        found += [f"{table}: {why}" for pattern, why in _REFUSED.items() if re.search(pattern, statement)]
-        found += _of_defaults(table, statement)
-        if re.search(_CONTRACTS, statement) and not is_contract:
-            found.append(f"{table}: takes away what a running version may use, without saying `-- contract: since ...`")
-        if re.match(r"(?:update|delete)\b", statement) and in_transaction:
-            found.append(f"{table}: changes rows in one transaction: do it in parts, transactional: false")
-        if re.match(r"lock\b|cluster\b|vacuum full\b|reindex (?!.*concurrently)", statement):
-            found.append(f"{table}: keeps everybody out for as long as it takes")
-    for statement in statements:
-        found += _of_index(statement, created, statements, in_transaction=in_transaction)
-    if in_transaction:
-        text_of_all = ";".join(statements)
-        if "not valid" in text_of_all and "validate constraint" in text_of_all:
-            found.append("validates in the transaction that adds: the lock is held while the table is read")
-        if locks and not re.match(r"set local lock_timeout = ", statements[0]):
-            found.append("does not begin with `set local lock_timeout`: who waits for a lock makes everybody else wait")
-    return found
+    """Return what is wrong with a migration, each as `rule: why`; nothing where all is well."""
+    head = list(takewhile(lambda line: line.startswith("--"), text.splitlines()))
+    apart = "-- transactional: false" in head
+    is_contract = any(re.match(r"-- contract: \S.{10,}", line) for line in head)
+    # The body of a function runs later. That of a do block runs now, and squawk, to which it is a string, is shown it.
+    code = re.sub(r"--[^\n]*|\bas\s+\$(\w*)\$.*?\$\1\$", "", text.lower(), flags=re.DOTALL)
+    code = " ".join(re.sub(r"'[^']*'", "''", code).split())
+    blocks = " ".join(body for _, body in re.findall(r"\bdo \$(\w*)\$(.*?)\$\1\$", code))
+    hidden = re.findall(r"\b(?:alter|drop|create (?:unique )?index) [^;]*;", blocks)
+    command = [*_SQUAWK, *(_APART if apart else _IN_TRANSACTION)]
+    run = subprocess.run(command, input="\n".join([text, *hidden]), capture_output=True, text=True, check=False)
+    found = [f"{fault['rule_name']}: {fault['message']}" for fault in json.loads(run.stdout)]
+    return [fault for fault in found if not (is_contract and fault.startswith(_CONTRACTS))] + list(_ours(code, apart))
 
 
-def _statements(text: str) -> list[str]:
-    code = re.sub(r"--[^\n]*", "", text)
-    # The body of a function runs later; that of a DO block runs now, and is looked into.
-    code = re.sub(r"\bas\s+\$(\w*)\$.*?\$\1\$", "as body", code, flags=re.DOTALL)
-    code = re.sub(r"\$\w*\$", ";", code)
-    code = re.sub(r"'(?:[^']|'')*'", "''", code)
-    words = [" ".join(part.lower().split()) for part in code.split(";")]
-    # What follows a keyword of PL/pgSQL is a statement like the others.
-    return [statement for part in words for statement in re.split(r"\b(?:begin|then|else|loop) ", part) if statement]
-
-
-def _table_of(statement: str) -> str | None:
-    """Return the table that the statement takes a lock on, where it is one that there was before."""
-    for pattern in (
-        rf"alter table {_NAME}",
-        rf"create (?:unique )?index .*?\bon {_NAME}",
-        rf"create (?:or replace )?(?:constraint )?trigger .*?\bon {_NAME}",
-        rf"drop (?:table|index|view) {_NAME}",
-        rf"update {_NAME} set",
-        rf"delete from {_NAME}",
-        rf"(?:lock table|lock|cluster|vacuum full|reindex table) {_NAME}",
-    ):
-        if found := re.match(pattern, statement):
-            return found[1]
-    return None
-
-
-def _of_defaults(table: str, statement: str) -> list[str]:
-    called = re.findall(_ADD_COLUMN + r"[^,]*\bdefault (\w+)\(", statement)
-    return [
-        f"{table}: the default {name}() may differ for each row, and then the whole table is written anew"
-        for name in called
-        if name not in _STABLE_DEFAULTS
-    ]
-
-
-def _of_index(statement: str, created: set[str], statements: list[str], *, in_transaction: bool) -> list[str]:
-    index = re.match(r"create (?:unique )?index (concurrently )?(?:if not exists )?(\w+) on (?:only )?(\w+)", statement)
-    if not index or index[3] in created:
-        return []
-    if not index[1]:
-        return [f"{index[2]}: keeps writes out while it is built: create it concurrently"]
-    if in_transaction:
-        return [f"{index[2]}: concurrently needs `-- transactional: false` at the top"]
-    if f"drop index concurrently if exists {index[2]}" not in statements:
-        return [f"{index[2]}: one that failed half-way stays, invalid: drop it first, concurrently, if it exists"]
-    return []
+def _ours(code: str, apart: bool) -> Iterator[str]:
+    if not apart and re.search(r"(?<!on )\bupdate [\w.\"]+ (?:\w+ ){0,2}set\b|\bdelete from\b", code):
+        yield "rows-in-one-transaction: change them in parts, transactional: false"
+    if apart and "alter table" in code:
+        yield "alter-outside-transaction: it needs one that begins with `set local lock_timeout`"
+    if re.search(r"(?:^|; )(?:lock|cluster|vacuum full)\b|\block table\b", code):
+        yield "lock-table: keeps everybody out for as long as it takes"
+    for index in re.findall(r"create (?:unique )?index concurrently (?:if not exists )?(\w+)", code):
+        if f"drop index concurrently if exists {index};" not in code:
+            yield f"drop-index-first: a build of {index} that failed leaves it there, invalid"

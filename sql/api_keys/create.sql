@@ -1,5 +1,4 @@
 -- The key that was added: one row, or none where it would be of another school than the tenant.
--- On Citus: answered on the coordinator.
 insert into api_keys (name, key_hash, key_prefix, role, school_id, created_by)
 select :name, :key_hash::bytea, :key_prefix, :role, :school_id::uuid, coalesce(:actor, session_user)
 from written_by(:actor, :request_id)

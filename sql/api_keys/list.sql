@@ -1,5 +1,4 @@
 -- A page of keys in the order of their ids, the revoked ones too; a tenant sees its own.
--- On Citus: answered on the coordinator.
 select id, name, key_prefix, role, school_id, created_by, last_used_at, revoked_at, created_at, updated_at
 from api_keys
 where id > :after

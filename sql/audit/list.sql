@@ -1,6 +1,5 @@
 -- A page of the audit trail in the order in which it was written. For one thing or one school see the files beside this
 -- one, which have an index to walk.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at

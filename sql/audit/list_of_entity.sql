@@ -1,5 +1,4 @@
 -- A page of the history of one thing, along the index on (entity_id, id).
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at

@@ -1,5 +1,4 @@
 -- A page of the history of one school, along the index on (school_id, id).
--- On Citus: routed to the school's shard.
 select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at

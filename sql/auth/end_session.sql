@@ -1,9 +1,7 @@
 -- The session that this refresh token, spent or not, belonged to, now ended: a row, or none where it had ended already or
 -- the token is unknown.
--- On Citus: answered on the coordinator.
 update sessions
-set ended_at = now(),
-    updated_at = now()
+set ended_at = now()
 from refresh_tokens
 where refresh_tokens.token_hash = :token_hash
   and sessions.id = refresh_tokens.session_id

@@ -3,19 +3,16 @@
 --
 -- Two who present one token at once queue at its row, and the second finds it spent. Whoever holds the newest token
 -- may be the thief, so neither goes on (RFC 9700 section 4.14.2).
--- On Citus: answered on the coordinator.
 with spent as (
   update refresh_tokens
-  set spent_at = now(),
-      updated_at = now()
+  set spent_at = now()
   where token_hash = :token_hash
     and spent_at is null
   returning session_id
 ),
 ended as (
   update sessions
-  set ended_at = now(),
-      updated_at = now()
+  set ended_at = now()
   from refresh_tokens
   where refresh_tokens.token_hash = :token_hash
     and sessions.id = refresh_tokens.session_id

@@ -3,7 +3,6 @@
 -- The lock on the user makes a change of the password come before this or after it: before, and the generation is
 -- another by now; after, and it ends this session with the others. Where the hash is of yesterday's parameters
 -- it is replaced.
--- On Citus: answered on the coordinator.
 with account as materialized (
   select id, username, school_id, session_generation
   from users
@@ -14,8 +13,7 @@ with account as materialized (
 ),
 rehashed as (
   update users
-  set password_hash = coalesce(:new_password_hash, password_hash),
-      updated_at = greatest(now(), (users.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
+  set password_hash = coalesce(:new_password_hash, password_hash)
   from account
   cross join written_by(:actor, :request_id)
   where users.id = account.id

@@ -3,7 +3,6 @@
 -- zeros where the school is there already.
 --
 -- Every choice is drawn from an md5 of what it is about, so each run on each machine makes the same school.
--- On Citus: in steps, each routed to the school's shard.
 with school as (
   insert into schools (id, name, currency, time_zone)
   values ('01980000-0000-7000-8000-000000000002', 'Riverside Academy', 'EUR', 'Europe/Madrid')
@@ -96,25 +95,14 @@ movements as (
   from drawn_invoices
   where fate between 91 and 96 and not is_void
 ),
-moved as (
-  select
-    id,
-    coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0) as payments_total,
-    coalesce(sum(amount) filter (where kind = 'REFUND'), 0) as refunds_total
-  from movements
-  group by id
-),
 new_invoices as (
   insert into invoices (
-    id, school_id, student_id, total_amount, issued_at, due_date, description, voided_at, void_reason,
-    payments_total, refunds_total
+    id, school_id, student_id, total_amount, issued_at, due_date, description, voided_at, void_reason
   )
   select
-    drawn_invoices.id, school_id, student_id, total_amount, issued_at, due_date, description,
-    case when is_void then issued_at + interval '3 days' end, case when is_void then 'Entered twice' end,
-    coalesce(moved.payments_total, 0), coalesce(moved.refunds_total, 0)
+    id, school_id, student_id, total_amount, issued_at, due_date, description,
+    case when is_void then issued_at + interval '3 days' end, case when is_void then 'Entered twice' end
   from drawn_invoices
-  left join moved using (id)
   returning id, school_id
 ),
 new_payments as (

@@ -1,6 +1,5 @@
 -- Adds the demo school Springfield Elementary with the two students of the README, and counts what was added; one
 -- row, of zeros where the school is there already, so that seeding again changes nothing.
--- On Citus: in steps, each routed to the school's shard.
 with school as (
   insert into schools (id, name, currency, time_zone)
   values ('01980000-0000-7000-8000-000000000001', 'Springfield Elementary', 'USD', 'America/Chicago')
@@ -15,18 +14,16 @@ new_students as (
   returning id, school_id, external_id
 ),
 new_invoices as (
-  insert into invoices (
-    school_id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total
-  )
+  insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
   select
     new_students.school_id, new_students.id, planned.total_amount, planned.issued_at, planned.due_date,
-    'Annual tuition', planned.payments_total, planned.refunds_total
+    'Annual tuition'
   from new_students
   join (
     values
-      ('SPR-001', 1000.00, timestamptz '2026-01-05 13:00Z', date '2026-02-28', 1000.00, 0.00),
-      ('SPR-002', 800.00, timestamptz '2026-01-05 13:00Z', date '2026-02-28', 300.00, 50.00)
-  ) as planned (external_id, total_amount, issued_at, due_date, payments_total, refunds_total)
+      ('SPR-001', 1000.00, timestamptz '2026-01-05 13:00Z', date '2026-02-28'),
+      ('SPR-002', 800.00, timestamptz '2026-01-05 13:00Z', date '2026-02-28')
+  ) as planned (external_id, total_amount, issued_at, due_date)
     using (external_id)
   returning id, school_id, student_id
 ),

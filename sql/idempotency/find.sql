@@ -1,5 +1,4 @@
 -- What a key was used for: a row, or none where nobody used it in the last 24 hours.
--- On Citus: answered on the coordinator.
 select fingerprint, answer
 from idempotency_keys
 where scope = :idempotency_scope

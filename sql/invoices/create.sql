@@ -1,9 +1,11 @@
 -- The invoice that was raised: a row, or none where there is no such student or it is not the tenant's. The
 -- school is the student's own.
--- On Citus: in steps, each routed to the school's shard where the caller is bound to one; else one asks every shard.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
-  select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted
+  select coalesce(claim_idempotency_key(:idempotency_scope, :idempotency_key), true) as granted
+),
+author as materialized (
+  select written_by(:actor, :request_id) as noted
 ),
 new_invoice as (
   insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
@@ -11,8 +13,8 @@ new_invoice as (
     students.school_id, students.id, :total_amount::numeric(12, 2), coalesce(:issued_at, now()), :due_date::date,
     :description
   from students
-  cross join written_by(:actor, :request_id)
   where (select granted from claim)
+    and (select noted from author)
     and students.id = :student_id
     and (:tenant::uuid is null or students.school_id = :tenant)
   returning
@@ -23,4 +25,4 @@ select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 from new_invoice
-cross join lateral remember_answer(:idempotency_scope, :idempotency_key, to_jsonb(new_invoice))
+cross join lateral remember_answer(:idempotency_scope, :idempotency_key, :fingerprint, to_jsonb(new_invoice))

@@ -1,10 +1,12 @@
 -- The invoice that was deleted: a row, or none where it is not the tenant's, is of another version than :if_match lists,
 -- or has movements. The foreign key of payments would refuse those too, but only after it had locked them, in the
 -- opposite order to a delete of a payment; here the invoice's own row says it first.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
+with author as materialized (
+  select written_by(:actor, :request_id) as noted
+)
 delete from invoices
-using written_by(:actor, :request_id)
-where id = :invoice_id
+where (select noted from author)
+  and id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   and payments_total = 0

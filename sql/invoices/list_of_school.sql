@@ -1,5 +1,4 @@
 -- A page of one school's invoices in the order of their ids, along the index on (school_id, id).
--- On Citus: routed to the school's shard.
 select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

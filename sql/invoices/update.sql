@@ -4,16 +4,17 @@
 -- total below what is paid.
 --
 -- Two who change what both have read queue here: the second sees what the first left, and its version is gone.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
+with author as materialized (
+  select written_by(:actor, :request_id) as noted
+)
 update invoices
 set student_id = coalesce(:student_id, student_id),
     total_amount = coalesce(:total_amount::numeric(12, 2), total_amount),
     issued_at = coalesce(:issued_at, issued_at),
     due_date = coalesce(:due_date, due_date),
-    description = case when :description_given then :description else description end,
-    updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
-from written_by(:actor, :request_id)
-where id = :invoice_id
+    description = case when :description_given then :description else description end
+where (select noted from author)
+  and id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   and voided_at is null

@@ -1,13 +1,14 @@
 -- The invoice as voided: a row, or none where it is not the tenant's, is of another version than :if_match lists, or is
 -- void already. The check on void invoices refuses one that has something paid, and every movement after. There is
 -- no way back.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
+with author as materialized (
+  select written_by(:actor, :request_id) as noted
+)
 update invoices
 set voided_at = now(),
-    void_reason = :reason,
-    updated_at = greatest(now(), (invoices.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
-from written_by(:actor, :request_id)
-where id = :invoice_id
+    void_reason = :reason
+where (select noted from author)
+  and id = :invoice_id
   and (:tenant::uuid is null or school_id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   and voided_at is null

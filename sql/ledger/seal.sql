@@ -3,7 +3,6 @@
 -- sealed later: the chain says what was there when, not who began first.
 --
 -- Two sealers do not work at once: the second finds the lock taken and seals nothing.
--- On Citus: refused; see docs/scaling.md.
 with alone as (
   select pg_try_advisory_xact_lock(7404031550207116801) as yes
 ),
@@ -39,8 +38,7 @@ seals as (
 sealed as (
   update audit_log
   set position = seals.position,
-      hash = seals.hash,
-      updated_at = now()
+      hash = seals.hash
   from seals
   where audit_log.id = seals.id and audit_log.school_id = seals.school_id
   returning audit_log.id

@@ -1,7 +1,6 @@
 -- The first entries of the audit trail at which a chain does not hold, and why; no rows where all hold. Each sealed entry's
 -- hash is computed anew from its content and the hash that stands in the entry before it, in one pass in the
 -- order of the chains; so the entry that was changed is named, not all that follow it.
--- On Citus: refused; see docs/scaling.md.
 with links as (
   select
     audit_log.id,

@@ -1,6 +1,5 @@
 -- The first invoices whose totals do not equal the sum of their movements, or whose sums are out of bounds; no rows where
 -- all do. Every movement is read once; those on no invoice cannot be, the foreign key sees to it.
--- On Citus: asks every shard.
 with sums as (
   select
     school_id,

@@ -1,7 +1,8 @@
--- One movement: a row, or none where it is not the tenant's.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
+-- One payment: a row, or none where it is not the tenant's.
 select
-  id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
+  payments.id, school_id, invoice_id, kind, amount, currency, method, reference, paid_at, payments.created_at,
+  payments.updated_at
 from payments
-where id = :payment_id
-  and (:tenant::uuid is null or school_id = :tenant)
+join schools on schools.id = payments.school_id
+where payments.id = :payment_id
+  and (:tenant::uuid is null or payments.school_id = :tenant)

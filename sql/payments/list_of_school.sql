@@ -1,9 +1,8 @@
 -- A page of one school's movements in the order of their ids, along the index on (school_id, id); a day is a day
 -- of the school.
--- On Citus: routed to the school's shard.
 select
-  payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, payments.method,
-  payments.reference, payments.paid_at, payments.created_at, payments.updated_at
+  payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, schools.currency,
+  payments.method, payments.reference, payments.paid_at, payments.created_at, payments.updated_at
 from payments
 join schools on schools.id = payments.school_id
 where payments.school_id = :school_id

@@ -1,8 +1,7 @@
 -- The school that was added: one row.
--- On Citus: in steps, each routed to the school's shard.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
-  select claim_idempotency_key(:idempotency_scope, :idempotency_key, :fingerprint) as granted
+  select coalesce(claim_idempotency_key(:idempotency_scope, :idempotency_key), true) as granted
 ),
 new_school as (
   insert into schools (name, currency, time_zone)
@@ -13,4 +12,4 @@ new_school as (
 )
 select id, name, currency, time_zone, created_at, updated_at
 from new_school
-cross join lateral remember_answer(:idempotency_scope, :idempotency_key, to_jsonb(new_school))
+cross join lateral remember_answer(:idempotency_scope, :idempotency_key, :fingerprint, to_jsonb(new_school))

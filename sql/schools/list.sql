@@ -1,6 +1,5 @@
 -- A page of schools in the order of their ids, which is the order of their creation. The keyset (id > :after)
 -- starts each page where the last one ended; the caller asks for one row more than it shows.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 select id, name, currency, time_zone, created_at, updated_at
 from schools
 where id > :after

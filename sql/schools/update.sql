@@ -1,19 +1,20 @@
 -- The school as changed; null leaves a column as it is. No row where it is not the tenant's, is of another version
 -- than :if_match lists, or where the currency would change under invoices that exist: their amounts would mean
 -- something else.
--- On Citus: routed to the school's shard.
+with author as materialized (
+  select written_by(:actor, :request_id) as noted
+)
 update schools
 set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),
-    time_zone = coalesce(:time_zone, time_zone),
-    updated_at = greatest(now(), (schools.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC')
-from written_by(:actor, :request_id)
-where schools.id = :school_id
+    time_zone = coalesce(:time_zone, time_zone)
+where (select noted from author)
+  and schools.id = :school_id
   and (:tenant::uuid is null or schools.id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   and (
     :currency::text is null
     or currency = :currency
-    or not exists (select from invoices where invoices.school_id = :school_id)
+    or not exists (select 1 from invoices where invoices.school_id = :school_id)
   )
 returning id, name, currency, time_zone, created_at, updated_at

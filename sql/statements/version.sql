@@ -1,18 +1,10 @@
--- Which version of the statements of a school, or of one of its students, there is now: a row, or none where there is no such
--- thing or it is not the tenant's. It is how many changes the audit trail of the school has, the last of them, the school's day,
--- on which balances are aged, and the date of the last invoice until now, for one that is dated ahead comes by itself;
--- then what tells whether a standby has exactly these changes, the clock, and whether this is a standby.
+-- Which version of a school's statements, or of one of its students', there is now: a row, or none where there is no such
+-- thing or it is not the tenant's. A version is the number of changes in the school's audit trail, the last of them, the
+-- school's day (balances are aged on it) and the date of the last invoice until now (one dated ahead comes by itself).
+-- Every committed change makes a new version. One to another student costs a computation, and never a wrong figure.
 --
--- Every committed change to the school, its students, invoices or movements is one more, visible to whoever may know of
--- it, and nothing has to be written for it. Sealed entries are numbered without a gap, so the last number
--- is their count; what is not sealed yet is counted, and is little. A change that is another student's makes a new
--- version, too, which costs a computation and never a wrong figure.
---
--- Two databases of which one replays the other need more than the count and the last: transactions that end at the same
--- time become visible to readers of a primary in another order than on its standby, so each may have one
--- that the other lacks, below a third that has the greatest id. The hash at the end of the chain and that of the
--- unsealed ids are equal only if the changes are the same.
--- On Citus: refused; see docs/scaling.md.
+-- The hash at the end of the chain and that of the unsealed ids tell whether a standby has exactly these changes. Two
+-- transactions that end together may become visible there in another order, so their number and the last are not enough.
 with school as (
   select id, (now() at time zone time_zone)::date as today
   from schools

@@ -1,5 +1,4 @@
 -- One student: a row, or none where it is not the tenant's.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 select id, school_id, full_name, external_id, created_at, updated_at
 from students
 where id = :student_id

@@ -1,6 +1,5 @@
 -- A page of all students in the order of their ids; :name finds any part of a name, whatever its case. For one
 -- school see list_of_school.sql, which has an index to walk.
--- On Citus: routed to the school's shard where the caller is bound to one; else it asks every shard.
 select id, school_id, full_name, external_id, created_at, updated_at
 from students
 where id > :after

@@ -1,6 +1,5 @@
 -- The user that was added: one row. The tenant's administrators add users of their own school alone, which the repository
 -- sees to; here another school is one that does not exist.
--- On Citus: answered on the coordinator.
 insert into users (username, password_hash, role, school_id)
 select :username, :password_hash, :role, :school_id::uuid
 from written_by(:actor, :request_id)

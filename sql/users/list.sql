@@ -1,5 +1,4 @@
 -- A page of users in the order of their ids; a tenant sees its own, and not those who may see all schools.
--- On Citus: answered on the coordinator.
 select id, username, role, school_id, disabled_at, password_changed_at, created_at, updated_at
 from users
 where id > :after

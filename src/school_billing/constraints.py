@@ -7,9 +7,6 @@ without a meaning fails the build.
 from school_billing.web.problems import BadRequest, Conflict, InvalidBody, Meaning, NotFound
 
 _TWICE = Meaning(Conflict, "duplicate_id", "There is one of this id already.")
-_TOTALS_DIFFER = Meaning(
-    Conflict, "totals_differ", "The totals of an invoice would not equal the sum of its movements."
-)
 
 CONSTRAINTS: dict[str, Meaning] = {
     "idempotency_key_in_flight": Meaning(
@@ -78,7 +75,7 @@ CONSTRAINTS: dict[str, Meaning] = {
         InvalidBody, "invalid_body", "A reason has 1 to 500 characters.", field="reason"
     ),
     "invoices_void_has_reason": Meaning(InvalidBody, "invalid_body", "A void invoice has a reason.", field="reason"),
-    "invoices_movements_not_negative": Meaning(
+    "invoices_payments_not_negative": Meaning(
         Conflict, "totals_negative", "The totals of an invoice's movements would fall below zero."
     ),
     "invoices_paid_at_most_total": Meaning(
@@ -90,7 +87,9 @@ CONSTRAINTS: dict[str, Meaning] = {
     "invoices_none_paid_when_void": Meaning(
         Conflict, "invoice_void", "A void invoice has nothing paid and takes no movements."
     ),
-    "invoices_totals_match_movements": _TOTALS_DIFFER,
+    "invoices_totals_follow_payments": Meaning(
+        Conflict, "totals_differ", "The totals of an invoice follow from its payments and cannot be set."
+    ),
     "payments_pkey": _TWICE,
     "payments_invoice_id_fkey": Meaning(
         NotFound,
@@ -130,7 +129,7 @@ CONSTRAINTS: dict[str, Meaning] = {
         "There is no such school.",
         on_delete="The school has users and cannot be deleted.",
     ),
-    "school_id_is_fixed": Meaning(Conflict, "school_is_fixed", "Users and API keys stay in their school."),
+    "school_id_is_fixed": Meaning(Conflict, "school_is_fixed", "Payments, users and API keys stay in their school."),
     "sessions_pkey": _TWICE,
     "sessions_user_id_fkey": Meaning(NotFound, "user_not_found", "There is no such user."),
     "refresh_tokens_pkey": _TWICE,

@@ -13,10 +13,27 @@ from school_billing.database.sql import Query
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "school_billing"
 SQL_FILES = sorted((ROOT / "sql").rglob("*.sql"))
-MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
+MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("[0-9]*.sql") if not path.stem.endswith(".rollback"))
 
 NOUNS = ["schools", "students", "invoices", "payments", "statements"]
 """Each may import those before it."""
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def code_of(path: Path) -> str:
+    """Return an SQL file without its comments and strings."""
+    return re.sub(r"--[^\n]*|'[^']*'", "", path.read_text())
+
+
+def tables_of(code: str) -> set[str]:
+    """Return the tables that a statement reads or changes, and the names of its WITH queries and functions."""
+    return set(re.findall(r"\b(?:from|join|into|update|using)\s+(\w+)", code))
+
+
+EACH_SQL_FILE = pytest.mark.parametrize("path", SQL_FILES, ids=name_of)
 
 for module in ("school_billing.app", "school_billing.seed"):
     importlib.import_module(module)  # Registers every query there is.
@@ -47,27 +64,29 @@ def test_every_sql_file_is_run_by_a_query_and_every_query_has_its_file() -> None
     assert files == set(Query.registered)
 
 
-@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@EACH_SQL_FILE
 def test_an_sql_file_says_first_what_comes_back(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("-- ")
     assert text.split("\n", 1)[0].endswith((".", ",")) or text.split("\n")[1].startswith("--"), "a whole sentence"
 
 
-@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@EACH_SQL_FILE
 def test_sql_selects_by_name_in_lower_case_and_orders_what_it_limits(path: Path) -> None:
-    code = re.sub(r"--[^\n]*|'[^']*'", "", path.read_text())
+    code = code_of(path)
     assert not re.search(r"select\s+\*|\.\*", code)
     assert not re.search(r"\b(SELECT|FROM|WHERE|INSERT|UPDATE|DELETE|WITH)\b", code)
     assert len(re.findall(r"(?<!:)\blimit\b", code)) <= len(re.findall(r"\border by\b", code))
 
 
-TENANT_TABLES = {"students", "invoices", "payments", "audit_log"}
+SHARDED = DISTRIBUTED | {"account_entries": "school_id"}
+"""The tables that hold the rows of schools, and the view over them, each with the column that names the school."""
+
 WITHOUT_TENANT = {
     "schools/create": "adds a tenant; only callers without one may",
     "ledger/seal": "works on all schools; no request runs it",
-    "ledger/measure": "the same",
-    "ledger/overdue": "the same",
+    "ledger/summary": "the same",
+    "ledger/overdue_by_currency": "the same",
     "ledger/verify_chain": "the same",
     "ledger/verify_totals": "the same",
     "demo/springfield": "adds a tenant of its own; no request runs it",
@@ -75,12 +94,11 @@ WITHOUT_TENANT = {
 }
 
 
-@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@EACH_SQL_FILE
 def test_what_touches_a_tenants_table_takes_the_tenant(path: Path) -> None:
-    name = f"{path.parent.name}/{path.stem}"
-    code = re.sub(r"--[^\n]*", "", path.read_text())
-    touches = set(re.findall(r"(?:from|join|into|update)\s+([a-z_]+)", code)) & {*TENANT_TABLES, "schools"}
-    if touches and name not in WITHOUT_TENANT:
+    name = name_of(path)
+    code = code_of(path)
+    if tables_of(code) & set(SHARDED) and name not in WITHOUT_TENANT:
         assert ":tenant::uuid is null or" in code
         assert Query.registered[name].takes["tenant"].__args__[-1] is type(None)
 
@@ -107,22 +125,20 @@ def test_every_setting_that_the_readme_names_exists() -> None:
 TAGGED_TABLES = {"schools", "students", "invoices", "payments", "users", "api_keys"}
 
 
-@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_change_of_a_row_gives_it_a_greater_updated_at(path: Path) -> None:
-    """It is the row's entity tag. now() alone goes backwards where the one who began first commits last.
+@EACH_SQL_FILE
+def test_no_statement_sets_updated_at(path: Path) -> None:
+    code = code_of(path)
+    assert not re.search(r"\bupdated_at\s*=(?!\s*any\b)|\binsert into \w+ \([^)]*\bupdated_at\b", code)
 
-    In UTC and back, because a day more is another instant in each time zone: so `timestamptz + interval` is only stable
-    to PostgreSQL, whatever the interval, and Citus takes nothing of a column in an UPDATE that is not immutable.
-    """
-    code = re.sub(r"--[^\n]*", "", path.read_text())
-    changes = re.findall(r"(?<!for )(?<!no key )\bupdate\s+(\w+)(.*?)(?=\breturning\b|\bupdate\b|\Z)", code, re.DOTALL)
-    for table, change in changes:
-        if table == "set":
-            inserted = set(re.findall(r"insert into (\w+)", code))
-            assert not inserted & TAGGED_TABLES, "an upsert; this test would not see what it sets"
-        if table in TAGGED_TABLES:
-            later = f"({table}.updated_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC'"
-            assert f"updated_at = greatest(now(), {later})" in change
+
+def test_a_trigger_sets_updated_at_in_every_table_that_has_it() -> None:
+    """It is the entity tag of a row. The trigger makes it greater with each change."""
+    schema = "\n".join(path.read_text() for path in MIGRATIONS)
+    tables = re.findall(r"\ncreate table if not exists (\w+) \(\n(?:  .*\n|\n)*?  updated_at ", schema)
+    assert set(tables) >= TAGGED_TABLES
+    for table in tables:
+        trigger = f"trigger {table}_set_updated_at\n  before update on {table}\n  for each row execute function"
+        assert f"create or replace {trigger} set_updated_at();" in schema
 
 
 def test_every_change_that_a_request_asks_for_can_say_of_which_version() -> None:
@@ -132,70 +148,45 @@ def test_every_change_that_a_request_asks_for_can_say_of_which_version() -> None
             assert "if_match" in query.takes, name
 
 
-ROUTED = "routed to the school's shard"
-ON_CITUS = {
-    "answered on the coordinator.",
-    f"{ROUTED}.",
-    f"{ROUTED} where the caller is bound to one; else it asks every shard.",
-    f"{ROUTED} where the caller is bound to one; else refused.",
-    f"in steps, each {ROUTED}.",
-    f"in steps, each {ROUTED} where the caller is bound to one; else one asks every shard.",
-    "asks every shard.",
-    "refused; see docs/scaling.md.",
-}
-"""How a statement meets a cluster. A file says it in the last line of its opening comment."""
-
-
-def said_of_citus(path: Path) -> str:
-    """Return what a file says of Citus in the place for it; fails where it says nothing, or more than once."""
-    said = re.findall(r"^-- On Citus: (.*)$", path.read_text(), re.MULTILINE)
-    opening = re.match(r"(?:--.*\n)*", path.read_text())
-    assert len(said) == 1
-    assert opening
-    assert opening[0].endswith(f"-- On Citus: {said[0]}\n")
-    return str(said[0])
-
-
-def is_pruned(part: str, condition: str) -> bool:
-    """Tell whether each distributed table of one SELECT is compared with a school, itself or through another.
+def is_of_one_school(select: str, comparison: str) -> bool:
+    """Tell whether a SELECT compares the school of each distributed table, itself or through a join.
 
     It reads text: it believes an equality wherever in that SELECT it stands.
     """
-    tables = {table for table in DISTRIBUTED if re.search(rf"\b(?:from|join|update|using) {table}\b", part)}
-    columns = {table: rf"\b{table}\.{DISTRIBUTED[table]}" for table in tables}
-    if len(tables) == 1:
-        (table,) = tables
-        columns[table] = rf"(?:\b{table}\.|(?<![.\w])){DISTRIBUTED[table]}"
-    pruned = {table for table in tables if re.search(condition.replace("COLUMN", columns[table]), part)}
-    for _ in tables:
-        for one in tables - pruned:
-            if any(re.search(rf"{columns[a]} = {columns[b]}\b", part) for x in pruned for a, b in ((one, x), (x, one))):
-                pruned.add(one)
-    return pruned == tables
+    tables = tables_of(re.sub(r"\binsert into \w+", "", select)) & set(SHARDED)
+    may_be_bare = "?" if len(tables) == 1 else ""
+    schools = {table: rf"(?<![.\w])(?:{table}\.){may_be_bare}{SHARDED[table]}\b" for table in tables}
+    compared = [school for school in schools.values() if re.search(comparison.replace("SCHOOL", school), select)]
+    return all(
+        school in compared or any(re.search(f"{one} = {school}|{school} = {one}", select) for one in compared)
+        for school in schools.values()
+    )
 
 
-@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_an_sql_file_says_how_it_meets_a_cluster(path: Path) -> None:
-    """Citus sends a statement to one shard where each table's school is a constant once the parameters are known."""
-    said = said_of_citus(path)
-    assert said in ON_CITUS
-    code = re.sub(r"--[^\n]*|'[^']*'", "", path.read_text())
-    touched = set(re.findall(r"\b(?:from|join|into|update|using) (\w+)", code))
-    assert not (touched & set(DISTRIBUTED) and touched & set(LOCAL)), "no cluster joins the coordinator's with a shard"
-    if not touched & set(DISTRIBUTED):
-        assert said == "answered on the coordinator."
-        return
-    parts = re.split(r"^\),?$", code, flags=re.MULTILINE)  # Each WITH query, and what follows them.
-    of_path = r"(?<!or )COLUMN = :school_id\b"
-    of_caller = rf"{of_path}|:tenant::uuid is null or COLUMN = :tenant\b"
-    expected = {"asks every shard.", "refused; see docs/scaling.md."}
-    if all(is_pruned(part, of_path) for part in parts):
-        expected = {f"{ROUTED}."}
-    elif all(is_pruned(part, of_caller) for part in parts):
-        # Rows can be locked on one shard, not on all.
-        otherwise = "refused" if re.search(r"\bfor (?:no key )?update\b", code) else "it asks every shard"
-        expected = {f"{ROUTED} where the caller is bound to one; else {otherwise}."}
-    if re.search(rf"\binsert into (?:{'|'.join(DISTRIBUTED)})\b", code):
-        # Citus plans a WITH query that inserts by itself, and what needs its result after it.
-        expected = {f"in steps, each {form.replace('it asks', 'one asks')}" for form in expected}
-    assert said in expected
+def shards_asked(path: Path) -> str | None:
+    """Tell how many shards an SQL file asks for a caller of one school; None if it never asks more than one.
+
+    Citus sends a statement to one shard if the parameters alone name the school of each table: the school of the path,
+    or else of the caller. For a caller of all schools it then asks every shard, but it locks no rows there.
+    """
+    code = code_of(path)
+    selects = re.split(r"^\),?$|\bunion all\b", code, flags=re.MULTILINE)
+    by_path = r"(?<!or )SCHOOL = :school_id\b"
+    by_caller = r":tenant::uuid is null or SCHOOL = :tenant\b"
+    if all(is_of_one_school(select, by_path) for select in selects):
+        return None
+    if not all(is_of_one_school(select, f"{by_path}|{by_caller}") for select in selects):
+        return "every shard"
+    return "one shard; others are refused" if re.search(r"\bfor (?:no key )?update\b", code) else "one shard"
+
+
+def test_the_docs_list_every_file_that_is_not_routed_to_one_school() -> None:
+    rows = re.findall(r"^\| (`\w+/\w+`.*?) \| (.*?) \|", (ROOT / "docs" / "scaling.md").read_text(), re.MULTILINE)
+    listed = {name: shards for names, shards in rows for name in re.findall(r"\w+/\w+", names)}
+    assert listed == {name_of(path): shards for path in SQL_FILES if (shards := shards_asked(path))}
+
+
+@EACH_SQL_FILE
+def test_no_statement_joins_the_coordinators_tables_with_distributed_ones(path: Path) -> None:
+    tables = tables_of(code_of(path))
+    assert not (tables & set(SHARDED) and tables & set(LOCAL))

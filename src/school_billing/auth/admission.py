@@ -51,9 +51,9 @@ class TouchedKey(Struct, frozen=True):
     key_id: UUID
 
 
-ADMIT_SESSIONS = Query("auth/admit_sessions", AdmittedSession, session_ids=list[UUID])
-ADMIT_KEYS = Query("auth/admit_keys", AdmittedKey, key_hashes=list[bytes])
-TOUCH_KEY = Query("auth/touch_key", TouchedKey, key_id=UUID)
+VALID_SESSIONS = Query("auth/valid_sessions", AdmittedSession, session_ids=list[UUID])
+VALID_KEYS = Query("auth/valid_keys", AdmittedKey, key_hashes=list[bytes])
+MARK_KEY_USED = Query("auth/mark_key_used", TouchedKey, key_id=UUID)
 
 
 class Admission:
@@ -77,15 +77,15 @@ class Admission:
         if found is None:
             return None
         if found.is_stale:
-            await self._database.one(TOUCH_KEY, key_id=found.key_id)
+            await self._database.one(MARK_KEY_USED, key_id=found.key_id)
         return Caller(f"key:{found.name} ({found.key_prefix})", Role(found.role), found.school_id)
 
     async def _ask_sessions(self, session_ids: list[UUID]) -> Mapping[UUID, AdmittedSession]:
-        found = await self._database.all(ADMIT_SESSIONS, session_ids=session_ids)
+        found = await self._database.all(VALID_SESSIONS, session_ids=session_ids)
         return {session.session_id: session for session in found}
 
     async def _ask_keys(self, key_hashes: list[bytes]) -> Mapping[bytes, AdmittedKey]:
-        found = await self._database.all(ADMIT_KEYS, key_hashes=key_hashes)
+        found = await self._database.all(VALID_KEYS, key_hashes=key_hashes)
         return {key.key_hash: key for key in found}
 
 

@@ -76,7 +76,7 @@ class LoginLimits(Struct, frozen=True):
 
 
 ATTEMPT = Query(
-    "auth/attempt",
+    "auth/count_attempt",
     Attempt,
     username=str,
     address=str | None,
@@ -86,14 +86,14 @@ ATTEMPT = Query(
     window_seconds=int,
 )
 NOTE_FAILURE = Query(
-    "auth/note_failure",
+    "auth/audit_failed_login",
     Noted,
     user_id=UUID | None,
     school_id=UUID | None,
     username=str | None,
     address=str | None,
 )
-FORGIVE = Query("auth/forgive", Forgiven, buckets=list[bytes])
+UNCOUNT_ATTEMPTS = Query("auth/uncount_attempts", Forgiven, buckets=list[bytes])
 START_SESSION = Query(
     "auth/start_session",
     StartedSession,
@@ -158,7 +158,7 @@ class Sessions:
 
     async def forgive(self, attempt: Attempt) -> None:
         """Count an attempt no more, for it was none to guess a password."""
-        await self._database.one(FORGIVE, buckets=attempt.buckets)
+        await self._database.one(UNCOUNT_ATTEMPTS, buckets=attempt.buckets)
 
     async def start(
         self, attempt: Attempt, address: str | None, new_password_hash: str | None

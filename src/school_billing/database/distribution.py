@@ -30,8 +30,22 @@ LOCAL = {
 GIVEN_UP = {"users_school_id_fkey": "users", "api_keys_school_id_fkey": "api_keys"}
 """Foreign keys, each with its table, that no cluster can have: from a table of the coordinator into the shards."""
 
-FUNCTIONS = ("check_invoice_totals(uuid, uuid)", "written_by(text, text)")
-"""What runs on a shard though no table depends on it, so that Citus does not take it to the workers by itself."""
+FUNCTIONS = (
+    "written_by(text, text)",
+    "amount_text(numeric)",
+    "instant_text(timestamp with time zone)",
+    "end_of_day(date, text)",
+    "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
+    "ageing_bucket(integer)",
+    "ageing_of(numeric, numeric, numeric, numeric, numeric)",
+    "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
+    "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
+)
+"""The functions that only queries and views call.
+
+A shard runs them too, so the workers need them. Citus creates there by itself only the functions that a table needs:
+those of its triggers, checks, defaults and generated columns.
+"""
 
 _SETTINGS = (
     "set local lock_timeout = '5s'",

@@ -42,13 +42,12 @@ class Query(Generic[Row]):
         from_context: Those parameters that the request at work fills; see database/context.py.
         writes: Whether it changes anything, so that it cannot simply be sent again.
         returns: The struct of a row.
-        answers: The struct of the answer that an idempotency key keeps: the row's, unless that has more in it.
     """
 
     registered: ClassVar["dict[str, AnyQuery]"] = {}
     """Every query of the process by its name."""
 
-    def __init__(self, name: str, returns: type[Row], /, *, answers: type | None = None, **takes: Any) -> None:
+    def __init__(self, name: str, returns: type[Row], /, **takes: Any) -> None:
         source = (resource_folder("sql") / f"{name}.sql").read_text(encoding="utf-8")
         body, self.parameters = number_parameters(source)
         self.from_context = tuple(parameter for parameter in self.parameters if parameter in _CONTEXT)
@@ -59,7 +58,6 @@ class Query(Generic[Row]):
         self.takes = takes | {parameter: _CONTEXT[parameter] for parameter in self.from_context}
         self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None
         self.returns = returns
-        self.answers = answers or returns
         Query.registered[name] = self
 
     def __repr__(self) -> str:

@@ -66,8 +66,8 @@ class Extent(Struct, frozen=True):
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals, limit=int)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink, limit=int)
 SEAL = Query("ledger/seal", Sealed, limit=int)
-OVERDUE = Query("ledger/overdue", Overdue)
-MEASURE = Query("ledger/measure", Extent)
+OVERDUE = Query("ledger/overdue_by_currency", Overdue)
+SUMMARY = Query("ledger/summary", Extent)
 
 _SEALED_AT_ONCE = 5_000
 
@@ -87,7 +87,7 @@ class Ledger:
 
     async def extent(self) -> Extent:
         """Return how much was verified, and the hash to keep elsewhere."""
-        (extent,) = await self._database.all(MEASURE)
+        (extent,) = await self._database.all(SUMMARY)
         return extent
 
     async def overdue(self) -> list[Overdue]:

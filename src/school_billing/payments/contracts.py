@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
+from school_billing.schools.contracts import Currency
 from school_billing.web.fields import Instant, Name, ShortText
 
 Method = Annotated[ShortText, Meta(description="How the money moved.", examples=["bank_transfer"])]
@@ -31,6 +32,8 @@ class Payment(Struct, frozen=True):
     invoice_id: UUID
     kind: PaymentKind
     amount: Money
+    currency: Currency
+    """The school's."""
     method: Method | None
     reference: Reference | None
     paid_at: datetime

@@ -51,9 +51,9 @@ class PaymentController(Controller):
 
         409 if more would be paid than the invoice's total, or more refunded than was paid, or if it is void.
         """
-        recorded = await payments.create(caller.tenant, data)
-        metrics.count_movement(data.kind.value, recorded.currency, data.amount)
-        return created(recorded.payment, f"/payments/{recorded.id}")
+        payment = await payments.create(caller.tenant, data)
+        metrics.count_movement(data.kind.value, payment.currency, data.amount)
+        return created(payment, f"/payments/{payment.id}")
 
     @get("/payments", access=READERS, summary="List payments and refunds")
     async def list_payments(

@@ -1,4 +1,4 @@
-"""The payments table, whose every change moves the totals of an invoice in the same statement."""
+"""The payments table; a trigger of it moves the totals of the invoices."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,22 +30,9 @@ _LISTED: dict[str, Any] = {
 }
 
 
-class Recorded(Payment, frozen=True):
-    """A movement that was recorded just now."""
-
-    currency: str
-    """The school's, as an ISO 4217 code."""
-
-    @property
-    def payment(self) -> Payment:
-        """The movement alone."""
-        return Payment(**{name: getattr(self, name) for name in Payment.__struct_fields__})
-
-
 CREATE = Query(
     "payments/create",
-    Recorded,
-    answers=Payment,
+    Payment,
     tenant=UUID | None,
     invoice_id=UUID,
     kind=str,
@@ -112,7 +99,7 @@ class Payments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, tenant: UUID | None, payment: PaymentIn) -> Recorded:
+    async def create(self, tenant: UUID | None, payment: PaymentIn) -> Payment:
         """Record a movement and move the invoice's totals, in one statement.
 
         Raises:
@@ -205,7 +192,7 @@ class Payments:
         )
         if updated is None:
             if_match.require(await self.get(tenant, payment_id))
-            raise InvoiceNotFound("There is no such invoice in the payment's school.")
+            raise PaymentNotFound
         return updated
 
     async def delete(self, tenant: UUID | None, payment_id: UUID, if_match: IfMatch) -> None:

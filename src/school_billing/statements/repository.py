@@ -33,13 +33,6 @@ _ASKED: dict[str, Any] = {
     "ends_on": date | None,
 }
 _PAGE: dict[str, Any] = {"limit": int, "offset": int}
-_COLLECTED: dict[str, Any] = {
-    "tenant": UUID | None,
-    "school_id": UUID,
-    "starts_on": date | None,
-    "ends_on": date | None,
-    "most": int,
-}
 
 STUDENT = Query("statements/student", StatementDocument, tenant=UUID | None, student_id=UUID)
 STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, tenant=UUID | None, student_id=UUID, **_ASKED)
@@ -59,7 +52,16 @@ DEBTORS = Query(
     after_id=UUID,
     **_PAGE,
 )
-COLLECTIONS = Query("statements/collections", CollectionsDocument, step=str, **_COLLECTED)
+COLLECTIONS = Query(
+    "statements/collections",
+    CollectionsDocument,
+    tenant=UUID | None,
+    school_id=UUID,
+    starts_on=date | None,
+    ends_on=date | None,
+    step=str,
+    most=int,
+)
 SCHOOL_LINES = Query("statements/school_lines", ExportedRow, tenant=UUID | None, school_id=UUID)
 SCHOOL_LINES_AS_OF = Query(
     "statements/school_lines_as_of",
@@ -69,7 +71,6 @@ SCHOOL_LINES_AS_OF = Query(
     as_of=datetime | None,
     as_of_date=date | None,
 )
-COLLECTIONS_BY_METHOD = Query("statements/collections_by_method", CollectionsDocument, **_COLLECTED)
 
 
 class Statements:
@@ -189,10 +190,7 @@ class Statements:
         """
         whose = {"tenant": tenant, "school_id": school_id}
         wanted = {"starts_on": period.starts_on, "ends_on": period.ends_on, "most": ROWS_MOST}
-        if by is CollectionsBy.METHOD:
-            collections = await self._source.one(COLLECTIONS_BY_METHOD, whose, wanted)
-        else:
-            collections = await self._source.one(COLLECTIONS, whose, wanted | {"step": by.value})
+        collections = await self._source.one(COLLECTIONS, whose, wanted | {"step": by.value})
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:

@@ -52,7 +52,7 @@ def on_used_key(request: Request[Any, Any, Any], error: IdempotencyKeyUsed) -> R
     """Answer as the first request with this key was answered; 422 if that had another body."""
     if not error.same_body:
         return answer_error(request, IdempotencyKeyReused())
-    contract: Any = error.query.answers
+    contract: Any = error.query.returns
     made = exact_decoder(contract).decode(error.answer)
     response = created(made, f"{path_of(request).rstrip('/')}/{made.id}")
     response.headers[REPLAYED_HEADER] = "true"

@@ -84,7 +84,7 @@ async def test_many_requests_share_the_question_whether_their_sessions_are_good(
 ) -> None:
     async def asked() -> float:
         lines = (await anonymous.get("/metrics")).text.splitlines()
-        name = 'db_query_duration_seconds_count{query="auth/admit_sessions"}'
+        name = 'db_query_duration_seconds_count{query="auth/valid_sessions"}'
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
     async with make_client(Role.VIEWER) as one, make_client(Role.VIEWER) as other:

@@ -171,6 +171,25 @@ def test_every_table_has_its_place(url: str) -> None:
     assert sorted(map(str, tables)) == sorted([*DISTRIBUTED, *LOCAL])
 
 
+def test_the_workers_get_every_function_that_only_queries_and_views_call(url: str) -> None:
+    functions = values(
+        url,
+        """
+        select replace(oid::regprocedure::text, ',', ', ') from pg_proc
+        where pronamespace = 'public'::regnamespace
+          and prolang = (select oid from pg_language where lanname = 'sql')
+          -- Citus itself takes along what a table's columns and checks need.
+          and not exists (
+            select from pg_depend
+            where refclassid = 'pg_proc'::regclass and refobjid = pg_proc.oid
+              and classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass)
+          )
+        """,
+    )
+    refused_anyway = {"audit_digest(audit_log)", "audit_link(bytea, bytea, bytea)"}
+    assert set(functions) - refused_anyway == set(FUNCTIONS)
+
+
 def test_the_schema_keeps_the_rules_of_citus(url: str) -> None:
     """The rules as Citus documents them: the column by which a table is distributed is never null and in every key."""
     with psycopg.connect(url) as connection:

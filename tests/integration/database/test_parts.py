@@ -38,20 +38,15 @@ async def test_the_audit_trail_names_the_whole_table_and_the_school(
     assert tuple(entry) == (whole, row["id"], row["school_id"])
 
 
-async def test_the_totals_of_an_invoice_are_compared_by_its_own_id(undone: Connection, api: Api) -> None:
+async def test_the_payments_of_a_part_move_the_totals_of_their_invoices(undone: Connection, api: Api) -> None:
     invoice = await api.invoice(total="100.00")
-    await undone.execute("create table invoices_102244 (like invoices including all)")
+    ids = UUID(invoice["school_id"]), UUID(invoice["id"])
+    await undone.execute("create table payments_102244 (like payments including all)")
     await undone.execute(
-        "create constraint trigger compared after insert or update on invoices_102244 deferrable initially deferred "
-        "for each row execute function invoice_totals_match_movements()"
+        "create trigger moved after insert or delete on payments_102244 "
+        "for each row execute function move_invoice_totals()"
     )
-    await undone.execute(
-        "insert into invoices_102244 (id, school_id, student_id, total_amount, due_date) values ($1, $2, $3, 1, now())",
-        *(UUID(invoice[name]) for name in ("id", "school_id", "student_id")),
-    )
-    await undone.execute("set constraints all immediate")
-    await undone.execute("set constraints all deferred")
-    await undone.execute("update invoices set payments_total = 10 where id = $1", UUID(invoice["id"]))
-    await undone.execute("update invoices_102244 set updated_at = now()")
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="do not equal the sum of its movements"):
-        await undone.execute("set constraints compared immediate")
+    await undone.execute("insert into payments_102244 (school_id, invoice_id, amount) values ($1, $2, 60)", *ids)
+    assert await undone.fetchval("select balance_due from invoices where id = $1", ids[1]) == 40
+    with pytest.raises(asyncpg.CheckViolationError, match="invoices_paid_at_most_total"):
+        await undone.execute("insert into payments_102244 (school_id, invoice_id, amount) values ($1, $2, 41)", *ids)

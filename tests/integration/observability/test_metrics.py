@@ -60,7 +60,7 @@ async def test_amounts_are_counted_by_kind_and_currency_once_for_each_movement_t
     again = await api.client.post("/payments", json=body, headers=key)
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json() == first.json()
-    assert "currency" not in first.json()
+    assert first.json()["currency"] == "EUR"
     await api.refund(euro, "0.25")
     problem(await api.client.post("/payments", json=body | {"amount": "5.00"}), 409, "overpayment")
     after = await scrape(api.client)

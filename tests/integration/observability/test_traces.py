@@ -51,7 +51,7 @@ async def test_a_request_and_its_queries_are_spans_of_the_callers_trace(
             assert answer.status_code == 200
         request = there.named("GET /students/{student_id}/statement")
         query = there.named("statements/student_as_of")
-        admission = there.named("auth/admit_sessions")
+        admission = there.named("auth/valid_sessions")
     assert request.trace_id.hex() == TRACE
     assert request.parent_span_id.hex() == "00f067aa0ba902b7"
     assert request.trace_state == "a=1"
@@ -95,7 +95,7 @@ async def test_the_two_histograms_of_the_conventions_are_exported(settings: Sett
     assert 0.005 in requests["/schools"].explicit_bounds
     assert attributes_of(requests[None])["http.response.status_code"] == 404
     queries = {attributes_of(point)["db.query.summary"] for point in there.points("db.client.operation.duration")}
-    assert {"schools/list", "auth/admit_sessions"} <= queries
+    assert {"schools/list", "auth/valid_sessions"} <= queries
 
 
 async def test_what_is_refused_and_what_fails_is_seen_in_the_spans(
@@ -162,7 +162,7 @@ async def test_requests_at_once_each_have_their_own_queries(settings: Settings) 
     assert len(requests) == len(creates) == 20
     assert {span.parent_span_id for span in creates} == requests.keys()
     for span in there.spans:
-        if span.name in {"schools/create", "auth/admit_sessions"}:
+        if span.name in {"schools/create", "auth/valid_sessions"}:
             parent = requests[span.parent_span_id]
             assert parent.start_time_unix_nano <= span.start_time_unix_nano
             assert span.end_time_unix_nano <= parent.end_time_unix_nano

@@ -182,21 +182,16 @@ async def write(connection: "asyncpg.Connection[asyncpg.Record]", history: Histo
             )
             students.append(student)
             for invoice in books:
-                paid, refunded = invoice.sums(FUTURE)
                 identifier = await connection.fetchval(
-                    """
-                    insert into invoices (
-                      school_id, student_id, total_amount, issued_at, due_date, voided_at, void_reason, payments_total,
-                      refunds_total
-                    )
-                    values ($1, $2, $3, $4, $5, $6::timestamptz, case when $6 is not null then 'x' end, $7, $8)
-                    returning id
-                    """,
-                    *(school, student, invoice.total, invoice.issued_at, invoice.due_date, invoice.voided_at),
-                    *(paid, refunded),
+                    "insert into invoices (school_id, student_id, total_amount, issued_at, due_date) "
+                    "values ($1, $2, $3, $4, $5) returning id",
+                    *(school, student, invoice.total, invoice.issued_at, invoice.due_date),
                 )
                 await connection.executemany(
                     "insert into payments (school_id, invoice_id, kind, amount, paid_at) values ($1, $2, $3, $4, $5)",
                     [(school, identifier, move.kind, move.amount, move.paid_at) for move in invoice.movements],
                 )
+                if invoice.voided_at is not None:
+                    void = "update invoices set voided_at = $2, void_reason = 'x' where id = $1"
+                    await connection.execute(void, identifier, invoice.voided_at)
     return school, students

@@ -217,15 +217,13 @@ async def test_there_are_at_most_ten_years_of_days(api: Api, query: str, rows: i
 
 async def test_methods_are_bounded_too(api: Api, psql: "asyncpg.Connection[asyncpg.Record]") -> None:
     invoice = await api.invoice(total="9999.00")
-    async with psql.transaction():
-        await psql.execute(
-            """
-            insert into payments (school_id, invoice_id, amount, method, paid_at)
-            select $1, $2, 1, 'method ' || number, '2026-01-15Z' from generate_series(1, 3660) as number
-            """,
-            *(invoice["school_id"], invoice["id"]),
-        )
-        await psql.execute("update invoices set payments_total = 3660 where id = $1", invoice["id"])
+    await psql.execute(
+        """
+        insert into payments (school_id, invoice_id, amount, method, paid_at)
+        select $1, $2, 1, 'method ' || number, '2026-01-15Z' from generate_series(1, 3660) as number
+        """,
+        *(invoice["school_id"], invoice["id"]),
+    )
     query = "from=2026-01-01&to=2026-01-31&by=method"
     school = {"id": invoice["school_id"]}
     assert len((await collections(api, school, query))["rows"]) == 3660

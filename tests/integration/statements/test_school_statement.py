@@ -94,7 +94,7 @@ async def large_school(new_database: Callable[..., str]) -> tuple[str, str]:
     """A database with a school of 5,000 students and 60,000 invoices; its URL and the school's id."""
     url = new_database()
     async with await psycopg.AsyncConnection.connect(url) as connection:
-        # The checks of each row's totals, at the end, would take most of the time; the sums below are the check here.
+        # The triggers of each row would take most of the time; the sums below are the check here.
         await connection.execute("set session_replication_role = replica")
         cursor = await connection.execute(LOAD)
         row = await cursor.fetchone()

@@ -1,0 +1,655 @@
+-- The schema as the migrations leave it, in one file to read. `make schema` writes it, a test compares it, and nothing
+-- runs it: a database is made by the migrations.
+
+
+CREATE TYPE ageing AS (
+	current text,
+	days_1_30 text,
+	days_31_60 text,
+	days_61_90 text,
+	days_over_90 text
+);
+
+CREATE TYPE statement_line AS (
+	id uuid,
+	student_id uuid,
+	total_amount text,
+	issued_at text,
+	due_date date,
+	description text,
+	payments_total text,
+	refunds_total text,
+	paid_total text,
+	balance_due text,
+	status text
+);
+
+CREATE TYPE statement_totals AS (
+	invoiced_total text,
+	payments_total text,
+	refunds_total text,
+	paid_total text,
+	balance_due_total text,
+	overdue_total text
+);
+
+CREATE FUNCTION ageing_bucket(days_past_due integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN LEAST(GREATEST(((days_past_due + 29) / 30), 0), 4);
+
+CREATE FUNCTION amount_text(amount numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (COALESCE(amount, 0.00))::text;
+
+CREATE FUNCTION ageing_of(bucket_0 numeric, bucket_1 numeric, bucket_2 numeric, bucket_3 numeric, bucket_4 numeric) RETURNS ageing
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ROW(amount_text(bucket_0), amount_text(bucket_1), amount_text(bucket_2), amount_text(bucket_3), amount_text(bucket_4))::ageing;
+
+CREATE FUNCTION append_login_to_audit_log(noted_action text, noted_user_id uuid, noted_school_id uuid, noted_actor text, noted_request_id text, details jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      insert into audit_log (school_id, entity, entity_id, action, actor, request_id, row_after)
+      values (
+        coalesce(noted_school_id, '00000000-0000-0000-0000-000000000000'),
+        'users',
+        coalesce(noted_user_id, '00000000-0000-0000-0000-000000000000'),
+        noted_action,
+        noted_actor,
+        noted_request_id,
+        details
+      );
+      return true;
+    end
+  $$;
+
+CREATE FUNCTION append_to_audit_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+    declare
+      row_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - array['password_hash', 'key_hash'] end;
+      row_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - array['password_hash', 'key_hash'] end;
+      present jsonb := coalesce(row_after, row_before);
+      -- On a part of a table, a partition or a shard on a cluster, a trigger is told the part's name, such as
+      -- invoices_102244. No table of ours ends in a number.
+      table_name text := rtrim(tg_table_name, '_0123456789');
+    begin
+      insert into audit_log (school_id, entity, entity_id, action, actor, request_id, row_before, row_after)
+      values (
+        coalesce(
+          (case when table_name = 'schools' then present ->> 'id' else present ->> 'school_id' end)::uuid,
+          '00000000-0000-0000-0000-000000000000'
+        ),
+        table_name,
+        (present ->> 'id')::uuid,
+        tg_op,
+        coalesce(nullif(current_setting('school_billing.actor', true), ''), 'role:' || session_user),
+        nullif(current_setting('school_billing.request_id', true), ''),
+        row_before,
+        row_after
+      );
+      return null;
+    end
+  $$;
+
+CREATE TABLE audit_log (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    entity text NOT NULL,
+    entity_id uuid NOT NULL,
+    action text NOT NULL,
+    actor text NOT NULL,
+    database_role text DEFAULT SESSION_USER NOT NULL,
+    request_id text,
+    row_before jsonb,
+    row_after jsonb,
+    "position" bigint,
+    hash bytea,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT audit_log_action_known CHECK ((action = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'LOGIN'::text, 'LOGIN_FAILED'::text, 'TOKEN_REUSED'::text]))),
+    CONSTRAINT audit_log_sealed_whole CHECK ((("position" IS NULL) = (hash IS NULL)))
+);
+
+CREATE FUNCTION audit_digest(entry audit_log) RETURNS bytea
+    LANGUAGE sql STABLE
+    RETURN sha256(convert_to((jsonb_build_array((entry).id, (entry).school_id, (entry).entity, (entry).entity_id, (entry).action, (entry).actor, (entry).database_role, (entry).request_id, EXTRACT(epoch FROM (entry).created_at), (entry).row_before, (entry).row_after))::text, 'UTF8'::name));
+
+CREATE FUNCTION audit_link(previous bytea, tip bytea, digest bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    RETURN sha256((COALESCE(previous, tip, '\x'::bytea) || digest));
+
+CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETURNS boolean
+    LANGUAGE plpgsql STRICT
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if not pg_try_advisory_xact_lock(hashtextextended(claimed_key, hashtextextended(claimed_scope, 0))) then
+        raise exception 'a request with this key is in flight'
+          using errcode = 'integrity_constraint_violation', constraint = 'idempotency_key_in_flight';
+      end if;
+      -- Under the lock, this sees what the request before it left.
+      if exists (
+        select from idempotency_keys
+        where scope = claimed_scope and key = claimed_key and created_at >= now() - interval '24 hours'
+      ) then
+        raise exception 'this key was used'
+          using errcode = 'unique_violation', constraint = 'idempotency_keys_pkey', table = 'idempotency_keys';
+      end if;
+      return true;
+    end
+  $$;
+
+CREATE FUNCTION counts_from(dated_at timestamp with time zone, issued_at timestamp with time zone, voided_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST(LEAST(dated_at, voided_at), issued_at);
+
+CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE time_zone) - '00:00:00.000001'::interval);
+
+CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN to_char((instant AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
+
+CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
+
+CREATE FUNCTION keep_audit_log() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if tg_op = 'INSERT' then
+        new.position := null;
+        new.hash := null;
+        new.database_role := session_user;
+        new.created_at := clock_timestamp();
+        return new;
+      end if;
+      if tg_op = 'UPDATE' and old.hash is null and new.hash is not null
+         and to_jsonb(new) - array['position', 'hash', 'updated_at'] = to_jsonb(old) - array['position', 'hash', 'updated_at']
+      then
+        return new;
+      end if;
+      raise exception 'the audit trail is only ever added to'
+        using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', table = 'audit_log';
+    end
+  $$;
+
+CREATE FUNCTION keep_school() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception '% stay in their school', tg_table_name
+        using errcode = 'integrity_constraint_violation', constraint = 'school_id_is_fixed', table = tg_table_name;
+    end
+  $$;
+
+CREATE FUNCTION move_invoice_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if new.invoice_id <> old.invoice_id then
+        -- In the order of their ids, so that two payments that change places do not wait for each other in a circle.
+        perform 1 from invoices
+        where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
+        order by id
+        for no key update;
+      end if;
+      update invoices
+      set payments_total = payments_total
+            + case when id = new.invoice_id and new.kind = 'PAYMENT' then new.amount else 0 end
+            - case when id = old.invoice_id and old.kind = 'PAYMENT' then old.amount else 0 end,
+          refunds_total = refunds_total
+            + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
+            - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
+      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      return null;
+    end
+  $$;
+
+CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception 'the totals of invoice % follow from its payments', new.id
+        using errcode = 'integrity_constraint_violation',
+              constraint = 'invoices_totals_follow_payments',
+              table = 'invoices';
+    end
+  $$;
+
+CREATE FUNCTION refuse_truncate() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception 'the rows of % are deleted one by one, so that the audit trail sees it', tg_table_name
+        using errcode = 'integrity_constraint_violation', constraint = 'audited_tables_never_truncated';
+    end
+  $$;
+
+CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fingerprint bytea, given_answer jsonb) RETURNS boolean
+    LANGUAGE plpgsql STRICT
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+    begin
+      delete from idempotency_keys
+      where (scope, key) in (
+        select scope, key
+        from idempotency_keys
+        where created_at < now() - interval '24 hours'
+        order by created_at
+        limit 10
+        for update skip locked
+      );
+      insert into idempotency_keys (scope, key, fingerprint, answer)
+      values (claimed_scope, claimed_key, claimed_fingerprint, given_answer)
+      -- The claim saw none that has not expired.
+      on conflict on constraint idempotency_keys_pkey do update
+      set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at;
+      return true;
+    end
+  $$;
+
+CREATE FUNCTION set_updated_at() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    begin
+      new.updated_at := greatest(now(), old.updated_at + interval '1 microsecond');
+      return new;
+    end
+  $$;
+
+CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS statement_line
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::statement_line;
+
+CREATE FUNCTION statement_totals_of(invoiced numeric, payments numeric, refunds numeric, balance_due numeric, not_overdue numeric) RETURNS statement_totals
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ROW(amount_text(invoiced), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::statement_totals;
+
+CREATE FUNCTION written_by(actor text, request_id text) RETURNS boolean
+    LANGUAGE sql
+    RETURN ((set_config('school_billing.actor'::text, COALESCE(actor, ''::text), true) IS NOT NULL) AND (set_config('school_billing.request_id'::text, COALESCE(request_id, ''::text), true) IS NOT NULL));
+
+CREATE AGGREGATE audit_chain(tip bytea, digest bytea) (
+    SFUNC = audit_link,
+    STYPE = bytea
+);
+
+CREATE TABLE invoices (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    student_id uuid NOT NULL,
+    total_amount numeric(12,2) NOT NULL,
+    issued_at timestamp with time zone DEFAULT now() NOT NULL,
+    due_date date NOT NULL,
+    description text,
+    voided_at timestamp with time zone,
+    void_reason text,
+    payments_total numeric(18,2) DEFAULT 0 NOT NULL,
+    refunds_total numeric(18,2) DEFAULT 0 NOT NULL,
+    paid_total numeric(18,2) GENERATED ALWAYS AS ((payments_total - refunds_total)) STORED NOT NULL,
+    balance_due numeric(18,2) GENERATED ALWAYS AS (
+CASE
+    WHEN (voided_at IS NULL) THEN ((total_amount - payments_total) + refunds_total)
+    ELSE (0)::numeric
+END) STORED NOT NULL,
+    status text GENERATED ALWAYS AS (invoice_status((voided_at IS NOT NULL), (payments_total - refunds_total), total_amount)) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
+    CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
+    CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
+    CONSTRAINT invoices_paid_at_most_total CHECK (((payments_total - refunds_total) <= total_amount)),
+    CONSTRAINT invoices_payments_not_negative CHECK (((payments_total >= (0)::numeric) AND (refunds_total >= (0)::numeric))),
+    CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
+    CONSTRAINT invoices_total_amount_positive CHECK (((total_amount > (0)::numeric) AND (total_amount <> 'NaN'::numeric))),
+    CONSTRAINT invoices_void_has_reason CHECK (((voided_at IS NULL) = (void_reason IS NULL))),
+    CONSTRAINT invoices_void_reason_length CHECK (((char_length(void_reason) >= 1) AND (char_length(void_reason) <= 500)))
+)
+WITH (fillfactor='90');
+
+CREATE TABLE payments (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    kind text DEFAULT 'PAYMENT'::text NOT NULL,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    paid_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT payments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT payments_kind_known CHECK ((kind = ANY (ARRAY['PAYMENT'::text, 'REFUND'::text]))),
+    CONSTRAINT payments_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
+    CONSTRAINT payments_paid_at_in_calendar CHECK ((paid_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
+    CONSTRAINT payments_paid_at_not_in_future CHECK ((paid_at <= updated_at)),
+    CONSTRAINT payments_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255)))
+);
+
+CREATE VIEW account_entries AS
+ SELECT invoices.school_id,
+    invoices.student_id,
+    invoices.id AS invoice_id,
+    NULL::uuid AS payment_id,
+    invoices.issued_at,
+    invoices.issued_at AS happened_at,
+    1 AS turn,
+    'INVOICE'::text AS kind,
+    invoices.total_amount AS amount,
+    invoices.total_amount AS change,
+    invoices.description,
+    NULL::text AS method,
+    NULL::text AS reference
+   FROM invoices
+UNION ALL
+ SELECT payments.school_id,
+    invoices.student_id,
+    payments.invoice_id,
+    payments.id AS payment_id,
+    invoices.issued_at,
+    counts_from(payments.paid_at, invoices.issued_at, invoices.voided_at) AS happened_at,
+    2 AS turn,
+    payments.kind,
+    payments.amount,
+        CASE payments.kind
+            WHEN 'PAYMENT'::text THEN (- payments.amount)
+            ELSE payments.amount
+        END AS change,
+    NULL::text AS description,
+    payments.method,
+    payments.reference
+   FROM (payments
+     JOIN invoices ON (((invoices.id = payments.invoice_id) AND (invoices.school_id = payments.school_id))))
+UNION ALL
+ SELECT invoices.school_id,
+    invoices.student_id,
+    invoices.id AS invoice_id,
+    NULL::uuid AS payment_id,
+    invoices.issued_at,
+    counts_from(invoices.voided_at, invoices.issued_at, NULL::timestamp with time zone) AS happened_at,
+    3 AS turn,
+    'VOID'::text AS kind,
+    invoices.total_amount AS amount,
+    (- invoices.total_amount) AS change,
+    invoices.description,
+    NULL::text AS method,
+    NULL::text AS reference
+   FROM invoices
+  WHERE (invoices.voided_at IS NOT NULL);
+
+CREATE TABLE api_keys (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    key_hash bytea NOT NULL,
+    key_prefix text NOT NULL,
+    role text NOT NULL,
+    school_id uuid,
+    created_by text NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT api_keys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT api_keys_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text])))
+);
+
+CREATE TABLE idempotency_keys (
+    scope text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_keys_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
+);
+
+CREATE TABLE login_throttles (
+    bucket bytea NOT NULL,
+    attempts integer NOT NULL,
+    window_ends_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE refresh_tokens (
+    token_hash bytea NOT NULL,
+    session_id uuid NOT NULL,
+    spent_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE schools (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    currency text DEFAULT 'USD'::text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+);
+
+CREATE TABLE sessions (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    user_id uuid NOT NULL,
+    generation bigint NOT NULL,
+    address text,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE students (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    full_name text NOT NULL,
+    external_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT students_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT students_full_name_length CHECK (((char_length(full_name) >= 1) AND (char_length(full_name) <= 255)))
+);
+
+CREATE TABLE users (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    username text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL,
+    school_id uuid,
+    disabled_at timestamp with time zone,
+    password_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    session_generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_password_hash_is_argon2id CHECK ((password_hash ~~ '$argon2id$%'::text)),
+    CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text]))),
+    CONSTRAINT users_username_shape CHECK (((username = lower(username)) AND ((char_length(username) >= 1) AND (char_length(username) <= 255))))
+);
+
+ALTER TABLE ONLY api_keys
+    ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
+
+ALTER TABLE ONLY api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY audit_log
+    ADD CONSTRAINT audit_log_position_key UNIQUE (school_id, "position");
+
+ALTER TABLE ONLY idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
+
+ALTER TABLE ONLY invoices
+    ADD CONSTRAINT invoices_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY login_throttles
+    ADD CONSTRAINT login_throttles_pkey PRIMARY KEY (bucket);
+
+ALTER TABLE ONLY payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY schools
+    ADD CONSTRAINT schools_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY students
+    ADD CONSTRAINT students_external_id_key UNIQUE (school_id, external_id);
+
+ALTER TABLE ONLY students
+    ADD CONSTRAINT students_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY users
+    ADD CONSTRAINT users_username_key UNIQUE (username);
+
+CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (school_id, name) NULLS NOT DISTINCT WHERE (revoked_at IS NULL);
+
+CREATE INDEX api_keys_school_id_id_idx ON api_keys USING btree (school_id, id);
+
+CREATE INDEX audit_log_entity_id_idx ON audit_log USING btree (entity_id, id);
+
+CREATE INDEX audit_log_school_id_id_idx ON audit_log USING btree (school_id, id);
+
+CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS NULL);
+
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+
+CREATE INDEX invoices_school_id_id_idx ON invoices USING btree (school_id, id);
+
+CREATE INDEX invoices_school_id_issued_at_idx ON invoices USING btree (school_id, issued_at);
+
+CREATE INDEX invoices_student_id_school_id_idx ON invoices USING btree (student_id, school_id);
+
+CREATE INDEX invoices_voided_idx ON invoices USING btree (school_id, student_id, id) WHERE (voided_at IS NOT NULL);
+
+CREATE INDEX login_throttles_window_ends_at_idx ON login_throttles USING btree (window_ends_at);
+
+CREATE INDEX payments_invoice_id_school_id_idx ON payments USING btree (invoice_id, school_id);
+
+CREATE INDEX payments_school_id_id_idx ON payments USING btree (school_id, id);
+
+CREATE INDEX payments_school_id_paid_at_idx ON payments USING btree (school_id, paid_at) INCLUDE (kind, amount, method);
+
+CREATE INDEX refresh_tokens_session_id_idx ON refresh_tokens USING btree (session_id);
+
+CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
+
+CREATE INDEX sessions_user_id_address_idx ON sessions USING btree (user_id, address, created_at);
+
+CREATE INDEX students_school_id_id_idx ON students USING btree (school_id, id);
+
+CREATE INDEX users_school_id_id_idx ON users USING btree (school_id, id);
+
+CREATE TRIGGER api_keys_are_audited AFTER INSERT OR DELETE OR UPDATE OF name, key_hash, role, school_id, revoked_at ON api_keys FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER api_keys_keep_their_school BEFORE UPDATE OF school_id ON api_keys FOR EACH ROW WHEN ((new.school_id IS DISTINCT FROM old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER api_keys_never_truncated BEFORE TRUNCATE ON api_keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER api_keys_set_updated_at BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER audit_log_append_only BEFORE INSERT OR DELETE OR UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION keep_audit_log();
+
+CREATE TRIGGER audit_log_never_truncated BEFORE TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION keep_audit_log();
+
+CREATE TRIGGER audit_log_set_updated_at BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER idempotency_keys_set_updated_at BEFORE UPDATE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER payments_are_audited AFTER INSERT OR DELETE OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER payments_changes_move_invoice_totals AFTER UPDATE ON payments FOR EACH ROW WHEN (((new.invoice_id IS DISTINCT FROM old.invoice_id) OR (new.kind IS DISTINCT FROM old.kind) OR (new.amount IS DISTINCT FROM old.amount))) EXECUTE FUNCTION move_invoice_totals();
+
+CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments FOR EACH ROW EXECUTE FUNCTION move_invoice_totals();
+
+CREATE TRIGGER payments_never_truncated BEFORE TRUNCATE ON payments FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER refresh_tokens_set_updated_at BEFORE UPDATE ON refresh_tokens FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER schools_are_audited AFTER INSERT OR DELETE OR UPDATE ON schools FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER schools_never_truncated BEFORE TRUNCATE ON schools FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER schools_set_updated_at BEFORE UPDATE ON schools FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER sessions_set_updated_at BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER students_are_audited AFTER INSERT OR DELETE OR UPDATE ON students FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER students_never_truncated BEFORE TRUNCATE ON students FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER students_set_updated_at BEFORE UPDATE ON students FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER users_are_audited AFTER INSERT OR DELETE OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER users_keep_their_school BEFORE UPDATE OF school_id ON users FOR EACH ROW WHEN ((new.school_id IS DISTINCT FROM old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER users_never_truncated BEFORE TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+ALTER TABLE ONLY api_keys
+    ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY invoices
+    ADD CONSTRAINT invoices_student_id_fkey FOREIGN KEY (student_id, school_id) REFERENCES students(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY payments
+    ADD CONSTRAINT payments_invoice_id_fkey FOREIGN KEY (invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY students
+    ADD CONSTRAINT students_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY users
+    ADD CONSTRAINT users_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+

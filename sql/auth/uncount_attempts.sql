@@ -1,0 +1,18 @@
+-- In how many places an attempt that was no failure is not counted any more: one row.
+with counted as (
+  -- In the order in which attempts lock them.
+  select bucket
+  from login_throttles
+  where bucket = any(:buckets::bytea[])
+  order by bucket
+  for no key update
+),
+forgiven as (
+  update login_throttles
+  set attempts = greatest(attempts - 1, 0)
+  from counted
+  where login_throttles.bucket = counted.bucket
+  returning login_throttles.bucket
+)
+select count(*)::int as forgiven
+from forgiven
