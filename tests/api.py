@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from school_billing.observability.middleware import Observed
+from school_billing.platform.observability.middleware import Observed
 
 Json = dict[str, Any]
 NOBODY = "01980000-0000-7000-8000-00000000dead"

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from school_billing.database.embedded import embedded_postgres
-from school_billing.database.waiting import wait_for_database
+from school_billing.platform.database.waiting import wait_for_database
+from school_billing.serving.embedded import embedded_postgres
 from tests.server import free_port
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

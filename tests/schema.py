@@ -5,8 +5,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from school_billing.database.embedded import binaries, embedded_postgres
-from school_billing.database.migrations import migrate
+from school_billing.platform.database.migrations import migrate
+from school_billing.serving.embedded import binaries, embedded_postgres
 
 FILE = Path(__file__).parents[1] / "migrations" / "schema.sql"
 _HEAD = """\

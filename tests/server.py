@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from school_billing.auth.contracts import Role
-from school_billing.settings import DEVELOPMENT_JWT_SECRET
+from school_billing.platform.settings import DEVELOPMENT_JWT_SECRET
 from tests.accounts import log_in
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg
 
-from school_billing.database.embedded import binaries
-from school_billing.database.migrations import migrate
+from school_billing.platform.database.migrations import migrate
+from school_billing.serving.embedded import binaries
 from tests.postgres import Postgres
 
 _SETTINGS = {

@@ -1,5 +1,5 @@
 """`python -m school_billing` is `school-billing`."""
 
-from school_billing.cli import main
+from school_billing.serving.command_line import main
 
 main()

@@ -9,33 +9,51 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 
+from school_billing.api_keys import errors as api_keys
 from school_billing.api_keys.controller import ApiKeyController
 from school_billing.api_keys.repository import ApiKeys
+from school_billing.audit import errors as audit
 from school_billing.audit.controller import AuditController
 from school_billing.audit.repository import AuditLog
+from school_billing.auth import errors as auth
 from school_billing.auth.admission import Admission
 from school_billing.auth.controller import AuthController
 from school_billing.auth.door import Door
 from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
 from school_billing.auth.repository import LoginLimits, Sessions
 from school_billing.auth.tokens import Tokens
-from school_billing.constraints import CONSTRAINTS
-from school_billing.database.errors import IdempotencyKeyUsed
-from school_billing.database.pool import Database, connect
 from school_billing.health.controller import HealthController
 from school_billing.health.repository import HealthChecks
+from school_billing.invoices import errors as invoices
 from school_billing.invoices.controller import InvoiceController
 from school_billing.invoices.repository import Invoices
 from school_billing.ledger.background import keep_at
 from school_billing.ledger.repository import Ledger
-from school_billing.observability.metrics import Metrics
-from school_billing.observability.middleware import Observed
-from school_billing.observability.sight import Sight
+from school_billing.payments import errors as payments
 from school_billing.payments.controller import PaymentController
 from school_billing.payments.repository import Payments
+from school_billing.platform.database.errors import IdempotencyKeyUsed
+from school_billing.platform.database.pool import Database, connect
+from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.observability.middleware import Observed
+from school_billing.platform.observability.sight import Sight
+from school_billing.platform.settings import Settings
+from school_billing.platform.web.before import before_request, provide_in_turn
+from school_billing.platform.web.bodies import ContractRequest
+from school_billing.platform.web.conditional import provide_if_match
+from school_billing.platform.web.docs import docs_routes, openapi_config
+from school_billing.platform.web.idempotency import MEANINGS as IDEMPOTENCY
+from school_billing.platform.web.idempotency import on_used_key
+from school_billing.platform.web.openapi import DocumentErrors
+from school_billing.platform.web.options import answer_options
+from school_billing.platform.web.pages import provide_page
+from school_billing.platform.web.parameters import refuse_strange_parameters
+from school_billing.platform.web.problems import Meanings, exception_handlers, problem_codes
+from school_billing.platform.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
+from school_billing.platform.web.security import cors_config, security_headers
+from school_billing.schools import errors as schools
 from school_billing.schools.controller import SchoolController
 from school_billing.schools.repository import Schools
-from school_billing.settings import Settings
 from school_billing.statements.cache import StatementCache
 from school_billing.statements.controller import StatementController
 from school_billing.statements.exports import ExportController
@@ -44,22 +62,12 @@ from school_billing.statements.printed.presses import Press
 from school_billing.statements.printed.repository import PrintedStatements
 from school_billing.statements.repository import Statements
 from school_billing.statements.source import STANDBY_ACQUIRE_MS, StatementSource
+from school_billing.students import errors as students
 from school_billing.students.controller import StudentController
 from school_billing.students.repository import Students
+from school_billing.users import errors as users
 from school_billing.users.controller import UserController
 from school_billing.users.repository import Users
-from school_billing.web.before import before_request, provide_in_turn
-from school_billing.web.bodies import ContractRequest
-from school_billing.web.conditional import provide_if_match
-from school_billing.web.docs import docs_routes, openapi_config
-from school_billing.web.idempotency import on_used_key
-from school_billing.web.openapi import DocumentErrors
-from school_billing.web.options import answer_options
-from school_billing.web.pages import provide_page
-from school_billing.web.parameters import refuse_strange_parameters
-from school_billing.web.problems import exception_handlers, problem_codes
-from school_billing.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
-from school_billing.web.security import cors_config, security_headers
 
 TITLE = "School Billing API"
 DESCRIPTION = """
@@ -84,13 +92,20 @@ TAGS = [
 ]
 
 
+MEANINGS: Meanings = {
+    name: meaning
+    for room in (schools, users, api_keys, audit, auth, students, invoices, payments)
+    for name, meaning in room.MEANINGS.items()
+} | dict(IDEMPOTENCY)
+"""What the refusal of each constraint of the schema means to the caller; each room says it of its own."""
+
 _REPOSITORIES = (Users, ApiKeys, Schools, Students, Invoices, Payments, AuditLog, HealthChecks)
 
 
 def create_app(settings: Settings) -> Observed:
     """Make the ASGI application; it connects to settings.database_url when it starts."""
     release = version("school-billing")
-    sight = Sight(settings, release, problem_codes(CONSTRAINTS))
+    sight = Sight(settings, release, problem_codes())
     metrics = sight.metrics
     press = Press()
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
@@ -172,7 +187,7 @@ def create_app(settings: Settings) -> Observed:
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
-        exception_handlers={**exception_handlers(CONSTRAINTS), IdempotencyKeyUsed: on_used_key},
+        exception_handlers={**exception_handlers(MEANINGS), IdempotencyKeyUsed: on_used_key},
         lifespan=[database],
         openapi_config=openapi_config(TITLE, release, DESCRIPTION, TAGS, opt={"access": INTERNAL}),
         plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings)],

@@ -10,7 +10,7 @@ from typing import Self
 
 from litestar.openapi.spec import OpenAPIType, Schema
 
-from school_billing.web.scalars import Scalar
+from school_billing.platform.web.scalars import Scalar
 
 # Ten digits before the point are what numeric(12, 2) holds. [0-9] and not \d, which takes the digits of every
 # script; no sign, exponent, underscore or blank, all of which Decimal would take.

@@ -3,9 +3,9 @@
 import msgspec
 
 from school_billing.auth.passwords import hash_password
-from school_billing.database.pool import connect
-from school_billing.database.sql import Query
-from school_billing.settings import Settings
+from school_billing.platform.database.pool import connect
+from school_billing.platform.database.sql import Query
+from school_billing.platform.settings import Settings
 from school_billing.users.contracts import User
 
 

@@ -21,12 +21,12 @@ import httpx
 import msgspec
 import psycopg
 
-from school_billing.database.embedded import embedded_postgres
 from school_billing.invoices.repository import LIST_OF_SCHOOL
 from school_billing.payments.repository import CREATE
+from school_billing.platform.web.pages import NIL
+from school_billing.serving.embedded import embedded_postgres
 from school_billing.statements.repository import SCHOOL, STUDENT
 from school_billing.students.repository import GET
-from school_billing.web.pages import NIL
 from tests.benchmarks import dataset
 from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench, with_values
 from tests.benchmarks.processes import PASSWORD, PRODUCTION, Process, server
@@ -83,7 +83,7 @@ SERVERS = {
     "bare": ["-m", "tests.benchmarks.bare"],
     "granian": [
         *("-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop", "--no-ws", "--log-level", "warning"),
-        *("--port", "PORT", "school_billing.server:application"),
+        *("--port", "PORT", "school_billing.serving.server:application"),
     ],
     "2 workers": ["-m", "school_billing", "serve", "--workers", "2"],
 }

@@ -19,12 +19,12 @@ from litestar import Litestar, MediaType, Request, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from school_billing.database.sql import AnyQuery
 from school_billing.invoices.repository import LIST_OF_SCHOOL
 from school_billing.payments.repository import CREATE
+from school_billing.platform.database.sql import AnyQuery
+from school_billing.platform.web.pages import NIL
 from school_billing.statements.repository import SCHOOL, STUDENT
 from school_billing.students.repository import GET
-from school_billing.web.pages import NIL
 
 JSON = MediaType.JSON
 

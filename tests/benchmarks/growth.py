@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
-from school_billing.database.embedded import embedded_postgres
+from school_billing.serving.embedded import embedded_postgres
 from school_billing.statements.repository import STUDENT
 from tests.benchmarks import dataset
 from tests.benchmarks.__main__ import POSTGRES, SERVERS, log_in, prepare

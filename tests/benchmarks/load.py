@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import msgspec
 
-from school_billing.database.embedded import binaries
-from school_billing.database.sql import AnyQuery
+from school_billing.platform.database.sql import AnyQuery
+from school_billing.serving.embedded import binaries
 
 CONNECTIONS = 16
 _HERE = Path(__file__).parent

@@ -152,7 +152,7 @@ def test_users_are_managed_at_the_command_line(tmp_path: Path) -> None:
             (["add", "bart"], "short\n", "Expected 12 to 128 characters"),
             (["add", "bart"], "", "Expected 12 to 128 characters"),
             (["add", "Bart Simpson"], "trombone forever\n", "a username has"),
-            (["add", "lisa"], "trombone forever\n", "There is a user of this name already."),
+            (["add", "lisa"], "trombone forever\n", "Another user has this username."),
             (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),
             (["disable", "bart"], "", "there is no user 'bart'"),
             (["password", "bart"], "trombone forever\n", "there is no user 'bart'"),

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from school_billing.ledger.repository import Ledger
-from school_billing.observability.middleware import Observed
+from school_billing.platform.observability.middleware import Observed
 from tests.api import NOBODY, Api
 from tests.deployment import expressions, health_command
 from tests.server import Server, free_port

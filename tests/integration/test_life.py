@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 
-from school_billing.database.migrations import migrate
+from school_billing.platform.database.migrations import migrate
 from tests.api import Api, problem, until_waiting
 from tests.postgres import Postgres
 from tests.proxy import door_to

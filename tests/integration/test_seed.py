@@ -5,8 +5,8 @@ import psycopg
 import pytest
 
 from school_billing.app import create_app
+from school_billing.platform.settings import Settings
 from school_billing.seed import seed
-from school_billing.settings import Settings
 from tests.api import Json, client_of
 from tests.conftest import running
 

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 
-from school_billing.database.limits import connections_allowed
+from school_billing.platform.database.limits import connections_allowed
 from tests.api import Api, until_waiting
 from tests.integration.observability.test_metrics import Scrape, scrape
 from tests.integration.test_commands import COMMAND, environment, wait_until_gone
@@ -32,7 +32,7 @@ def workers_of(supervisor: int) -> list[int]:
     return [
         int(pid)
         for pid, parent, state, command in found
-        if int(parent) == supervisor and "school_billing.server" in command and not state.startswith("Z")
+        if int(parent) == supervisor and "school_billing.serving.server" in command and not state.startswith("Z")
     ]
 
 

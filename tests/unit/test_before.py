@@ -8,9 +8,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from school_billing.app import create_app
-from school_billing.settings import Settings
-from school_billing.web.problems import Problem, exception_handlers
-from school_billing.web.scopes import BUG
+from school_billing.platform.settings import Settings
+from school_billing.platform.web.problems import Problem, exception_handlers
+from school_billing.platform.web.scopes import BUG
 
 
 def routes() -> list[HTTPRoute]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from school_billing.web.conditional import (
+from school_billing.platform.web.conditional import (
     TAGS_LENGTH_MOST,
     IfMatch,
     read_tags,
@@ -14,7 +14,7 @@ from school_billing.web.conditional import (
     tag_of_row,
     versions_of,
 )
-from school_billing.web.problems import InvalidParameter, PreconditionFailed
+from school_billing.platform.web.problems import InvalidParameter, PreconditionFailed
 
 
 class Row(Struct):

@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from school_billing.constraints import CONSTRAINTS
-from school_billing.database.pool import constraint_of
+from school_billing.app import MEANINGS
+from school_billing.platform.database.pool import constraint_of
 
 
 def test_one_postgresql_says_the_name_in_a_field_of_its_own() -> None:
@@ -38,7 +38,7 @@ def test_one_postgresql_says_the_name_in_a_field_of_its_own() -> None:
 )
 def test_a_cluster_says_it_in_the_message_with_the_number_of_the_shard(message: str, constraint: str) -> None:
     assert constraint_of(asyncpg.IntegrityConstraintViolationError(message)) == constraint
-    assert constraint in CONSTRAINTS
+    assert constraint in MEANINGS
 
 
 def test_what_no_constraint_refused_has_no_name() -> None:

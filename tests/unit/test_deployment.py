@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.deployment import ALERTS, COLLECTOR, COMPOSE, CONTAINERFILE, DASHBOARD, DEPLOY, OPERATIONS, PROMETHEUS, ROOT
 
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

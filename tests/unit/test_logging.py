@@ -8,12 +8,12 @@ import sys
 import pytest
 import structlog
 
-from school_billing.observability.logging import _AccessLog, configure_logging
+from school_billing.platform.observability.logging import _AccessLog, configure_logging
 
 SCRIPT = """
 import sys
 import structlog
-from school_billing.observability.logging import configure_logging
+from school_billing.platform.observability.logging import configure_logging
 
 configure_logging("info", "{form}")
 log = structlog.get_logger("school_billing.access")
@@ -85,7 +85,7 @@ def test_the_level_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
 
 ACCESS = """
 from datetime import UTC, datetime
-from school_billing.observability.logging import AccessLine, log_access
+from school_billing.platform.observability.logging import AccessLine, log_access
 line = AccessLine(
   method="GET", route="/students/{student_id}", path=None, status=200, duration_ms=1.5, user=None, school=None,
   request_id="r", timestamp=datetime.now(UTC),
@@ -96,8 +96,8 @@ line = AccessLine(
 def test_an_access_line_is_the_same_whether_structlog_makes_it_or_not() -> None:
     plain, other = written(
         ACCESS + "log_access(line)\n"
-        "from school_billing.observability.logging import _AccessLog\n"
-        "from school_billing.database.context import RequestContext, current_context\n"
+        "from school_billing.platform.observability.logging import _AccessLog\n"
+        "from school_billing.platform.database.context import RequestContext, current_context\n"
         "_AccessLog.is_plain = False\n"
         "current_context.set(RequestContext(request_id='r'))\n"
         "log_access(line)"

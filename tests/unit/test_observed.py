@@ -5,10 +5,10 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from school_billing.database.errors import DatabaseUnavailable
-from school_billing.observability.middleware import Observed
-from school_billing.observability.sight import Sight
-from school_billing.settings import Settings
+from school_billing.platform.database.errors import DatabaseUnavailable
+from school_billing.platform.observability.middleware import Observed
+from school_billing.platform.observability.sight import Sight
+from school_billing.platform.settings import Settings
 
 Event = dict[str, Any]
 

@@ -6,8 +6,9 @@ import argon2
 import pytest
 
 from school_billing.auth import passwords
-from school_billing.auth.hashing import TooBusy, Turns, password_matches, rehash_if_outdated
-from school_billing.auth.password_rules import password_fault
+from school_billing.auth.errors import TooBusy
+from school_billing.auth.hashing import Turns, password_matches, rehash_if_outdated
+from school_billing.platform.password_rules import password_fault
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from school_billing.settings import InvalidSettings, Settings
+from school_billing.platform.settings import InvalidSettings, Settings
 
 PRODUCTION = {
     "ENVIRONMENT": "production",

@@ -1,7 +1,7 @@
 import pytest
 
-from school_billing.database.sql import Query, number_parameters
 from school_billing.health.contracts import Health
+from school_billing.platform.database.sql import Query, number_parameters
 from school_billing.schools.repository import GET
 
 

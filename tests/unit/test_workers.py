@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from school_billing.server import FEWEST_CONNECTIONS, application, divided
-from school_billing.settings import InvalidSettings, Settings
-from school_billing.workers import Work, WorkerFailed, keep_working
+from school_billing.platform.settings import InvalidSettings, Settings
+from school_billing.serving.server import FEWEST_CONNECTIONS, application, divided
+from school_billing.serving.workers import Work, WorkerFailed, keep_working
 
 PROGRAM = """
 import os, signal, socket, sys, time

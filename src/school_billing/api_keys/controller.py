@@ -11,9 +11,9 @@ from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
-from school_billing.web.conditional import IfMatch
-from school_billing.web.pages import Page
-from school_billing.web.responses import Tagged, created, tagged, unstored
+from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.responses import Tagged, created, tagged, unstored
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only those that are bound to this school.")]
 

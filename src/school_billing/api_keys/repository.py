@@ -5,13 +5,13 @@ from uuid import UUID
 import msgspec
 
 from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
+from school_billing.api_keys.errors import ApiKeyNotFound
 from school_billing.auth.secrets import API_KEY_PREFIX, hash_secret, new_secret
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
-from school_billing.schools.repository import SchoolNotFound
-from school_billing.web.conditional import IfMatch, Versions
-from school_billing.web.pages import Page
-from school_billing.web.problems import NotFound
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.pages import Page
+from school_billing.schools.errors import SchoolNotFound
 
 CREATE = Query(
     "api_keys/create",
@@ -36,12 +36,6 @@ LIST = Query(
 REVOKE = Query("api_keys/revoke", ApiKey, tenant=UUID | None, api_key_id=UUID, if_match=Versions)
 
 _SHOWN_CHARACTERS = len(API_KEY_PREFIX) + 6
-
-
-class ApiKeyNotFound(NotFound):
-    """There is no such API key."""
-
-    code = "api_key_not_found"
 
 
 class ApiKeys:

@@ -11,7 +11,7 @@ from school_billing.audit.contracts import AuditedEntity, AuditEntry
 from school_billing.audit.repository import AuditFilter, AuditLog
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS
-from school_billing.web.pages import Page
+from school_billing.platform.web.pages import Page
 
 OfEntity = Annotated[AuditedEntity | None, QueryParameter(description="Only changes of this kind of thing.")]
 OfEntityId = Annotated[UUID | None, QueryParameter(description="Only changes of the thing of this id.")]

@@ -6,9 +6,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from school_billing.audit.contracts import AuditedEntity, AuditEntry
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
-from school_billing.web.pages import Page
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.pages import Page
 
 _LISTED: dict[str, Any] = {
     "tenant": UUID | None,

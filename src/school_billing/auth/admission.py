@@ -15,8 +15,8 @@ from msgspec import Struct
 from school_billing.auth.contracts import Caller, Role
 from school_billing.auth.secrets import hash_secret
 from school_billing.auth.tokens import Claims
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
 
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")

@@ -9,8 +9,8 @@ from litestar.params import JSONBody
 from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
 from school_billing.auth.door import Door
 from school_billing.auth.guards import OPEN, USERS
-from school_billing.web.addresses import client_address
-from school_billing.web.problems import Forbidden
+from school_billing.platform.web.addresses import client_address
+from school_billing.platform.web.problems import Forbidden
 
 
 class AuthController(Controller):

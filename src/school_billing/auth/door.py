@@ -3,33 +3,16 @@
 import structlog
 
 from school_billing.auth.contracts import Login, PasswordChange, SessionTokens
+from school_billing.auth.errors import InvalidRefreshToken, TooManyLogins, WrongCredentials
 from school_billing.auth.hashing import hash_new_password, password_matches, rehash_if_outdated
-from school_billing.auth.password_rules import password_fault
 from school_billing.auth.repository import Attempt, Sessions
 from school_billing.auth.tokens import Tokens
-from school_billing.database.context import context
-from school_billing.observability.metrics import Metrics
-from school_billing.web.problems import FieldError, InvalidBody, NotAuthenticated, TooManyRequests
+from school_billing.platform.database.context import context
+from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.password_rules import password_fault
+from school_billing.platform.web.problems import FieldError, InvalidBody
 
 log = structlog.get_logger("school_billing.auth")
-
-
-class WrongCredentials(NotAuthenticated):
-    """The username or the password is wrong."""
-
-    code = "wrong_credentials"
-
-
-class InvalidRefreshToken(NotAuthenticated):
-    """The refresh token is not valid any more. Log in again."""
-
-    code = "invalid_refresh_token"
-
-
-class TooManyLogins(TooManyRequests):
-    """Too many log-ins failed. Try again later."""
-
-    code = "too_many_logins"
 
 
 class Door:

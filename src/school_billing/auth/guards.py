@@ -15,11 +15,11 @@ from school_billing.auth.admission import Admission
 from school_billing.auth.contracts import Caller, Role
 from school_billing.auth.secrets import API_KEY_PREFIX
 from school_billing.auth.tokens import Claims, InvalidToken, Tokens
-from school_billing.database.context import context
-from school_billing.settings import Settings
-from school_billing.web.docs import BEARER
-from school_billing.web.problems import Forbidden, NotAuthenticated
-from school_billing.web.scopes import header_values
+from school_billing.platform.database.context import context
+from school_billing.platform.settings import Settings
+from school_billing.platform.web.docs import BEARER
+from school_billing.platform.web.problems import Forbidden, NotAuthenticated
+from school_billing.platform.web.scopes import header_values
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 

@@ -5,20 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from school_billing.auth.errors import TooBusy
 from school_billing.auth.passwords import hash_password, is_outdated, verify_password
-from school_billing.web.problems import Unavailable
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 _WAITING_MOST = 20
 """How many may wait for their turn, some seconds at most: beyond, a flood of log-ins would keep everybody waiting."""
-
-
-class TooBusy(Unavailable):
-    """Too many log in at this moment. Please try again."""
-
-    code = "too_busy"
 
 
 class Turns:

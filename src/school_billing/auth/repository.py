@@ -5,8 +5,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from school_billing.auth.secrets import REFRESH_TOKEN_PREFIX, hash_secret, new_secret
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
 
 
 class Attempt(Struct, frozen=True):

@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from school_billing.auth.guards import HEALTH, INTERNAL
 from school_billing.health.contracts import Health
 from school_billing.health.repository import HealthChecks
-from school_billing.observability.metrics import Metrics
+from school_billing.platform.observability.metrics import Metrics
 
 
 class HealthController(Controller):

@@ -1,9 +1,9 @@
 """A question that only a working database answers."""
 
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
 from school_billing.health.contracts import Health
-from school_billing.web.problems import Unavailable
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.problems import Unavailable
 
 CHECK = Query("health/check", Health)
 

@@ -12,10 +12,10 @@ from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
 from school_billing.invoices.repository import InvoiceFilter, Invoices
+from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.responses import Tagged, created, tagged
 from school_billing.students.repository import Students
-from school_billing.web.conditional import IfMatch
-from school_billing.web.pages import Page
-from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only of this student.")]

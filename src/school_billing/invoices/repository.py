@@ -7,14 +7,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
-from school_billing.students.repository import StudentNotFound
-from school_billing.web.conditional import IfMatch, Versions
-from school_billing.web.pages import Page
-from school_billing.web.patches import is_given, set_or_none
-from school_billing.web.problems import Conflict, NotFound
+from school_billing.invoices.errors import InvoiceHasPayments, InvoiceIsVoid, InvoiceNotFound
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.patches import is_given, set_or_none
+from school_billing.students.errors import StudentNotFound
 
 _LISTED: dict[str, Any] = {
     "tenant": UUID | None,
@@ -55,24 +55,6 @@ UPDATE = Query(
 )
 VOID = Query("invoices/void", Invoice, tenant=UUID | None, invoice_id=UUID, if_match=Versions, reason=str)
 DELETE = Query("invoices/delete", Invoice, tenant=UUID | None, invoice_id=UUID, if_match=Versions)
-
-
-class InvoiceNotFound(NotFound):
-    """There is no such invoice."""
-
-    code = "invoice_not_found"
-
-
-class InvoiceHasMovements(Conflict):
-    """The invoice has payments or refunds."""
-
-    code = "invoice_has_movements"
-
-
-class InvoiceIsVoid(Conflict):
-    """The invoice is void, and there is no way back."""
-
-    code = "invoice_void"
 
 
 class InvoiceFilter(Struct, frozen=True, kw_only=True):
@@ -148,7 +130,7 @@ class Invoices:
             InvoiceNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
             InvoiceIsVoid: It counts for nothing any more.
-            InvoiceHasMovements: It would move to another student although money has moved.
+            InvoiceHasPayments: It would move to another student although money has moved.
         """
         updated = await self._database.one(
             UPDATE,
@@ -167,7 +149,7 @@ class Invoices:
             if_match.require(invoice)
             if invoice.voided_at is not None:
                 raise InvoiceIsVoid
-            raise InvoiceHasMovements("The invoice has movements and cannot change its student.")
+            raise InvoiceHasPayments("The invoice has movements and cannot change its student.")
         return updated
 
     async def void(self, tenant: UUID | None, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
@@ -192,9 +174,9 @@ class Invoices:
         Raises:
             InvoiceNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
-            InvoiceHasMovements: Money has moved on it.
+            InvoiceHasPayments: Money has moved on it.
         """
         deleted = await self._database.one(DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions)
         if deleted is None:
             if_match.require(await self.get(tenant, invoice_id))
-            raise InvoiceHasMovements("The invoice has movements and cannot be deleted.")
+            raise InvoiceHasPayments("The invoice has movements and cannot be deleted.")

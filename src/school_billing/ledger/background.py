@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from school_billing.database.errors import DatabaseError
+from school_billing.platform.database.errors import DatabaseError
 
 log = structlog.get_logger("school_billing.ledger")
 

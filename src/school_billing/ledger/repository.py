@@ -5,9 +5,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from school_billing.database.errors import ConstraintViolated
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
+from school_billing.platform.database.errors import ConstraintViolated
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
 
 
 class WrongTotals(Struct, frozen=True):

@@ -8,8 +8,8 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
+from school_billing.platform.web.fields import Instant, Name, ShortText
 from school_billing.schools.contracts import Currency
-from school_billing.web.fields import Instant, Name, ShortText
 
 Method = Annotated[ShortText, Meta(description="How the money moved.", examples=["bank_transfer"])]
 Reference = Annotated[Name, Meta(description="What the payer or the bank calls it.", examples=["DEMO-PAID-1"])]

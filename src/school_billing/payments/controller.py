@@ -11,12 +11,12 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.repository import Invoices
-from school_billing.observability.metrics import Metrics
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.repository import PaymentFilter, Payments
-from school_billing.web.conditional import IfMatch
-from school_billing.web.pages import Page
-from school_billing.web.responses import Tagged, created, tagged
+from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 OfInvoice = Annotated[UUID | None, QueryParameter(description="Only on this invoice.")]

@@ -7,15 +7,17 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from school_billing.database.errors import ConstraintViolated
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
-from school_billing.invoices.repository import InvoiceNotFound, Invoices
+from school_billing.invoices.errors import InvoiceNotFound, Overpayment, OverRefund
+from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
-from school_billing.web.conditional import IfMatch, Versions
-from school_billing.web.pages import Page
-from school_billing.web.patches import is_given, set_or_none
-from school_billing.web.problems import Conflict, NotFound
+from school_billing.payments.errors import PaymentNotFound
+from school_billing.platform.database.errors import ConstraintViolated
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.patches import is_given, set_or_none
+from school_billing.platform.web.problems import Conflict
 
 _LISTED: dict[str, Any] = {
     "tenant": UUID | None,
@@ -61,24 +63,6 @@ UPDATE = Query(
     paid_at=datetime | None,
 )
 DELETE = Query("payments/delete", Payment, tenant=UUID | None, payment_id=UUID, if_match=Versions)
-
-
-class Overpayment(Conflict):
-    """More would be paid on the invoice than its total amount."""
-
-    code = "overpayment"
-
-
-class OverRefund(Conflict):
-    """More would be refunded on the invoice than was paid."""
-
-    code = "over_refund"
-
-
-class PaymentNotFound(NotFound):
-    """There is no such payment or refund."""
-
-    code = "payment_not_found"
 
 
 class PaymentFilter(Struct, frozen=True, kw_only=True):

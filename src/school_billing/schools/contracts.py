@@ -10,8 +10,8 @@ import babel.core
 from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from school_billing.web.fields import Name
-from school_billing.web.scalars import Scalar
+from school_billing.platform.web.fields import Name
+from school_billing.platform.web.scalars import Scalar
 
 
 class Currency(Scalar, str):

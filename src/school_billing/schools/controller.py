@@ -8,12 +8,12 @@ from litestar.params import FromPath, JSONBody
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS, READERS
+from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.problems import Forbidden
+from school_billing.platform.web.responses import Tagged, created, tagged
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.repository import Schools
-from school_billing.web.conditional import IfMatch
-from school_billing.web.pages import Page
-from school_billing.web.problems import Forbidden
-from school_billing.web.responses import Tagged, created, tagged
 
 
 class SchoolController(Controller):

@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.patches import set_or_none
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
-from school_billing.web.conditional import IfMatch, Versions
-from school_billing.web.pages import Page
-from school_billing.web.patches import set_or_none
-from school_billing.web.problems import Conflict, NotFound
+from school_billing.schools.errors import CurrencyInUse, SchoolNotFound
 
 CREATE = Query("schools/create", School, name=str, currency=str, time_zone=str)
 GET = Query("schools/get", School, tenant=UUID | None, school_id=UUID)
@@ -24,18 +24,6 @@ UPDATE = Query(
     time_zone=str | None,
 )
 DELETE = Query("schools/delete", School, tenant=UUID | None, school_id=UUID, if_match=Versions)
-
-
-class SchoolNotFound(NotFound):
-    """There is no such school."""
-
-    code = "school_not_found"
-
-
-class CurrencyInUse(Conflict):
-    """The currency cannot change: the school has invoices, and their amounts would mean something else."""
-
-    code = "currency_in_use"
 
 
 class Schools:

@@ -13,9 +13,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from school_billing.invoices.contracts import Description, InvoiceStatus
 from school_billing.money import Money
 from school_billing.payments.contracts import Method, Reference
+from school_billing.platform.web.scalars import Scalar
 from school_billing.schools.contracts import Currency
 from school_billing.students.contracts import ExternalId, FullName
-from school_billing.web.scalars import Scalar
 
 _RATE = re.compile(r"-?[0-9]+\.[0-9]{4}")
 

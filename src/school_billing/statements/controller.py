@@ -9,6 +9,8 @@ from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.responses import Tagged, json_document
 from school_billing.statements.contracts import (
     Collections,
     CollectionsBy,
@@ -28,8 +30,6 @@ from school_billing.statements.parameters import (
     provide_period,
 )
 from school_billing.statements.repository import Statements
-from school_billing.web.pages import Page
-from school_billing.web.responses import Tagged, json_document
 
 
 class StatementController(Controller):

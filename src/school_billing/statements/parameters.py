@@ -10,9 +10,8 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from school_billing.money import Amount
-from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
-from school_billing.web.days import Day, Moment
-from school_billing.web.pages import (
+from school_billing.platform.web.days import Day, Moment
+from school_billing.platform.web.pages import (
     LIMIT_DEFAULT,
     NIL,
     Cursor,
@@ -24,7 +23,8 @@ from school_billing.web.pages import (
     encode_place,
     page_of,
 )
-from school_billing.web.problems import FieldError, InvalidParameter
+from school_billing.platform.web.problems import FieldError, InvalidParameter
+from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
 
 AsOf = Annotated[
     Moment | None,

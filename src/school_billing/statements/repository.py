@@ -6,8 +6,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from school_billing.database.sql import Query
-from school_billing.schools.repository import SchoolNotFound
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.days import Moment
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.problems import FieldError, InvalidParameter
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.cache import StatementCache
 from school_billing.statements.contracts import (
     CollectionsBy,
@@ -18,10 +21,7 @@ from school_billing.statements.contracts import (
 )
 from school_billing.statements.parameters import Asked, DebtorsPage, Period, ReversedPeriod
 from school_billing.statements.source import StatementSource
-from school_billing.students.repository import StudentNotFound
-from school_billing.web.days import Moment
-from school_billing.web.pages import Page
-from school_billing.web.problems import FieldError, InvalidParameter
+from school_billing.students.errors import StudentNotFound
 
 ROWS_MOST = 3660
 """The most rows of collections: ten years of days."""

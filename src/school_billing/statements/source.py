@@ -14,9 +14,9 @@ from uuid import UUID
 
 import structlog
 
-from school_billing.database.errors import ConnectionsBusy, StatementCanceled, ValueRefused
-from school_billing.database.pool import Database, Snapshot
-from school_billing.database.sql import Query
+from school_billing.platform.database.errors import ConnectionsBusy, StatementCanceled, ValueRefused
+from school_billing.platform.database.pool import Database, Snapshot
+from school_billing.platform.database.sql import Query
 from school_billing.statements.versions import VERSION, StatementVersion
 
 Row = TypeVar("Row")

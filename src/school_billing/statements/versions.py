@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from school_billing.database.sql import Query
+from school_billing.platform.database.sql import Query
 
 
 class StatementVersion(msgspec.Struct, frozen=True):

@@ -9,12 +9,12 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
+from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.responses import Tagged, created, tagged
 from school_billing.schools.repository import Schools
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.repository import StudentFilter, Students
-from school_billing.web.conditional import IfMatch
-from school_billing.web.pages import Page
-from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 WithExternalId = Annotated[str | None, QueryParameter(max_length=255, description="Only the one of this external id.")]

@@ -4,14 +4,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
-from school_billing.schools.repository import SchoolNotFound
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.patches import is_given, set_or_none
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
-from school_billing.web.conditional import IfMatch, Versions
-from school_billing.web.pages import Page
-from school_billing.web.patches import is_given, set_or_none
-from school_billing.web.problems import NotFound
+from school_billing.students.errors import StudentNotFound
 
 CREATE = Query(
     "students/create",
@@ -44,12 +44,6 @@ UPDATE = Query(
     external_id=str | None,
 )
 DELETE = Query("students/delete", Student, tenant=UUID | None, student_id=UUID, if_match=Versions)
-
-
-class StudentNotFound(NotFound):
-    """There is no such student."""
-
-    code = "student_not_found"
 
 
 class StudentFilter(Struct, frozen=True, kw_only=True):

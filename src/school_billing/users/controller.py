@@ -10,21 +10,16 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
 from school_billing.auth.hashing import hash_new_password
-from school_billing.auth.password_rules import password_fault
+from school_billing.platform.password_rules import password_fault
+from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.problems import FieldError, InvalidBody
+from school_billing.platform.web.responses import Tagged, created, tagged
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
+from school_billing.users.errors import OwnAccount
 from school_billing.users.repository import Users
-from school_billing.web.conditional import IfMatch
-from school_billing.web.pages import Page
-from school_billing.web.problems import Conflict, FieldError, InvalidBody
-from school_billing.web.responses import Tagged, created, tagged
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only those who are bound to this school.")]
-
-
-class OwnAccount(Conflict):
-    """Nobody changes their own role, password or standing here; another administrator can."""
-
-    code = "own_account"
 
 
 class UserController(Controller):

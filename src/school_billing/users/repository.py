@@ -3,14 +3,14 @@
 from uuid import UUID
 
 from school_billing.auth.contracts import Role
-from school_billing.database.pool import Database
-from school_billing.database.sql import Query
-from school_billing.schools.repository import SchoolNotFound
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.web.conditional import ANY_VERSION, IfMatch, Versions
+from school_billing.platform.web.pages import Page
+from school_billing.platform.web.patches import set_or_none
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import User, UserPatch
-from school_billing.web.conditional import ANY_VERSION, IfMatch, Versions
-from school_billing.web.pages import Page
-from school_billing.web.patches import set_or_none
-from school_billing.web.problems import NotFound
+from school_billing.users.errors import UserNotFound
 
 CREATE = Query(
     "users/create",
@@ -49,12 +49,6 @@ SET_PASSWORD = Query(
     if_match=Versions,
     password_hash=str,
 )
-
-
-class UserNotFound(NotFound):
-    """There is no such user."""
-
-    code = "user_not_found"
 
 
 class Users:

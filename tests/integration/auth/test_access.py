@@ -9,8 +9,8 @@ import pytest
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.auth.passwords import hash_password
-from school_billing.database.pool import connect
-from school_billing.settings import Settings
+from school_billing.platform.database.pool import connect
+from school_billing.platform.settings import Settings
 from school_billing.users.repository import Users
 from tests.api import NOBODY, Api, client_of, problem, wrong_fields
 from tests.conftest import running

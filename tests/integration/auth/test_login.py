@@ -13,8 +13,9 @@ import pytest
 
 from school_billing.auth import hashing
 from school_billing.auth.contracts import Role
+from school_billing.auth.errors import TooBusy
 from school_billing.auth.passwords import hash_password
-from school_billing.observability.middleware import Observed
+from school_billing.platform.observability.middleware import Observed
 from tests.accounts import digest
 from tests.api import Api, Json, problem, until_waiting, wrong_fields
 
@@ -374,7 +375,7 @@ async def test_a_right_password_does_not_count_though_nobody_had_time_for_its_ha
     body = {"current_password": PASSWORD, "new_password": "trombone forever"}
 
     async def busy(*_: object) -> str:
-        raise hashing.TooBusy
+        raise TooBusy
 
     with monkeypatch.context() as patched:
         patched.setattr("school_billing.auth.door.hash_new_password", busy)

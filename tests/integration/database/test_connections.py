@@ -10,7 +10,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from school_billing.database.connections import Connections
+from school_billing.platform.database.connections import Connections
 
 
 async def leave_as_is(_connection: object) -> None:

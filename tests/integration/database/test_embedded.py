@@ -19,8 +19,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from school_billing.database import embedded
-from school_billing.database.embedded import EmbeddedUnavailable, binaries, embedded_postgres
+from school_billing.serving import embedded
+from school_billing.serving.embedded import EmbeddedUnavailable, binaries, embedded_postgres
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or holds on Linux alone")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up root")
@@ -29,7 +29,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 import psycopg
-from school_billing.database import embedded
+from school_billing.serving import embedded
 
 exec(sys.argv[2])
 with embedded.embedded_postgres(Path(sys.argv[1])) as url, psycopg.connect(url) as connection:

@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from school_billing.database.migrations import migrate, rollback
+from school_billing.platform.database.migrations import migrate, rollback
 
 # Everything that a migration can leave behind, one line each.
 SCHEMA = """
@@ -101,7 +101,7 @@ def test_an_index_is_built_concurrently_under_the_lock_of_migrators(
         "drop index concurrently if exists payments_method_idx;\n"
         "create index concurrently payments_method_idx on payments (method);\n"
     )
-    monkeypatch.setattr("school_billing.database.migrations.resource_folder", lambda _: tmp_path)
+    monkeypatch.setattr("school_billing.platform.database.migrations.resource_folder", lambda _: tmp_path)
     url = new_database()
     with ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(migrate, [url] * 3)) == [[], [], ["0001.index"]]

@@ -9,9 +9,9 @@ import pytest
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.database.migrations import migrate
-from school_billing.database.pool import connect
-from school_billing.settings import Settings
+from school_billing.platform.database.migrations import migrate
+from school_billing.platform.database.pool import connect
+from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, client_of
 from tests.conftest import running

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from school_billing.constraints import CONSTRAINTS
+from school_billing.app import MEANINGS
 from tests.schema import FILE, schema
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
@@ -39,7 +39,7 @@ def test_every_constraint_has_its_meaning_and_every_meaning_its_constraint(
         where pronamespace = 'public'::regnamespace
         """,
     )
-    assert found == set(CONSTRAINTS)
+    assert found == {name for name in MEANINGS if isinstance(name, str)}
 
 
 def test_every_foreign_key_has_an_index_and_says_what_a_delete_does(

@@ -7,8 +7,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from school_billing.database.errors import DatabaseUnavailable, ValueRefused
-from school_billing.database.pool import Database, connect
+from school_billing.platform.database.errors import DatabaseUnavailable, ValueRefused
+from school_billing.platform.database.pool import Database, connect
 from school_billing.statements.repository import STUDENT_AS_OF
 from school_billing.statements.versions import VERSION
 from tests.api import NOBODY, Api

@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from school_billing.database.sql import Query
+from school_billing.platform.database.sql import Query
 
 for module in ("school_billing.app", "school_billing.seed"):
     importlib.import_module(module)  # Registers every query there is.

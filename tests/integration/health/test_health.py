@@ -5,7 +5,7 @@ import httpx
 from msgspec.structs import replace
 
 from school_billing.app import create_app
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.api import Api, client_of, problem
 from tests.conftest import running
 from tests.proxy import door_to

@@ -127,7 +127,7 @@ async def test_an_invoice_moves_to_another_student_only_without_movements_and_in
     problem(await api.client.patch(path, json={"student_id": NOBODY}), 404, "student_not_found")
     assert (await api.client.patch(path, json={"student_id": bart["id"]})).json()["student_id"] == bart["id"]
     await api.pay(invoice, "1.00")
-    problem(await api.client.patch(path, json={"student_id": lisa["id"]}), 409, "invoice_has_movements")
+    problem(await api.client.patch(path, json={"student_id": lisa["id"]}), 409, "invoice_has_payments")
     same = await api.client.patch(path, json={"student_id": bart["id"], "description": "kept"})
     assert same.json()["description"] == "kept"
 
@@ -137,7 +137,7 @@ async def test_an_invoice_with_movements_cannot_be_deleted(api: Api) -> None:
     payment = await api.pay(invoice, "10.00")
     await api.refund(invoice, "10.00")
     path = f"/invoices/{invoice['id']}"
-    problem(await api.client.delete(path), 409, "invoice_has_movements")
+    problem(await api.client.delete(path), 409, "invoice_has_payments")
     for movement in reversed(await api.get(f"{path}/payments")):
         assert (await api.client.delete(f"/payments/{movement['id']}")).status_code == 204
     assert (await api.client.get(f"/payments/{payment['id']}")).status_code == 404

@@ -25,7 +25,8 @@ async def test_a_void_invoice_counts_for_nothing_and_says_why(api: Api) -> None:
 async def test_only_what_has_nothing_paid_can_be_voided(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "10.00")
-    problem(await void(api, invoice), 409, "invoice_void")
+    refusal = problem(await void(api, invoice), 409, "invoice_has_payments")
+    assert refusal["detail"] == "The invoice has payments. Refund or delete them first."
     assert (await api.reload(invoice))["status"] == "PARTIAL"
     await api.refund(invoice, "10.00")
     assert (await void(api, invoice)).json()["status"] == "VOID"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from school_billing.database.embedded import binaries
+from school_billing.serving.embedded import binaries
 from tests.integration.database.test_migrations import schema
 from tests.integration.test_seed import content
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from school_billing.database.migrations import migrate
+from school_billing.platform.database.migrations import migrate
 from tests.api import Api, Json
 from tests.postgres import Postgres
 from tests.server import Server, free_port, start, wait_until_healthy

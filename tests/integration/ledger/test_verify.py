@@ -10,10 +10,10 @@ import httpx
 import psycopg
 import pytest
 
-from school_billing.database.pool import connect
 from school_billing.ledger.repository import Ledger
+from school_billing.platform.database.pool import connect
+from school_billing.platform.settings import Settings
 from school_billing.seed import seed
-from school_billing.settings import Settings
 from tests.api import problem
 from tests.server import serve
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from school_billing.app import create_app
 from school_billing.auth.contracts import Login, Role
 from school_billing.auth.door import Door
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, Json, client_of, problem
 from tests.conftest import running
@@ -49,7 +49,7 @@ async def test_an_unhandled_error_is_reported_with_its_place_and_its_request_and
         ("ConstraintViolated", "students/create: surprise"),
     ]
     frames = event["exception"]["values"][1]["stacktrace"]["frames"]
-    assert frames[-1]["module"] == "school_billing.database.pool"
+    assert frames[-1]["module"] == "school_billing.platform.database.pool"
     assert not any("vars" in frame for frame in frames)
     assert not {"request", "user", "extra", "modules"} & {key for key, value in event.items() if value}
     assert not event["breadcrumbs"]["values"]

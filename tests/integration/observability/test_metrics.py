@@ -16,11 +16,10 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from school_billing.app import create_app
-from school_billing.constraints import CONSTRAINTS
-from school_billing.database.sql import Query
-from school_billing.observability.metrics import Metrics
-from school_billing.settings import Settings
-from school_billing.web.problems import problem_codes
+from school_billing.platform.database.sql import Query
+from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.settings import Settings
+from school_billing.platform.web.problems import problem_codes
 from tests.api import NOBODY, Api, client_of, problem, until_waiting
 from tests.conftest import running
 from tests.server import serve
@@ -151,7 +150,7 @@ UNUSUAL: list[tuple[str, str, dict[str, Any]]] = [
 async def test_no_request_however_unusual_adds_a_label_of_its_own(settings: Settings, api: Api) -> None:
     service = create_app(settings)
     routes = {"unmatched"} | {re.sub(r":\w+\}", "}", route.path) for route in service.litestar.routes}
-    codes = problem_codes(CONSTRAINTS) | {"other"}
+    codes = problem_codes() | {"other"}
     async with running(service), client_of(service, Authorization=api.client.headers["authorization"]) as client:
         for method, path, options in UNUSUAL:
             await client.request(method, path, **options)
@@ -239,7 +238,7 @@ for path in old:
     path.write_bytes(b"from before the container was started again")
     os.utime(path, (time.time() - 60,) * 2)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
-from school_billing.observability.metrics import Metrics
+from school_billing.platform.observability.metrics import Metrics
 metrics = Metrics(directory=sys.argv[1])
 kept.unlink()  # Nobody else's file goes; prometheus_client itself could not read this one.
 metrics.count_movement("PAYMENT", "USD", 1)

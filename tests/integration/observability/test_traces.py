@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, Json, client_of, problem
 from tests.conftest import running
@@ -195,7 +195,7 @@ def test_what_is_off_is_not_even_imported() -> None:
     code = """
 import sys
 from school_billing.app import create_app
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 create_app(Settings.from_environment({"DATABASE_URL": "postgresql://nobody@localhost/none", **dict(VARIABLES)}))
 print(int("opentelemetry.sdk" in sys.modules), int("sentry_sdk" in sys.modules))
 """

@@ -12,7 +12,7 @@ import pytest
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, client_of, problem, until_waiting
 from tests.conftest import running

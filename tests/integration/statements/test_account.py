@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from school_billing.auth.contracts import Role
+from school_billing.platform.web.bodies import decode
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
-from school_billing.web.bodies import decode
 from tests.api import NOBODY, Api, Json, problem
 
 

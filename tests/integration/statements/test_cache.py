@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 import redis
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import NOBODY, Api, client_of, problem
 from tests.conftest import running
@@ -111,8 +111,8 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         await api.invoice(await api.student(school))
         path = f"/schools/{school['id']}/statement"
         await api.get(path)
-        from school_billing.database.pool import connect  # noqa: PLC0415 - beside their only use.
         from school_billing.ledger.repository import Ledger  # noqa: PLC0415
+        from school_billing.platform.database.pool import connect  # noqa: PLC0415 - beside their only use.
 
         async with connect(database_url) as database:
             await Ledger(database).seal()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from school_billing.database.sql import AnyQuery
+from school_billing.platform.database.sql import AnyQuery
 from school_billing.statements import repository as statements
 from tests.api import Api
 

@@ -13,7 +13,7 @@ import psycopg
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.settings import Settings
+from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import NOBODY, Api, Json, client_of, problem
 from tests.conftest import running

@@ -8,8 +8,8 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from school_billing.platform.web.bodies import decode
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
-from school_billing.web.bodies import decode
 from tests.api import Api, Json
 from tests.integration.statements.histories import (
     FIRST,

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
-from school_billing.database.errors import DatabaseUnavailable
-from school_billing.settings import Settings
+from school_billing.platform.database.errors import DatabaseUnavailable
+from school_billing.platform.settings import Settings
 from school_billing.statements import source as statement_source
 from school_billing.statements.repository import SCHOOL_LINES, STUDENT_AS_OF
 from school_billing.statements.source import StatementSource

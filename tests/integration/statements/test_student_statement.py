@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import msgspec
 
+from school_billing.platform.web.bodies import decode
 from school_billing.statements.contracts import StudentStatement
-from school_billing.web.bodies import decode
 from tests.api import NOBODY, Api, problem
 
 ZERO = {

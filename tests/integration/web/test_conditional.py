@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from school_billing.auth.contracts import Role
-from school_billing.database.sql import Query
+from school_billing.platform.database.sql import Query
 from tests.api import NOBODY, Api, Json, problem, until_waiting
 from tests.server import Server
 
@@ -319,9 +319,9 @@ async def test_a_change_of_the_right_version_that_is_refused_still_says_why(api:
         ("PATCH", school_path, {"currency": "EUR"}, 409, "currency_in_use"),
         ("DELETE", school_path, None, 409, "in_use"),
         ("DELETE", student_path, None, 409, "in_use"),
-        ("PATCH", path, {"student_id": other["id"]}, 409, "invoice_has_movements"),
+        ("PATCH", path, {"student_id": other["id"]}, 409, "invoice_has_payments"),
         ("PATCH", path, {"total_amount": "99.99"}, 409, "overpayment"),
-        ("DELETE", path, None, 409, "invoice_has_movements"),
+        ("DELETE", path, None, 409, "invoice_has_payments"),
         ("PATCH", payment_path, {"amount": "100.01"}, 409, "overpayment"),
         ("PATCH", payment_path, {"invoice_id": NOBODY}, 404, "invoice_not_found"),
     ]:

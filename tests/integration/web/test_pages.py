@@ -3,7 +3,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from school_billing.web.pages import encode_cursor
+from school_billing.platform.web.pages import encode_cursor
 from tests.api import Api, problem
 
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from school_billing.app import create_app
-from school_billing.observability.middleware import Observed
+from school_billing.platform.observability.middleware import Observed
+from school_billing.platform.settings import Settings
 from school_billing.schools.repository import Schools
-from school_billing.settings import Settings
 from tests.api import client_of, problem
 from tests.conftest import running
 from tests.server import free_port, serve

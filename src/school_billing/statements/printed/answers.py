@@ -5,13 +5,13 @@ from typing import Any
 
 from litestar import Request
 
+from school_billing.platform.web.conditional import has_current, tag_of_content
+from school_billing.platform.web.responses import Tagged
+from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE, inline
 from school_billing.statements.printed.pages import html_page
 from school_billing.statements.printed.parameters import PaperSize
 from school_billing.statements.printed.presses import Job, Press
 from school_billing.statements.printed.sheets import Sheet
-from school_billing.web.conditional import has_current, tag_of_content
-from school_billing.web.responses import Tagged
-from school_billing.web.spreadsheets import CSV_MEDIA_TYPE, inline
 
 HTML_MEDIA_TYPE = "text/html"
 PDF_MEDIA_TYPE = "application/pdf"

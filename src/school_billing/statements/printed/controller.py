@@ -11,6 +11,8 @@ from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
+from school_billing.platform.web.responses import Tagged
+from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE
 from school_billing.statements.parameters import Asked, provide_asked
 from school_billing.statements.printed.answers import (
     HTML_MEDIA_TYPE,
@@ -23,8 +25,6 @@ from school_billing.statements.printed.language import Language
 from school_billing.statements.printed.parameters import Paper, PaperSize, provide_language
 from school_billing.statements.printed.presses import Press
 from school_billing.statements.printed.repository import PrintedStatements
-from school_billing.web.responses import Tagged
-from school_billing.web.spreadsheets import CSV_MEDIA_TYPE
 
 _PAGE = {200: ResponseSpec(str, media_type=HTML_MEDIA_TYPE, generate_examples=False)}
 _DOCUMENT = {200: ResponseSpec(bytes, media_type=PDF_MEDIA_TYPE, generate_examples=False)}

@@ -16,7 +16,7 @@ from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import NumberPattern, get_currency_name, get_currency_precision, parse_pattern
 from litestar.openapi.spec import OpenAPIType, Schema
 
-from school_billing.web.scalars import Scalar
+from school_billing.platform.web.scalars import Scalar
 
 _LABELS = Path(__file__).parent / "labels"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from school_billing.platform.web.conditional import tag_of_content
+from school_billing.platform.web.problems import ApiError, BadRequest
 from school_billing.statements.printed.sheets import Sheet
-from school_billing.web.conditional import tag_of_content
-from school_billing.web.problems import ApiError, BadRequest
 
 ROWS_MOST = 3_000
 """Sixty pages and more, printed in two seconds with half a gigabyte."""

@@ -4,7 +4,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from school_billing.database.pool import Database
+from school_billing.platform.database.pool import Database
+from school_billing.platform.web.pages import NIL, Page
+from school_billing.platform.web.scalars import exact_decoder
+from school_billing.platform.web.spreadsheets import attachment
 from school_billing.schools.contracts import School
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
@@ -15,9 +18,6 @@ from school_billing.statements.printed.sheets import Sheet, school_sheet, studen
 from school_billing.statements.repository import Statements
 from school_billing.students.contracts import Student
 from school_billing.students.repository import Students
-from school_billing.web.pages import NIL, Page
-from school_billing.web.scalars import exact_decoder
-from school_billing.web.spreadsheets import attachment
 
 # What each student owes is printed, and of the page of invoices nothing.
 _SHORTEST = Page(limit=1, offset=0, after=NIL, path="", query=())

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, Struct
 
+from school_billing.platform.web.spreadsheets import Cell, csv_rows
 from school_billing.statements.contracts import Entry, InvoiceLine, StudentStatement
-from school_billing.web.spreadsheets import Cell, csv_rows
 
 INVOICE_COLUMNS: tuple[str, ...] = InvoiceLine.__struct_fields__
 ENTRY_COLUMNS: tuple[str, ...] = Entry.__struct_fields__

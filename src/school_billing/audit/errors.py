@@ -1,0 +1,23 @@
+"""Which of the schema's constraints protects the audit trail; only a person at psql meets one."""
+
+from functools import partial
+
+from school_billing.platform.web.problems import Conflict, DuplicateId, Meanings
+
+
+class AuditTrailProtected(Conflict):
+    """The audit trail can only be added to."""
+
+    code = "audit_trail"
+
+
+MEANINGS: Meanings = {
+    "audit_log_pkey": DuplicateId,
+    "audit_log_append_only": AuditTrailProtected,
+    "audit_log_position_key": partial(AuditTrailProtected, "Two entries cannot have one place in a chain."),
+    "audit_log_action_known": partial(AuditTrailProtected, "An entry is about a change or a log-in."),
+    "audit_log_sealed_whole": partial(AuditTrailProtected, "A sealed entry has a place and a hash."),
+    "audited_tables_never_truncated": partial(
+        AuditTrailProtected, "Delete the rows one by one, so that the audit trail records each."
+    ),
+}

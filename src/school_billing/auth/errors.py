@@ -1,0 +1,51 @@
+"""What can go wrong with logging in, and which of the schema's constraints means which of it."""
+
+from functools import partial
+
+from school_billing.platform.web.problems import (
+    DuplicateId,
+    Meanings,
+    NotAuthenticated,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
+
+
+class WrongCredentials(NotAuthenticated):
+    """The username or the password is wrong."""
+
+    code = "wrong_credentials"
+
+
+class InvalidRefreshToken(NotAuthenticated):
+    """The refresh token is no longer valid. Log in again."""
+
+    code = "invalid_refresh_token"
+
+
+class TooManyLogins(TooManyRequests):
+    """Too many log-ins failed. Try again later."""
+
+    code = "too_many_logins"
+
+
+class TooBusy(Unavailable):
+    """Too many users are logging in. Please try again."""
+
+    code = "too_busy"
+
+
+class SessionNotFound(NotFound):
+    """There is no such session."""
+
+    code = "session_not_found"
+
+
+MEANINGS: Meanings = {
+    "sessions_pkey": DuplicateId,
+    "sessions_user_id_fkey": partial(SessionNotFound, "There is no such user."),
+    "refresh_tokens_pkey": DuplicateId,
+    "refresh_tokens_session_id_fkey": SessionNotFound,
+    "login_throttles_pkey": DuplicateId,
+}

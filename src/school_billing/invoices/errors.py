@@ -1,0 +1,67 @@
+"""What can go wrong with invoices, and which of the schema's constraints means which of it."""
+
+from functools import partial
+
+from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.students.errors import StudentNotFound
+
+
+class InvoiceNotFound(NotFound):
+    """There is no such invoice."""
+
+    code = "invoice_not_found"
+
+
+class InvoiceHasPayments(Conflict):
+    """The invoice has payments. Refund or delete them first."""
+
+    code = "invoice_has_payments"
+
+
+class InvoiceIsVoid(Conflict):
+    """The invoice is void and cannot be changed."""
+
+    code = "invoice_void"
+
+
+class Overpayment(Conflict):
+    """More would be paid than the invoice's total amount."""
+
+    code = "overpayment"
+
+
+class OverRefund(Conflict):
+    """More would be refunded than was paid on the invoice."""
+
+    code = "over_refund"
+
+
+class TotalsDiffer(Conflict):
+    """The totals of an invoice follow from its payments and cannot be set."""
+
+    code = "totals_differ"
+
+
+class StudentHasInvoices(InUse):
+    """The student has invoices and cannot be deleted."""
+
+
+_A_DAY = "A day is between 1900-01-01 and 2999-12-31."
+
+MEANINGS: Meanings = {
+    "invoices_pkey": DuplicateId,
+    "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
+    ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
+    "invoices_total_amount_positive": breaks_rule("total_amount", "An amount is above zero."),
+    "invoices_due_date_in_calendar": breaks_rule("due_date", _A_DAY),
+    "invoices_issued_at_in_calendar": breaks_rule("issued_at", _A_DAY),
+    "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),
+    "invoices_void_reason_length": breaks_rule("reason", "A reason has 1 to 500 characters."),
+    "invoices_void_has_reason": breaks_rule("reason", "A void invoice has a reason."),
+    "invoices_payments_not_negative": TotalsDiffer,
+    "invoices_paid_at_most_total": Overpayment,
+    "invoices_refunded_at_most_paid": OverRefund,
+    "invoices_none_paid_when_void": InvoiceIsVoid,
+    ("invoices_none_paid_when_void", "invoices/void"): InvoiceHasPayments,
+    "invoices_totals_follow_payments": TotalsDiffer,
+}

@@ -1,0 +1,29 @@
+"""What can go wrong with payments, and which of the schema's constraints means which of it."""
+
+from functools import partial
+
+from school_billing.invoices.errors import InvoiceNotFound
+from school_billing.platform.web.problems import DuplicateId, InUse, Meanings, NotFound, breaks_rule
+
+
+class PaymentNotFound(NotFound):
+    """There is no such payment or refund."""
+
+    code = "payment_not_found"
+
+
+class InvoiceInUse(InUse):
+    """The invoice has payments and cannot be deleted."""
+
+
+MEANINGS: Meanings = {
+    "payments_pkey": DuplicateId,
+    "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
+    ("payments_invoice_id_fkey", "invoices/delete"): InvoiceInUse,
+    "payments_kind_known": breaks_rule("kind", "A kind is PAYMENT or REFUND."),
+    "payments_amount_positive": breaks_rule("amount", "An amount is above zero."),
+    "payments_method_length": breaks_rule("method", "A method has 1 to 50 characters."),
+    "payments_reference_length": breaks_rule("reference", "A reference has 1 to 255 characters."),
+    "payments_paid_at_in_calendar": breaks_rule("paid_at", "A payment is dated 1900-01-01 or later."),
+    "payments_paid_at_not_in_future": breaks_rule("paid_at", "A payment cannot be dated in the future."),
+}

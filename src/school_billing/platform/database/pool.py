@@ -1,0 +1,382 @@
+"""The connection pool, and the ways in which a repository runs a query."""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from time import perf_counter
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from school_billing.platform.database.connections import Connections
+from school_billing.platform.database.context import context
+from school_billing.platform.database.errors import (
+    ConnectionsBusy,
+    ConstraintViolated,
+    DatabaseError,
+    DatabaseUnavailable,
+    IdempotencyKeyUsed,
+    SchemaOutdated,
+    StatementCanceled,
+    ValueRefused,
+)
+from school_billing.platform.database.sql import AnyQuery, Query
+
+# What a message names beside the constraint, such as the table, stands in quotes as well.
+_CONSTRAINT_OF_SHARD = re.compile(r'constraint "(\w+)_\d+"')
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+Observer = Callable[[AnyQuery, float, BaseException | None], None]
+
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 0.02
+_ROWS_AT_ONCE = 1_000
+_GOODBYE_SECONDS = 1  # Nobody works any more when the pool is closed; a database that does not answer is left.
+_IDEMPOTENCY_KEY = "idempotency_keys_pkey"
+
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidTransactionStateError,  # A primary that became a standby takes no writes.
+    asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+class _Unsent(Exception):
+    """There was no connection to send the statement on, so it can be tried again whatever it does."""
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What an idempotency key was used for."""
+
+    fingerprint: bytes
+    answer: msgspec.Raw
+
+
+FIND_KEY = Query("idempotency/find", Remembered)
+
+
+class PoolSize(msgspec.Struct, frozen=True):
+    """How many connections the pool has: open, of them idle, the most it may open, and who waits for one."""
+
+    open: int
+    idle: int
+    limit: int
+    waiting: int
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether who comes next has to wait."""
+        return self.open - self.idle >= self.limit
+
+
+class Database:
+    """A pool of connections to one PostgreSQL.
+
+    Every query is one statement that commits by itself, so a request costs one round trip for each: there is no
+    BEGIN, and no RESET when a connection goes back, because nothing here changes a session.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout_seconds: float) -> None:
+        self._pool = pool
+        self._acquire_timeout_seconds = acquire_timeout_seconds
+        self._connections = Connections(pool, acquire_timeout_seconds)
+        streams_most = max(1, pool.get_max_size() // 2)
+        self._streams = asyncio.Semaphore(streams_most)
+        self._streams_of = Counter[UUID]()
+        self._streams_of_one = max(1, streams_most // 2)
+        self._waiting_streams = 0
+        self.observer: Observer | None = None
+        """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
+
+    async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
+        """Run `query` and return its first row as the struct that it fills, or None.
+
+        Raises:
+            ConstraintViolated: A constraint of the schema refused the change.
+            IdempotencyKeyUsed: The request's idempotency key was used before.
+            ValueRefused: A value means nothing to the database.
+            DatabaseUnavailable: There is no connection to be had, or it was lost.
+        """
+        arguments = query.arguments(values)
+        record = await self._run(query, lambda c: c.fetchrow(query.text, *arguments))
+        return None if record is None else query.returns(*record)
+
+    async def all(self, query: Query[Row], /, **values: Any) -> list[Row]:
+        """Run `query` and return every row as the struct that it fills; raises like `one`."""
+        arguments = query.arguments(values)
+        records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
+        return [query.returns(*record) for record in records]
+
+    async def stream(self, query: Query[Row], whose: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
+        """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
+
+        Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once.
+
+        Raises:
+            DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
+        """
+        async with self.streaming(whose) as snapshot, aclosing(snapshot.stream(query, **values)) as parts:
+            async for part in parts:
+                yield part
+
+    @asynccontextmanager
+    async def streaming(self, whose: UUID) -> AsyncIterator["Snapshot"]:
+        """Hold a snapshot for somebody who may be slow, and so keeps its connection for as long.
+
+        At most half of the pool streams at a time, and half of that for `whose` it is.
+
+        Raises:
+            ConnectionsBusy: That many streams are under way.
+            DatabaseUnavailable: There is no connection to be had, or it was lost.
+        """
+        if self._streams_of[whose] >= self._streams_of_one:
+            raise ConnectionsBusy
+        self._streams_of[whose] += 1
+        self._waiting_streams += 1
+        try:
+            async with asyncio.timeout(self._acquire_timeout_seconds):
+                await self._streams.acquire()
+        except BaseException as error:
+            self._streams_of[whose] -= 1
+            if isinstance(error, TimeoutError):
+                raise ConnectionsBusy from error
+            raise
+        finally:
+            self._waiting_streams -= 1
+        try:
+            async with self.snapshot() as snapshot:
+                yield snapshot
+        finally:
+            self._streams.release()
+            self._streams_of[whose] -= 1
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["Snapshot"]:
+        """Hold one moment of the database, on a connection that goes back at the end of the block.
+
+        Raises:
+            ValueRefused: A value means nothing to the database.
+            StatementCanceled: PostgreSQL gave a statement up.
+            DatabaseUnavailable: There is no connection to be had, or it was lost.
+        """
+        try:
+            connection = await self._connections.take()
+            is_clean = False
+            try:
+                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                await transaction.start()
+                yield Snapshot(connection, self)
+                await transaction.commit()
+                is_clean = True
+            except BaseException:
+                # Who leaves in the middle leaves a transaction behind, and perhaps a statement: no one needs them, and
+                # a database that hangs would not answer a ROLLBACK.
+                connection.terminate()
+                raise
+            finally:
+                await self._connections.give_back(connection, is_clean=is_clean)
+        except (asyncpg.DataError, OverflowError) as error:
+            raise ValueRefused("a snapshot") from error
+        except (asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError) as error:
+            raise StatementCanceled from error
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable("a snapshot") from error
+
+    def size(self) -> PoolSize:
+        """Tell how many connections there are."""
+        return PoolSize(
+            open=self._pool.get_size(),
+            idle=self._connections.idle,
+            limit=self._pool.get_max_size(),
+            waiting=self._connections.waiting + self._waiting_streams,
+        )
+
+    async def return_connections(self) -> None:
+        """Give the pool back what is at hand, so that it can close."""
+        await self._connections.return_all()
+
+    async def _run(
+        self,
+        query: AnyQuery,
+        run: Callable[[Any], Awaitable[Answer]],
+    ) -> Answer:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._try(query, run)
+            except asyncpg.IntegrityConstraintViolationError as error:
+                constraint = constraint_of(error)
+                if constraint == _IDEMPOTENCY_KEY:
+                    raise await self._used_key(query) from error
+                raise ConstraintViolated(constraint, query) from error
+            except (asyncpg.DataError, OverflowError) as error:
+                raise ValueRefused(query.name) from error
+            except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
+                raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.") from error
+            except _Unsent as error:
+                if attempt == _ATTEMPTS:
+                    raise DatabaseUnavailable(query.name) from error.__cause__
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                # PostgreSQL has undone the statement and says that another attempt may succeed.
+                if attempt == _ATTEMPTS:
+                    raise DatabaseUnavailable(query.name) from error
+            except _UNAVAILABLE as error:
+                # The statement was sent, and nobody knows what became of it: a write is not sent again.
+                if query.writes or attempt == _ATTEMPTS or isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
+                    raise DatabaseUnavailable(query.name) from error
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("unreachable")
+
+    async def _try(self, query: AnyQuery, run: Callable[[Any], Awaitable[Answer]]) -> Answer:
+        try:
+            connection = await self._connections.take()
+        except TimeoutError as error:
+            raise DatabaseUnavailable(query.name) from error
+        except _UNAVAILABLE as error:
+            raise _Unsent from error
+        started = perf_counter()
+        raised: BaseException | None = None
+        try:
+            if connection.is_closed():
+                raise _Unsent
+            return await run(connection)
+        except BaseException as error:
+            raised = error
+            if isinstance(error, _UNAVAILABLE):
+                # The driver may not know yet that the connection is gone, and would give it to the next request.
+                connection.terminate()
+            raise
+        finally:
+            seconds = perf_counter() - started
+            await self._connections.give_back(connection, is_clean=raised is None)
+            if self.observer is not None:
+                self.observer(query, seconds, raised)
+
+    async def _used_key(self, query: AnyQuery) -> DatabaseError:
+        """Return the error that tells what the request's key was used for."""
+        known = context()
+        remembered = await self.one(FIND_KEY)
+        if remembered is None:
+            # It expired in between.
+            return ConstraintViolated("idempotency_key_in_flight", query)
+        return IdempotencyKeyUsed(query, remembered.fingerprint == known.fingerprint, bytes(remembered.answer))
+
+
+def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
+    """Return the name of the constraint that refused a change, empty where the error has none.
+
+    The coordinator of a Citus cluster hands on a worker's message alone, which has the name of the shard's constraint.
+    """
+    if name := getattr(error, "constraint_name", None):
+        return str(name)
+    named = _CONSTRAINT_OF_SHARD.search(str(error))
+    return named[1] if named else ""
+
+
+class Snapshot:
+    """One moment of a database: whatever is asked here, and `now()`, is of that moment. Made by Database.snapshot."""
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        self._connection = connection
+        self._database = database
+
+    async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
+        """Run `query` and return its first row as the struct that it fills, or None."""
+        arguments = query.arguments(values)
+        record = await self._observed(query, self._connection.fetchrow(query.text, *arguments))
+        return None if record is None else query.returns(*record)
+
+    async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
+        """Run `query` with a cursor and yield its rows part by part, in memory for one part."""
+        cursor = await self._connection.cursor(query.text, *query.arguments(values))
+        while records := await self._observed(query, cursor.fetch(_ROWS_AT_ONCE)):
+            yield [query.returns(*record) for record in records]
+
+    async def _observed(self, query: AnyQuery, answer: Awaitable[Answer]) -> Answer:
+        started = perf_counter()
+        raised: BaseException | None = None
+        try:
+            return await answer
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            if self._database.observer is not None:
+                self._database.observer(query, perf_counter() - started, raised)
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    pool_min: int = 1,
+    pool_max: int = 10,
+    acquire_timeout_ms: int = 5_000,
+    statement_timeout_ms: int = 30_000,
+    prepared_statements: int = 100,
+    application_name: str = "school-billing",
+) -> AsyncIterator[Database]:
+    """Open a pool to the PostgreSQL at `url` and close it at the end, within a bounded time.
+
+    With a `pool_min` of 0 it connects when it is first asked, and so opens whatever the PostgreSQL is up to.
+
+    Raises:
+        DatabaseUnavailable: Nothing answers there.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=pool_min,
+            max_size=pool_max,
+            init=_prepare_connection,
+            reset=_leave_as_is,
+            statement_cache_size=prepared_statements,
+            # However long its text: one that is left out of the cache would be prepared without a name and run in a
+            # second step, and a PgBouncer that pools transactions may do that on another connection.
+            max_cacheable_statement_size=0,
+            # A little longer than the server's own limit, which gives the clearer error.
+            command_timeout=statement_timeout_ms / 1000 + 5,
+            timeout=acquire_timeout_ms / 1000,
+            server_settings={
+                "application_name": application_name,
+                "statement_timeout": str(statement_timeout_ms),
+                "timezone": "UTC",
+            },
+        )
+    except _UNAVAILABLE as error:
+        raise DatabaseUnavailable(f"The database cannot be reached: {error}") from error
+    database = Database(pool, acquire_timeout_ms / 1000)
+    try:
+        yield database
+    finally:
+        try:
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await database.return_connections()
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave JSON as the database wrote it: what passes through is neither parsed nor written anew."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=str, decoder=lambda text: msgspec.Raw(text.encode())
+    )
+
+
+async def _leave_as_is(_connection: object) -> None:
+    """Reset nothing: no query of ours changes a session, and a reset is a round trip at every release."""

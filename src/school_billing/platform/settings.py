@@ -1,0 +1,356 @@
+"""The configuration: environment variables, converted and checked once, at start."""
+
+import ast
+import re
+from collections.abc import Mapping, Set
+from ipaddress import ip_network
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from school_billing.platform.password_rules import password_fault
+from school_billing.platform.web.fields import USERNAME_PATTERN
+
+DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S105 - production refuses it.
+DEVELOPMENT_ADMIN_PASSWORD = "change_me"  # noqa: S105 - production refuses it.
+_SHORTEST_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as the hash.
+_FEWEST_DIFFERENT_CHARACTERS = 8
+_SIGNALS = ("traces", "metrics")
+
+# As browsers send it (RFC 6454 section 6.2): in lower case, and a port only where it is not the scheme's own.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=366)]
+Attempts = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Connections = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class InvalidSettings(Exception):
+    """The environment does not make a working configuration; the message names the variable."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """What the environment decides. Each field is read from the variable of its name in capitals."""
+
+    environment: Literal["development", "production"] = "development"
+    """Production refuses default secrets, closes public reads and hides debug detail."""
+
+    database_url: str = ""
+    """postgresql://user:password@host:port/name. Empty: an embedded PostgreSQL under data_dir."""
+
+    read_database_url: str = ""
+    """Its streaming standby, from which statements are read while it is level. Empty: there is none."""
+
+    data_dir: str = ".data"
+    """Where the embedded PostgreSQL keeps its data; relative to the working directory."""
+
+    host: str = "127.0.0.1"
+    """The address to serve on."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
+    """The TCP port to serve on."""
+
+    shutdown_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 8
+    """How long requests in flight may go on after SIGTERM. Platforms kill after a time of their own: give them more."""
+
+    database_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    """How long a command waits at its start for the database to take connections."""
+
+    database_pool_min: Connections = 2
+    """Connections opened at start and kept, by all workers together; by each at least one."""
+
+    database_pool_max: Connections = 10
+    """The most connections of all workers of one `serve` together. Where the database allows fewer, that is taken."""
+
+    database_acquire_timeout_ms: Milliseconds = 5_000
+    """How long a request waits for a free connection before it is answered 503."""
+
+    database_statement_timeout_ms: Milliseconds = 30_000
+    """How long one statement may run before PostgreSQL cancels it and the request is answered 503."""
+
+    database_prepared_statements: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
+    """The prepared statements that a connection keeps. 0 behind a PgBouncer that knows none (docs/operations.md)."""
+
+    database_application_name: str = "school-billing"
+    """How the connections are called in pg_stat_activity."""
+
+    jwt_secret: str = DEVELOPMENT_JWT_SECRET
+    """The keys of access tokens (HS256), separated by commas: the first signs, all verify. Each 32 bytes or more."""
+
+    access_token_seconds: Seconds = 900
+    """How long an access token is valid."""
+
+    session_days: Days = 30
+    """How long refresh tokens continue a session; then the user logs in again."""
+
+    login_attempts_per_account: Attempts = 10
+    """How many log-ins of one account may fail in a window before it is answered 429."""
+
+    login_attempts_per_address: Attempts = 50
+    """How many log-ins from one address may fail in a window, whatever the account."""
+
+    login_window_seconds: Seconds = 900
+    """How long failed log-ins count."""
+
+    admin_username: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "admin"
+    """The first administrator, made by `school-billing seed`."""
+
+    admin_password: str = DEVELOPMENT_ADMIN_PASSWORD
+    """The first administrator's password; in production one that the rules for passwords allow."""
+
+    public_reads: bool | None = None
+    """Whether GET needs no token. Unset: yes in development, no in production."""
+
+    audit_seal_interval_ms: Milliseconds = 1_000
+    """How often new entries of the audit trail are chained, beside the requests."""
+
+    overdue_interval_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
+    """How often what is overdue is summed for the metrics, which reads every invoice. 0: never."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The lowest level that is logged."""
+
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """auto: readable on a terminal, JSON otherwise."""
+
+    log_slow_query_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 500
+    """A query that takes as long is logged, by its name and without its values. 0: none is."""
+
+    prometheus_multiproc_dir: str = ""
+    """A directory that the processes of a host share: /metrics of one then tells of all. Empty: one `serve` alone."""
+
+    otel_exporter_otlp_endpoint: str = ""
+    """The OpenTelemetry collector, such as http://collector:4318, for traces and metrics. Empty: there is none."""
+
+    otel_exporter_otlp_traces_endpoint: str = ""
+    """The same for traces alone, with the whole path."""
+
+    otel_exporter_otlp_metrics_endpoint: str = ""
+    """The same for metrics alone, with the whole path."""
+
+    otel_traces_exporter: Literal["", "otlp", "none"] = ""
+    """otlp or none. Empty: otlp if there is an endpoint."""
+
+    otel_metrics_exporter: Literal["", "otlp", "none"] = ""
+    """otlp or none. Empty: otlp if there is an endpoint."""
+
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
+    """How the collector is spoken to; this is the only way."""
+
+    otel_service_name: str = ""
+    """What the service is called there. Empty: school-billing, or what OTEL_RESOURCE_ATTRIBUTES says."""
+
+    otel_sdk_disabled: bool = False
+    """Turns OpenTelemetry off, whatever else is set."""
+
+    sentry_dsn: str = ""
+    """The Sentry project that unhandled errors are reported to. Empty: none are."""
+
+    redis_url: str = ""
+    """redis://:password@host:port/0, where statements are kept while nothing changes. Empty: they are computed."""
+
+    statement_cache_seconds: Seconds = 60
+    """How long a statement is kept in Redis at the most."""
+
+    redis_timeout_ms: Milliseconds = 100
+    """How long Redis may take to answer before it is passed over."""
+
+    trusted_proxies: str = ""
+    """Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."""
+
+    cors_origins: str = ""
+    """Origins whose pages may call the API, separated by commas, or *. Empty: none may."""
+
+    internal_token: str = ""
+    """Asked for by /docs, /openapi.json and /metrics, as a bearer token or a Basic password. Empty: they are open."""
+
+    internal_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    """A second port, the only one with /docs, /openapi.json and /metrics. 0: there is none, and PORT has them."""
+
+    request_max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 1_000_000
+    """A larger request body is answered 413."""
+
+    @property
+    def jwt_secrets(self) -> list[str]:
+        """The secrets of access tokens, the one that signs first."""
+        return _listed(self.jwt_secret)
+
+    @property
+    def in_production(self) -> bool:
+        """Whether this is a production environment."""
+        return self.environment == "production"
+
+    @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of trusted proxies."""
+        return _listed(self.trusted_proxies)
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins whose pages may call the API."""
+        return _listed(self.cors_origins)
+
+    @property
+    def reads_are_public(self) -> bool:
+        """Whether reads need no token."""
+        return not self.in_production if self.public_reads is None else self.public_reads
+
+    @property
+    def exports_traces(self) -> bool:
+        """Whether traces go to a collector."""
+        endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
+        return self._exports(self.otel_traces_exporter, endpoint)
+
+    @property
+    def exports_metrics(self) -> bool:
+        """Whether metrics go to a collector."""
+        endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_metrics_endpoint
+        return self._exports(self.otel_metrics_exporter, endpoint)
+
+    def _exports(self, exporter: str, endpoint: str) -> bool:
+        return not self.otel_sdk_disabled and (exporter == "otlp" or (not exporter and bool(endpoint)))
+
+    def otlp_url(self, signal: Literal["traces", "metrics"]) -> str:
+        """Return where a signal goes; the default is the standard's, a collector on this host."""
+        own: str = getattr(self, f"otel_exporter_otlp_{signal}_endpoint")
+        return own or f"{(self.otel_exporter_otlp_endpoint or 'http://localhost:4318').rstrip('/')}/v1/{signal}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Convert `environment` (usually os.environ); an empty variable counts as unset.
+
+        Raises:
+            InvalidSettings: A value has the wrong shape, or production lacks a secret of its own.
+        """
+        known = {field.encode_name for field in msgspec.structs.fields(cls)}
+        given = {name: value for name, value in environment.items() if name in known and value}
+        for name in ("LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", "PUBLIC_READS", "OTEL_SDK_DISABLED"):
+            if name in given:
+                given[name] = given[name].lower()
+        try:
+            settings = msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise InvalidSettings(_sentence(error)) from None
+        settings._refuse_nonsense()
+        if settings.in_production:
+            settings._refuse_weak_secrets()
+        return settings
+
+    def _refuse_nonsense(self) -> None:
+        for name in ("jwt_secret", "internal_token", "admin_password"):
+            if not getattr(self, name).isprintable():
+                raise InvalidSettings(f"{name.upper()} has characters that cannot be printed.")
+        if not re.fullmatch(USERNAME_PATTERN, self.admin_username.lower()):
+            raise InvalidSettings("ADMIN_USERNAME has other characters than letters, digits and . _ @ + -.")
+        for name in ("database_url", "read_database_url"):
+            _check_database_url(name.upper(), getattr(self, name))
+        if self.database_pool_min > self.database_pool_max:
+            raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
+        if not self.jwt_secrets:
+            raise InvalidSettings("JWT_SECRET has no secret in it.")
+        if self.redis_url and not _is_reachable(self.redis_url, {"redis", "rediss"}):
+            raise InvalidSettings("REDIS_URL must look like redis://:password@host:port/0.")
+        if self.internal_port and self.internal_port == self.port:
+            raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
+        for name in ("otel_exporter_otlp_endpoint", *(f"otel_exporter_otlp_{one}_endpoint" for one in _SIGNALS)):
+            _check_endpoint(name.upper(), getattr(self, name))
+        _check_dsn(self.sentry_dsn)
+        for proxy in self.proxies:
+            _check_network(proxy)
+        for origin in self.origins:
+            _check_origin(origin)
+
+    def _refuse_weak_secrets(self) -> None:
+        if DEVELOPMENT_JWT_SECRET in self.jwt_secrets:
+            raise InvalidSettings("Production needs a JWT_SECRET of its own.")
+        for secret in self.jwt_secrets:
+            _check_strength("JWT_SECRET", secret)
+        if self.internal_token:
+            _check_strength("INTERNAL_TOKEN", self.internal_token)
+            if self.internal_token in self.jwt_secrets:
+                raise InvalidSettings("INTERNAL_TOKEN is the same as JWT_SECRET.")
+        if self.admin_password == DEVELOPMENT_ADMIN_PASSWORD:
+            raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
+        if fault := password_fault(self.admin_username, self.admin_password):
+            raise InvalidSettings(f"ADMIN_PASSWORD: {fault}.")
+
+
+def settings_table() -> str:
+    """Return the Markdown table of docs/configuration.md: every variable with its default and its meaning.
+
+    The meanings are the docstrings of the fields, which Python keeps in the source alone.
+    """
+    meanings = {}
+    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8"))):
+        for pair in pairwise(node.body if isinstance(node, ast.ClassDef) else ()):
+            match pair:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
+                    meanings[name] = meaning
+    shown = {"": "empty", "None": "unset", "True": "true", "False": "false"}
+    rows = [
+        f"| `{field.encode_name}` | {shown.get(str(field.default), field.default)} | {meanings[field.name]} |"
+        for field in msgspec.structs.fields(Settings)
+    ]
+    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
+
+
+def _listed(text: str) -> list[str]:
+    return [part for piece in text.split(",") if (part := piece.strip())]
+
+
+def _check_strength(name: str, secret: str) -> None:
+    """Refuse what can be guessed: too short, or the same few characters again and again."""
+    if len(secret.encode()) < _SHORTEST_SECRET_BYTES:
+        raise InvalidSettings(f"{name} is shorter than {_SHORTEST_SECRET_BYTES} bytes.")
+    if len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
+        raise InvalidSettings(f"{name} has fewer than {_FEWEST_DIFFERENT_CHARACTERS} different characters.")
+
+
+def _check_network(proxy: str) -> None:
+    try:
+        everybody = ip_network(proxy).prefixlen == 0
+    except ValueError:
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is no address and no network such as 10.0.0.0/8.") from None
+    if everybody:
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is everybody, and then each caller chooses an address.")
+
+
+def _check_origin(origin: str) -> None:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise InvalidSettings(f"CORS_ORIGINS: {origin} is no origin such as https://office.example.")
+
+
+def _check_endpoint(name: str, url: str) -> None:
+    if url and not _is_reachable(url, {"http", "https"}):
+        raise InvalidSettings(f"{name} must look like http://collector:4318.")
+
+
+def _check_dsn(dsn: str) -> None:
+    """Refuse what Sentry's client would not take, without repeating the key that is in it."""
+    if dsn:
+        parts = urlsplit(dsn) if _is_reachable(dsn, {"http", "https"}) else None
+        if parts is None or not parts.username or not parts.path.rpartition("/")[2].isdigit():
+            raise InvalidSettings("SENTRY_DSN must look like https://key@sentry.example/1.")
+
+
+def _is_reachable(url: str, schemes: Set[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname or parts.query) and parts.port != 0 and parts.scheme in schemes
+    except ValueError:
+        return False
+
+
+def _check_database_url(name: str, url: str) -> None:
+    """Refuse what no driver would take, in words that do not repeat it: it has a password in it."""
+    if url and not _is_reachable(url, {"postgresql", "postgres"}):
+        raise InvalidSettings(f"{name} must look like postgresql://user:password@host:port/name.")
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    message, _, path = str(error).partition(" - at `$.")
+    return f"{path.rstrip('`')}: {message}." if path else f"{message}."

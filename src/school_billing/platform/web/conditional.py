@@ -1,0 +1,136 @@
+"""Conditional requests (RFC 9110 section 13): entity tags, and what If-Match and If-None-Match say of them.
+
+The tag of a row is its updated_at. Every statement that changes a row makes that strictly greater, so a tag never
+comes back, and the statement itself compares it: nothing can change between the comparison and the change.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+from litestar import Request
+
+from school_billing.platform.web.problems import FieldError, InvalidParameter, PreconditionFailed
+from school_billing.platform.web.scopes import header_values
+
+IF_MATCH_HEADER = "If-Match"
+IF_NONE_MATCH_HEADER = "If-None-Match"
+
+# RFC 9110 section 8.8.3: neither blanks nor quotes, but commas and backslashes, which quote nothing.
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+# Section 5.6.1.2: empty elements of a list are passed over.
+_TAGS = rf"(?:\*|[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*)"
+
+TAGS_PATTERN = f"^{_TAGS}$"
+"""What either header looks like; OpenAPI shows it."""
+TAGS_LENGTH_MOST = 2_000
+"""A hundred tags of ours; the header is refused beyond."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+Versions: TypeAlias = list[datetime] | None
+"""Versions of a row by their updated_at, as a query takes them; None means whichever there is."""
+
+
+class Versioned(Protocol):
+    """A row of a table."""
+
+    @property
+    def updated_at(self) -> datetime:
+        """Which version of the row it is."""
+
+
+class IfMatch(msgspec.Struct, frozen=True):
+    """Which versions of a row a change may be made to (RFC 9110 section 13.1.1)."""
+
+    versions: Versions
+
+    def require(self, row: Versioned) -> None:
+        """Tell why a statement that compared the versions itself found nothing to change.
+
+        A row that is of none of them now is of none of them ever again, so this tells the same as the statement saw.
+
+        Raises:
+            PreconditionFailed: The row is of another version.
+        """
+        if self.versions is not None and row.updated_at not in self.versions:
+            raise PreconditionFailed
+
+
+ANY_VERSION = IfMatch(None)
+"""What a request without If-Match means."""
+
+
+def tag_of_row(row: Versioned) -> str:
+    """Return the entity tag of the row as it is."""
+    return _tag_of_version(row.updated_at)
+
+
+def tag_of_content(*parts: bytes) -> str:
+    """Return the entity tag of what has no version of its own: one that no other content has."""
+    # Processors have instructions for SHA-256: of what hashlib has it takes a large statement's two megabytes quickest.
+    return f'"{sha256(b"".join(parts)).hexdigest()[:32]}"'
+
+
+def has_current(request: Request[Any, Any, Any], etag: str) -> bool:
+    """Tell whether the caller holds what `etag` names already, as If-None-Match says (RFC 9110 section 13.1.2).
+
+    Raises:
+        InvalidParameter: The header is malformed.
+    """
+    tags = read_tags(IF_NONE_MATCH_HEADER, header_values(request, b"if-none-match"))
+    # The weak comparison of section 8.8.3.2: a proxy that compresses makes a tag weak.
+    return any(tag in {"*", etag, f"W/{etag}"} for tag in tags)
+
+
+async def provide_if_match(request: Request[Any, Any, Any]) -> IfMatch:
+    """Read which versions the request means.
+
+    Raises:
+        InvalidParameter: The header is malformed.
+    """
+    return versions_of(read_tags(IF_MATCH_HEADER, header_values(request, b"if-match")))
+
+
+def versions_of(tags: Sequence[str]) -> IfMatch:
+    """Return the versions that have these tags; a tag that is none of ours, or weak, is no version's."""
+    if not tags or "*" in tags:
+        return ANY_VERSION
+    return IfMatch([version for tag in tags if (version := _version_of_tag(tag)) is not None])
+
+
+def read_tags(header: str, values: Sequence[str]) -> list[str]:
+    """Return the entity tags of a header with their quotes, ["*"] for any; none where the header is absent.
+
+    Args:
+        header: Its name.
+        values: Its value, or values: a header that comes twice is one list (RFC 9110 section 5.3).
+
+    Raises:
+        InvalidParameter: It is neither a list of entity tags nor "*".
+    """
+    if not values:
+        return []
+    value = ",".join(values).strip(" \t")
+    if len(value) > TAGS_LENGTH_MOST or not re.fullmatch(_TAGS, value):
+        message = f'Expected * or entity tags in quotes, such as "62a1f", in at most {TAGS_LENGTH_MOST} characters'
+        raise InvalidParameter(f"{header}: {message}.", [FieldError(header, message)])
+    return ["*"] if value == "*" else re.findall(_TAG, value)
+
+
+def _tag_of_version(version: datetime) -> str:
+    return f'"{(version - _EPOCH) // _MICROSECOND:x}"'
+
+
+def _version_of_tag(tag: str) -> datetime | None:
+    try:
+        version = _EPOCH + int(tag.strip('"'), 16) * _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
+    # The strong comparison is by character: a number written in another way is another tag.
+    return version if _tag_of_version(version) == tag else None

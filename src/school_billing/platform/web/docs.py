@@ -1,0 +1,114 @@
+"""The pages /docs and /openapi.json: Swagger UI from files of this package, which needs no internet."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, Router, get
+from litestar.datastructures import CacheControlHeader
+from litestar.enums import MediaType
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.response import File, Redirect
+
+from school_billing.platform.web.openapi import complete_document, name_operation
+from school_billing.platform.web.scopes import path_of
+
+_ASSETS = Path(__file__).parent / "assets"
+_PAGE = (_ASSETS / "docs.html").read_bytes()
+# By name, so that no path of a caller's ever reaches the file system.
+_FILES = {f"/assets/{path.relative_to(_ASSETS)}": path for path in _ASSETS.rglob("*") if path.suffix in {".js", ".css"}}
+
+BEARER = "bearer"
+"""The name of the security scheme in the OpenAPI document."""
+
+
+class CompleteJson(JsonRenderPlugin):
+    """The document beside the page, which Litestar would serve without what is added to it."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the completed document."""
+        return _document(request.app)
+
+
+class DocsPage(OpenAPIRenderPlugin):
+    """Swagger UI, served with its script and its style from this package."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the page, which loads /openapi.json."""
+        return _PAGE
+
+    def receive_router(self, router: Router) -> None:
+        """Serve the page's files beside it."""
+        router.register(_get_asset)
+
+
+@get(list(_FILES), include_in_schema=False, sync_to_thread=False, cache_control=CacheControlHeader(max_age=3600))
+def _get_asset(request: Request[Any, Any, Any]) -> File:
+    path = _FILES[path_of(request).removeprefix("/docs")]
+    return File(path, media_type=guess_type(path.name)[0], content_disposition_type="inline")
+
+
+@cache
+def _document(app: Litestar) -> bytes:
+    return msgspec.json.encode(complete_document(app), enc_hook=str)
+
+
+def openapi_config(
+    title: str, version: str, description: str, tags: Sequence[Tag], opt: Mapping[str, object]
+) -> OpenAPIConfig:
+    """Make the OpenAPI document's head, and serve the page at /docs; `opt` is for the routes of the page."""
+    return OpenAPIConfig(
+        title=title,
+        version=version,
+        description=description.strip(),
+        license=License(name="MIT", identifier="MIT"),
+        tags=list(tags),
+        use_handler_docstrings=True,
+        operation_id_creator=name_operation,
+        components=Components(
+            security_schemes={
+                BEARER: SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="An access token from POST /auth/login, or an API key.",
+                )
+            }
+        ),
+        openapi_router=Router(
+            "/docs",
+            route_handlers=[],
+            include_in_schema=False,
+            opt=dict(opt),
+            after_request=_not_found_as_problem,
+        ),
+        render_plugins=[DocsPage(path="/", media_type=MediaType.HTML), CompleteJson(path="/openapi.json")],
+    )
+
+
+def docs_routes(opt: Mapping[str, object]) -> list[HTTPRouteHandler]:
+    """Make the routes /openapi.json and /, which leads a visitor to /docs."""
+
+    @get("/openapi.json", include_in_schema=False, opt=dict(opt), sync_to_thread=False)
+    def get_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return Response(_document(request.app), media_type=MediaType.JSON)
+
+    @get("/", include_in_schema=False, opt=dict(opt), sync_to_thread=False)
+    def get_root() -> Redirect:
+        return Redirect("/docs")
+
+    return [get_openapi, get_root]
+
+
+def _not_found_as_problem(response: Response[Any]) -> Response[Any]:
+    # Litestar's router for documentation answers unknown paths below it with a page of HTML.
+    if response.status_code == 404:
+        raise NotFoundException
+    return response

@@ -1,0 +1,85 @@
+"""Downloads: answers that are sent as they are made, however long they are."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, cast
+
+import structlog
+from litestar import Request, Response
+from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
+
+from school_billing.platform.web.scopes import IS_HEAD
+
+STALL_SECONDS = 30
+"""How long a reader may take no more before the download is broken off, for it keeps a connection of the database."""
+
+log = structlog.get_logger("school_billing.downloads")
+
+
+class Download(Response[None]):
+    """An answer of parts that come one after another; what makes them is closed as soon as the reader leaves."""
+
+    def __init__(self, parts: "Parts", media_type: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(None, media_type=media_type, headers=dict(headers or {}))
+        self._parts = parts
+
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_options: Any) -> ASGIResponse:
+        """Make the answer to `request`."""
+        return _ASGIDownload(
+            iterator=self._parts,
+            media_type=self.media_type,
+            headers=dict(self.headers),
+            is_head_response=bool(request.scope.get(IS_HEAD)),
+        )
+
+
+class Parts:
+    """The parts of a download, of which the first may be there already."""
+
+    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> "Parts":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is None:
+            return await anext(self._rest)
+        first, self._first = self._first, None
+        return first
+
+    async def aclose(self) -> None:
+        """Close what makes the parts, be it in the middle."""
+        await self._rest.aclose()
+
+
+async def started(request: Request[Any, Any, Any], parts: AsyncGenerator[bytes]) -> Parts:
+    """Make the first of `parts` now, while what goes wrong can still be an error of its own; for HEAD make none."""
+    return Parts(None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
+
+
+class _ASGIDownload(ASGIStreamingResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = cast("Parts", self.iterator)
+        # Closed here, where no cancellation is in force any more, and not when the garbage is collected.
+        async with aclosing(parts):
+            await super().__call__(scope, receive, send)
+
+    async def _stream(self, send: Send) -> None:
+        async for part in self.iterator:
+            event: HTTPResponseBodyEvent = {
+                "type": "http.response.body",
+                "body": cast("bytes", part),
+                "more_body": True,
+            }
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await send(event)
+            except TimeoutError:
+                log.warning("a download was broken off: its reader stalled", seconds=STALL_SECONDS)
+                raise
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

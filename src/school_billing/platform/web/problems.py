@@ -1,0 +1,307 @@
+"""Errors as the caller sees them: RFC 9457 problem details, `application/problem+json`.
+
+The docstring of an error is its default sentence; `code` is what a program may rely on. Each noun's errors.py has its
+errors and says which constraint of the schema means which of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from school_billing.platform.database.context import context
+from school_billing.platform.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
+from school_billing.platform.web.options import allow_header
+from school_billing.platform.web.scopes import BUG, PROBLEM_CODE, path_of
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_SECONDS = "1"
+
+log = structlog.get_logger("school_billing.problems")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a body, or with one parameter."""
+
+    field: str
+    """The field's path, such as "amount"; "" means the whole body."""
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document (RFC 9457), with members of our own: code, request_id and errors."""
+
+    type: str
+    """Always "about:blank": the code says more than a link would."""
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """What went wrong, in a sentence for a person."""
+    code: str
+    """What went wrong, for a program; it does not change between versions."""
+    instance: str
+    """The path of the request."""
+    request_id: str
+    """The X-Request-Id, by which the logs know the request."""
+    errors: list[FieldError] = []
+    """The fields or parameters that are wrong, where there are such."""
+
+
+class ApiError(Exception):
+    """Something went wrong here."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    field: ClassVar[str] = ""
+    """The field of the body that is wrong, if it is always the same."""
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
+        self.detail = detail or type(self).__doc__ or self.code
+        self.errors = list(errors) or ([FieldError(self.field, self.detail)] if self.field else [])
+        super().__init__(self.detail)
+
+
+class BadRequest(ApiError):
+    """The request could not be read."""
+
+    status = 400
+    code = "bad_request"
+
+
+class MalformedBody(BadRequest):
+    """The body is not valid JSON."""
+
+    code = "malformed_json"
+
+
+class InvalidParameter(BadRequest):
+    """A parameter of the path or the query is not valid."""
+
+    code = "invalid_parameter"
+
+
+class NotAuthenticated(ApiError):
+    """Send a valid access token."""
+
+    status = 401
+    code = "not_authenticated"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="school-billing"'}  # RFC 6750 section 3
+
+
+class Forbidden(ApiError):
+    """Your role does not allow this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+    status = 404
+    code = "not_found"
+
+
+class SlowBody(ApiError):
+    """The body took too long to arrive."""
+
+    status = 408
+    code = "request_timeout"
+    headers: Mapping[str, str] = {"Connection": "close"}  # RFC 9110 section 15.5.9
+
+
+class Conflict(ApiError):
+    """The change conflicts with the current state."""
+
+    status = 409
+    code = "conflict"
+
+
+class DuplicateId(Conflict):
+    """This id is taken."""
+
+    code = "duplicate_id"
+
+
+class InUse(Conflict):
+    """It is in use and cannot be deleted."""
+
+    code = "in_use"
+
+
+class PreconditionFailed(ApiError):
+    """This was changed after you loaded it. Fetch it again and retry."""
+
+    status = 412
+    code = "precondition_failed"
+
+
+class UnsupportedMediaType(ApiError):
+    """The body must be JSON, sent as Content-Type: application/json."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class InvalidBody(ApiError):
+    """The body breaks a rule."""
+
+    status = 422
+    code = "invalid_body"
+
+
+class ValueOutOfRange(InvalidBody):
+    """A value is outside the range that can be stored."""
+
+    code = "value_out_of_range"
+
+
+class TooManyRequests(ApiError):
+    """Too many requests. Try again later."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}  # RFC 6585 section 4
+
+
+class Unavailable(ApiError):
+    """The database is not available. Please try again."""
+
+    status = 503
+    code = "database_unavailable"
+    headers: Mapping[str, str] = {"Retry-After": _RETRY_AFTER_SECONDS}
+
+
+class ServerStopping(Unavailable):
+    """The server is stopping, so the change may or may not be made. Retry with the same Idempotency-Key."""
+
+    code = "server_stopping"
+
+
+Meaning = Callable[[], ApiError]
+Meanings = Mapping[str | tuple[str, str], Meaning]
+"""What the refusal of a constraint means to the caller: by its name, or by its name and the query that it refused."""
+
+
+def breaks_rule(field: str, sentence: str) -> Meaning:
+    """Return the meaning that `field` of the body breaks the rule that `sentence` says."""
+    return partial(InvalidBody, sentence, [FieldError(field, sentence)])
+
+
+def problem_codes() -> frozenset[str]:
+    """Return every code that a problem document of this application can have."""
+    codes = {code for code, _ in _HTTP_ERRORS.values()}
+    kinds: list[type[ApiError]] = [ApiError]
+    while kinds:
+        kind = kinds.pop()
+        codes.add(kind.code)
+        kinds += kind.__subclasses__()
+    return frozenset(codes)
+
+
+def exception_handlers(meanings: Meanings) -> ExceptionHandlersMap:
+    """Make the handlers that turn every exception into a problem document."""
+
+    def on_constraint(request: Request[Any, Any, Any], error: ConstraintViolated) -> Response[Problem]:
+        meaning = meanings.get((error.constraint, error.query.name)) or meanings.get(error.constraint)
+        return answer_error(request, meaning()) if meaning else on_bug(request, error)
+
+    return {
+        ApiError: answer_error,
+        ConstraintViolated: on_constraint,
+        ValueRefused: _on_value_refused,
+        DatabaseUnavailable: _on_unavailable,
+        ValidationException: _on_invalid_parameters,
+        HTTPException: _on_http_exception,
+        Exception: on_bug,
+    }
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Answer 500 to what should not have happened, and leave it to be logged by whoever sees every answer."""
+    cast("dict[str, object]", request.scope)[BUG] = error
+    return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
+
+
+def answer_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
+    """Answer with the problem that `error` says."""
+    return _respond(request, error.status, error.code, error.detail, error.errors, error.headers)
+
+
+def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> Response[Problem]:
+    log.info("value refused", query=str(error), cause=type(error.__cause__).__name__)
+    return answer_error(request, ValueOutOfRange())
+
+
+def _on_unavailable(request: Request[Any, Any, Any], error: DatabaseUnavailable) -> Response[Problem]:
+    log.warning("database unavailable", query=str(error), cause=repr(error.__cause__))
+    return answer_error(request, Unavailable())
+
+
+def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+    found = [entry for entry in error.extra or () if isinstance(entry, dict)]
+    if any(entry.get("key") == "data" for entry in found):
+        return answer_error(request, MalformedBody("The body is empty; it must be JSON."))
+    # Litestar names the argument, and where a parameter is called as a keyword of Python is, that ends with a _.
+    errors = [
+        FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", "")) for entry in found
+    ]
+    named = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
+    return answer_error(request, InvalidParameter(f"{named}.", errors))
+
+
+def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    if error.status_code >= 500:  # The framework's own, such as an answer that cannot be rendered.
+        return on_bug(request, error)
+    code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
+    headers = {name.title(): value for name, value in (error.headers or {}).items()}
+    if allow := headers.get("Allow"):
+        headers["Allow"] = allow_header(set(allow.split(", ")))
+    phrase = HTTPStatus(error.status_code).phrase
+    return _respond(
+        request,
+        error.status_code,
+        code or phrase.lower().replace(" ", "_"),
+        detail or f"{phrase}.",
+        headers=headers,
+    )
+
+
+_HTTP_ERRORS = {
+    404: ("route_not_found", "There is nothing at this path. GET /docs lists the routes."),
+    405: ("method_not_allowed", "This path does not support this method. The Allow header lists those it does."),
+    413: ("body_too_large", "The body is too large."),
+}
+
+
+def _respond(
+    request: Request[Any, Any, Any],
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[Problem]:
+    cast("dict[str, object]", request.scope)[PROBLEM_CODE] = code
+    problem = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=path_of(request),
+        request_id=context().request_id or "",
+        errors=list(errors),
+    )
+    return Response(problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {}))

@@ -1,0 +1,30 @@
+"""What can go wrong with schools, and which of the schema's constraints means which of it."""
+
+from school_billing.platform.web.problems import Conflict, DuplicateId, Meanings, NotFound, breaks_rule
+
+
+class SchoolNotFound(NotFound):
+    """There is no such school."""
+
+    code = "school_not_found"
+
+
+class CurrencyInUse(Conflict):
+    """The school has invoices in its currency, so the currency cannot change."""
+
+    code = "currency_in_use"
+
+
+class SchoolIsFixed(Conflict):
+    """Payments, users and API keys cannot move to another school."""
+
+    code = "school_is_fixed"
+
+
+MEANINGS: Meanings = {
+    "schools_pkey": DuplicateId,
+    "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
+    "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
+    "schools_time_zone_is_known": breaks_rule("time_zone", "A time zone is an IANA name, such as America/Chicago."),
+    "school_id_is_fixed": SchoolIsFixed,
+}

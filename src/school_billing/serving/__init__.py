@@ -1,0 +1,1 @@
+"""The command line, the server and its workers, and the PostgreSQL that comes with it."""

@@ -1,0 +1,31 @@
+"""What can go wrong with students, and which of the schema's constraints means which of it."""
+
+from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.schools.errors import SchoolNotFound
+
+
+class StudentNotFound(NotFound):
+    """There is no such student."""
+
+    code = "student_not_found"
+
+
+class DuplicateExternalId(Conflict):
+    """The school already has a student with this external id."""
+
+    code = "duplicate_external_id"
+    field = "external_id"
+
+
+class SchoolHasStudents(InUse):
+    """The school has students and cannot be deleted."""
+
+
+MEANINGS: Meanings = {
+    "students_pkey": DuplicateId,
+    "students_school_id_fkey": SchoolNotFound,
+    ("students_school_id_fkey", "schools/delete"): SchoolHasStudents,
+    "students_external_id_key": DuplicateExternalId,
+    "students_full_name_length": breaks_rule("full_name", "A name has 1 to 255 characters."),
+    "students_external_id_length": breaks_rule("external_id", "An external id has 1 to 255 characters."),
+}

@@ -1,0 +1,38 @@
+"""What can go wrong with users, and which of the schema's constraints means which of it."""
+
+from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.schools.errors import SchoolNotFound
+
+
+class UserNotFound(NotFound):
+    """There is no such user."""
+
+    code = "user_not_found"
+
+
+class DuplicateUsername(Conflict):
+    """Another user has this username."""
+
+    code = "duplicate_username"
+    field = "username"
+
+
+class OwnAccount(Conflict):
+    """You cannot change your own role or password here, or disable yourself. Ask another administrator."""
+
+    code = "own_account"
+
+
+class SchoolHasUsers(InUse):
+    """The school has users and cannot be deleted."""
+
+
+MEANINGS: Meanings = {
+    "users_pkey": DuplicateId,
+    "users_username_key": DuplicateUsername,
+    "users_username_shape": breaks_rule("username", "A username has 1 to 255 characters, in lower case."),
+    "users_password_hash_is_argon2id": breaks_rule("password", "A password is stored as an argon2id hash."),
+    "users_role_known": breaks_rule("role", "A role is admin, accountant or viewer."),
+    "users_school_id_fkey": SchoolNotFound,
+    ("users_school_id_fkey", "schools/delete"): SchoolHasUsers,
+}
