@@ -1,0 +1,104 @@
+"""What README.md and docs/ say, held against the service: requests and their answers, routes, settings and links."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from school_billing.platform.settings import Settings
+from school_billing.seed import seed
+from tests.server import Server, serve
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "CHANGELOG.md"})  # It tells of the past.
+BOUNDARY = "---- the next block ----\n"
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def shape(value: Any) -> Any:
+    """Return what has to be the same in each run: the keys, the amounts, and the kinds of everything else."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(inner) for inner in value]
+    return value if isinstance(value, str) and re.fullmatch(r"-?\d+\.\d\d", value) else type(value)
+
+
+@pytest.fixture(scope="module")
+async def demo(new_database: Callable[..., str]) -> AsyncIterator[Server]:
+    """A server on a seeded database of its own."""
+    settings = Settings(database_url=new_database())
+    await seed(settings, demo=True)
+    with serve(settings.database_url) as running:
+        yield running
+
+
+def test_the_requests_of_the_readme_work_as_pasted_and_get_the_answers_that_it_shows(
+    demo: Server, tmp_path: Path
+) -> None:
+    blocks = re.findall(r"^```(sh|json)\n(.*?)^```$", section("Five requests"), re.MULTILINE | re.DOTALL)
+    script = f"printf %s '{BOUNDARY}'\n".join(text for language, text in blocks if language == "sh")
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", demo.url)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    outputs = iter(result.stdout.split(BOUNDARY))
+    output = ""
+    for language, text in blocks:
+        if language == "sh":
+            output = next(outputs)
+        else:
+            assert shape(json.loads(output)) == shape(json.loads(text))
+    assert (tmp_path / "statement.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_readme_lists_every_route(demo: Server) -> None:
+    listed: list[str] = []
+    for path in re.findall(r"`([/.][^`]*)`", section("Routes")):
+        # Behind `/students/{id}/statement`, `.pdf` is `/students/{id}/statement.pdf`.
+        listed.append(path if path.startswith("/") else re.sub(r"\.\w+$", "", listed[-1]) + path)
+    paths = httpx.get(f"{demo.url}/openapi.json").json()["paths"]
+    assert sorted(listed) == sorted({re.sub(r"\{\w+\}", "{id}", path) for path in paths} | {"/docs", "/openapi.json"})
+
+
+def test_the_table_of_settings_is_what_the_command_prints() -> None:
+    command = [sys.executable, "-m", "school_billing", "settings"]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert table in (ROOT / "docs" / "configuration.md").read_text()
+
+
+def test_the_table_of_metrics_names_every_metric(demo: Server) -> None:
+    shown = set(re.findall(r"^# TYPE (\w+)(?<!_created) ", httpx.get(f"{demo.url}/metrics").text, re.MULTILINE))
+    cells = re.findall(r"^\| (`[a-z_]+`.*?) \|", (ROOT / "docs" / "observability.md").read_text(), re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`([a-z_]+)`", cell)} == shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_and_every_path_on_a_page_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for path, anchor in re.findall(r'(?:\]\(|src=")([\w./-]*)(?:#([\w-]+))?[)"]', text):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+    for path in re.findall(r"`((?:src|sql|tests|docs|migrations|deploy)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
