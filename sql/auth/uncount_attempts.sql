@@ -1,4 +1,4 @@
--- In how many places an attempt that was no failure is not counted any more: one row.
+-- From how many counters an attempt that did not fail was taken off again: one row.
 with counted as (
   -- In the order in which attempts lock them.
   select bucket
@@ -7,12 +7,12 @@ with counted as (
   order by bucket
   for no key update
 ),
-forgiven as (
+taken_off as (
   update login_throttles
   set attempts = greatest(attempts - 1, 0)
   from counted
   where login_throttles.bucket = counted.bucket
   returning login_throttles.bucket
 )
-select count(*)::int as forgiven
-from forgiven
+select count(*)::int as uncounted
+from taken_off

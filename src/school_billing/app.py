@@ -18,8 +18,8 @@ from school_billing.audit.repository import AuditLog
 from school_billing.auth import errors as auth
 from school_billing.auth.admission import Admission
 from school_billing.auth.controller import AuthController
-from school_billing.auth.door import Door
 from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
+from school_billing.auth.login_service import LoginService
 from school_billing.auth.repository import LoginLimits, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.health.controller import HealthController
@@ -27,16 +27,16 @@ from school_billing.health.repository import HealthChecks
 from school_billing.invoices import errors as invoices
 from school_billing.invoices.controller import InvoiceController
 from school_billing.invoices.repository import Invoices
-from school_billing.ledger.background import keep_at
+from school_billing.ledger.background import run_every
 from school_billing.ledger.repository import Ledger
 from school_billing.payments import errors as payments
 from school_billing.payments.controller import PaymentController
 from school_billing.payments.repository import Payments
 from school_billing.platform.database.errors import IdempotencyKeyUsed
 from school_billing.platform.database.pool import Database, connect
+from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.observability.middleware import Observed
-from school_billing.platform.observability.sight import Sight
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.before import before_request, provide_in_turn
 from school_billing.platform.web.bodies import ContractRequest
@@ -58,7 +58,7 @@ from school_billing.statements.cache import StatementCache
 from school_billing.statements.controller import StatementController
 from school_billing.statements.exports import ExportController
 from school_billing.statements.printed.controller import PrintedStatementController
-from school_billing.statements.printed.presses import Press
+from school_billing.statements.printed.pdf_renderer import PdfRenderer
 from school_billing.statements.printed.repository import PrintedStatements
 from school_billing.statements.repository import Statements
 from school_billing.statements.source import STANDBY_ACQUIRE_MS, StatementSource
@@ -105,9 +105,9 @@ _REPOSITORIES = (Users, ApiKeys, Schools, Students, Invoices, Payments, AuditLog
 def create_app(settings: Settings) -> Observed:
     """Make the ASGI application; it connects to settings.database_url when it starts."""
     release = version("school-billing")
-    sight = Sight(settings, release, problem_codes())
-    metrics = sight.metrics
-    press = Press()
+    instrumentation = Instrumentation(settings, release, problem_codes())
+    metrics = instrumentation.metrics
+    pdf_renderer = PdfRenderer()
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     guard = Guard(settings, tokens)
     limits = LoginLimits(
@@ -133,14 +133,14 @@ def create_app(settings: Settings) -> Observed:
             sessions = Sessions(primary, limits, settings.session_days * 86_400)
             statements = Statements(source, cache)
             for made in (
-                Door(sessions, tokens, metrics),
+                LoginService(sessions, tokens, metrics),
                 statements,
                 PrintedStatements(primary, statements),
                 *(kind(primary) for kind in _REPOSITORIES),
             ):
                 shelf[type(made)] = made
             background = _background(Ledger(primary), settings, metrics)
-            async with sight.watching(primary, standby):
+            async with instrumentation.watching(primary, standby):
                 yield
             for task in background:
                 task.cancel()
@@ -167,7 +167,7 @@ def create_app(settings: Settings) -> Observed:
         dependencies={
             "caller": _provided(provide_caller),
             "page": Provide(provide_page),
-            "door": _provided(lambda: shelf[Door]),
+            "login_service": _provided(lambda: shelf[LoginService]),
             "if_match": Provide(provide_if_match),
             "metrics": _provided(lambda: metrics),
             "users": _provided(lambda: shelf[Users]),
@@ -178,7 +178,7 @@ def create_app(settings: Settings) -> Observed:
             "payments": _provided(lambda: shelf[Payments]),
             "statements": _provided(lambda: shelf[Statements]),
             "printed_statements": _provided(lambda: shelf[PrintedStatements]),
-            "press": _provided(lambda: press),
+            "pdf_renderer": _provided(lambda: pdf_renderer),
             "audit_log": _provided(lambda: shelf[AuditLog]),
             "health_checks": _provided(lambda: shelf[HealthChecks]),
         },
@@ -197,7 +197,7 @@ def create_app(settings: Settings) -> Observed:
     provide_in_turn(litestar)
     return Observed(
         litestar,
-        sight,
+        instrumentation,
         headers=security_headers(in_production=settings.in_production),
         trusted_proxies=settings.proxies,
     )
@@ -228,9 +228,9 @@ def _background(ledger: Ledger, settings: Settings, metrics: Metrics) -> list[as
     async def count_overdue() -> None:
         metrics.set_overdue({row.currency: row.overdue for row in await ledger.overdue()})
 
-    work = [keep_at(ledger.seal, settings.audit_seal_interval_ms / 1000, "sealing the audit trail")]
+    work = [run_every(ledger.seal, settings.audit_seal_interval_ms / 1000, "sealing the audit trail")]
     if settings.overdue_interval_seconds:
-        work.append(keep_at(count_overdue, settings.overdue_interval_seconds, "summing what is overdue"))
+        work.append(run_every(count_overdue, settings.overdue_interval_seconds, "summing what is overdue"))
     return [asyncio.create_task(task) for task in work]
 
 

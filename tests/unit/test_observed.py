@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from school_billing.platform.database.errors import DatabaseUnavailable
+from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.middleware import Observed
-from school_billing.platform.observability.sight import Sight
 from school_billing.platform.settings import Settings
 
 Event = dict[str, Any]
@@ -31,7 +31,7 @@ class Failing:
 
 async def answer(app: Failing) -> tuple[list[Event], list[Event], Observed]:
     """Answer one request whose client leaves; return what was sent and what was logged."""
-    observed = Observed(cast("Any", app), Sight(Settings(), "1", ["internal_error"]))
+    observed = Observed(cast("Any", app), Instrumentation(Settings(), "1", ["internal_error"]))
     sent: list[Event] = []
 
     async def receive() -> Event:

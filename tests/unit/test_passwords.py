@@ -7,7 +7,7 @@ import pytest
 
 from school_billing.auth import passwords
 from school_billing.auth.errors import TooBusy
-from school_billing.auth.hashing import Turns, password_matches, rehash_if_outdated
+from school_billing.auth.hashing import BoundedQueue, password_matches, rehash_if_outdated
 from school_billing.platform.password_rules import password_fault
 
 
@@ -84,7 +84,7 @@ async def test_a_password_is_the_same_from_every_keyboard() -> None:
 
 
 async def test_a_flood_of_log_ins_is_turned_away_and_not_kept_waiting() -> None:
-    turns = Turns(at_once=2, waiting_most=3, waiting_most_of_one=2)
+    turns = BoundedQueue(at_once=2, waiting_most=3, waiting_most_of_one=2)
     may_end = threading.Event()
     work = [asyncio.create_task(turns.take(str(number), may_end.wait)) for number in range(10)]
     await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_a_flood_of_log_ins_is_turned_away_and_not_kept_waiting() -> None:
 
 
 async def test_one_address_does_not_fill_the_queue() -> None:
-    turns = Turns(at_once=1, waiting_most=4, waiting_most_of_one=2)
+    turns = BoundedQueue(at_once=1, waiting_most=4, waiting_most_of_one=2)
     may_end = threading.Event()
     flood = [asyncio.create_task(turns.take("flood", may_end.wait)) for _ in range(6)]
     await asyncio.sleep(0)

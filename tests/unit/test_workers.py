@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from school_billing.platform.settings import InvalidSettings, Settings
-from school_billing.serving.server import FEWEST_CONNECTIONS, application, divided
+from school_billing.serving.server import FEWEST_CONNECTIONS, application, settings_of_workers
 from school_billing.serving.workers import Work, WorkerFailed, keep_working
 
 PROGRAM = """
@@ -101,7 +101,7 @@ async def test_a_stop_during_the_start_is_no_failure(tmp_path: Path) -> None:
 def test_a_pool_is_divided_without_a_rest(workers: int, least: int, more: int) -> None:
     most = max(least, workers * FEWEST_CONNECTIONS) + more
     settings = Settings(database_pool_min=least, database_pool_max=most, overdue_interval_seconds=300)
-    parts = divided(settings, workers)
+    parts = settings_of_workers(settings, workers)
     assert sum(part.database_pool_max for part in parts) == most
     assert sum(part.database_pool_min for part in parts) == max(least, workers)
     assert all(1 <= part.database_pool_min <= part.database_pool_max for part in parts)
@@ -110,9 +110,9 @@ def test_a_pool_is_divided_without_a_rest(workers: int, least: int, more: int) -
 
 
 def test_more_workers_than_there_are_connections_for_are_refused() -> None:
-    divided(Settings(database_pool_max=10), 5)
+    settings_of_workers(Settings(database_pool_max=10), 5)
     with pytest.raises(InvalidSettings, match=r"^6 workers need 12 connections, 2 each: DATABASE_POOL_MAX .* allow 10"):
-        divided(Settings(database_pool_max=10), 6)
+        settings_of_workers(Settings(database_pool_max=10), 6)
 
 
 def test_an_application_by_itself_brings_no_database(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import Tagged, created, tagged, unstored
+from school_billing.platform.web.responses import WithETag, created, unstored, with_etag
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only those that are bound to this school.")]
 
@@ -30,7 +30,7 @@ class ApiKeyController(Controller):
         data: JSONBody[ApiKeyIn],
         api_keys: NamedDependency[ApiKeys],
         caller: NamedDependency[Caller],
-    ) -> Tagged[NewApiKey]:
+    ) -> WithETag[NewApiKey]:
         """Make a key, and show it: this is the only time. 409 where a key in use has that name in the school."""
         made = await api_keys.create(caller.tenant, data)
         return unstored(created(made, f"/api-keys/{made.id}"))
@@ -52,9 +52,9 @@ class ApiKeyController(Controller):
         api_key_id: FromPath[UUID],
         api_keys: NamedDependency[ApiKeys],
         caller: NamedDependency[Caller],
-    ) -> Tagged[ApiKey]:
+    ) -> WithETag[ApiKey]:
         """Return what is known of a key; not the key itself."""
-        return tagged(await api_keys.get(caller.tenant, api_key_id))
+        return with_etag(await api_keys.get(caller.tenant, api_key_id))
 
     @delete("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Revoke an API key")
     async def revoke_api_key(

@@ -15,7 +15,7 @@ _WAITING_MOST = 20
 """How many may wait for their turn, some seconds at most: beyond, a flood of log-ins would keep everybody waiting."""
 
 
-class Turns:
+class BoundedQueue:
     """Lets `at_once` work at a time, each of them in a thread; so many wait, and so many of one address."""
 
     def __init__(self, at_once: int, waiting_most: int, waiting_most_of_one: int) -> None:
@@ -53,7 +53,7 @@ class Turns:
 
 
 # Each hash takes 64 MiB and a core for a while; more of them at once would only wait for each other.
-_turns = Turns(at_once=2, waiting_most=_WAITING_MOST, waiting_most_of_one=_WAITING_MOST // 2)
+_turns = BoundedQueue(at_once=2, waiting_most=_WAITING_MOST, waiting_most_of_one=_WAITING_MOST // 2)
 
 
 async def hash_new_password(password: str, address: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The door: from a password to a session, from one pair of tokens to the next, and out again."""
+"""Logging in: a password becomes a session, a refresh token the next pair of tokens, and a log-out ends both."""
 
 import structlog
 
@@ -15,7 +15,7 @@ from school_billing.platform.web.problems import FieldError, InvalidBody
 log = structlog.get_logger("school_billing.auth")
 
 
-class Door:
+class LoginService:
     """Lets users in and out; counts who tries."""
 
     def __init__(self, sessions: Sessions, tokens: Tokens, metrics: Metrics) -> None:

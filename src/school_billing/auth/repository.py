@@ -60,10 +60,10 @@ class Noted(Struct, frozen=True):
     noted: bool
 
 
-class Forgiven(Struct, frozen=True):
-    """In how many places an attempt is not counted any more."""
+class Uncounted(Struct, frozen=True):
+    """How many counters an attempt was taken off."""
 
-    forgiven: int
+    uncounted: int
 
 
 class LoginLimits(Struct, frozen=True):
@@ -93,7 +93,7 @@ NOTE_FAILURE = Query(
     username=str | None,
     address=str | None,
 )
-UNCOUNT_ATTEMPTS = Query("auth/uncount_attempts", Forgiven, buckets=list[bytes])
+UNCOUNT_ATTEMPTS = Query("auth/uncount_attempts", Uncounted, buckets=list[bytes])
 START_SESSION = Query(
     "auth/start_session",
     StartedSession,

@@ -14,7 +14,7 @@ from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, 
 from school_billing.invoices.repository import InvoiceFilter, Invoices
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import Tagged, created, tagged
+from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
@@ -36,7 +36,7 @@ class InvoiceController(Controller):
         data: JSONBody[InvoiceIn],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-    ) -> Tagged[Invoice]:
+    ) -> WithETag[Invoice]:
         """Raise an invoice on a student; the school is the student's own."""
         invoice = await invoices.create(caller.tenant, data)
         return created(invoice, f"/invoices/{invoice.id}")
@@ -88,9 +88,9 @@ class InvoiceController(Controller):
         invoice_id: FromPath[UUID],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-    ) -> Tagged[Invoice]:
+    ) -> WithETag[Invoice]:
         """Return one invoice."""
-        return tagged(await invoices.get(caller.tenant, invoice_id))
+        return with_etag(await invoices.get(caller.tenant, invoice_id))
 
     @patch("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Change an invoice")
     async def update_invoice(
@@ -100,12 +100,12 @@ class InvoiceController(Controller):
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
-    ) -> Tagged[Invoice]:
+    ) -> WithETag[Invoice]:
         """Change the fields that the body names; null clears the description.
 
         409 for a total below what is paid, and for another student once money has moved.
         """
-        return tagged(await invoices.update(caller.tenant, invoice_id, data, if_match))
+        return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 
     @post("/invoices/{invoice_id:str}/void", status_code=200, access=ACCOUNTANTS, summary="Void an invoice")
     async def void_invoice(
@@ -115,12 +115,12 @@ class InvoiceController(Controller):
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
-    ) -> Tagged[Invoice]:
+    ) -> WithETag[Invoice]:
         """Let an invoice count for nothing from now on. There is no way back, and it takes no more movements.
 
         409 while something is paid on it that was not refunded, and where it is void already.
         """
-        return tagged(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
+        return with_etag(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
 
     @delete("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Delete an invoice")
     async def delete_invoice(

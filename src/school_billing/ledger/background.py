@@ -10,7 +10,7 @@ from school_billing.platform.database.errors import DatabaseError
 log = structlog.get_logger("school_billing.ledger")
 
 
-async def keep_at(work: Callable[[], Awaitable[object]], every_seconds: float, name: str) -> None:
+async def run_every(work: Callable[[], Awaitable[object]], every_seconds: float, name: str) -> None:
     """Do `work` every so many seconds until cancelled; when it fails, say so, and the next try will catch up."""
     while True:
         await asyncio.sleep(every_seconds)

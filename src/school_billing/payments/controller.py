@@ -16,7 +16,7 @@ from school_billing.payments.repository import PaymentFilter, Payments
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import Tagged, created, tagged
+from school_billing.platform.web.responses import WithETag, created, with_etag
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
 OfInvoice = Annotated[UUID | None, QueryParameter(description="Only on this invoice.")]
@@ -46,7 +46,7 @@ class PaymentController(Controller):
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
         metrics: NamedDependency[Metrics],
-    ) -> Tagged[Payment]:
+    ) -> WithETag[Payment]:
         """Record a movement on an invoice.
 
         409 if more would be paid than the invoice's total, or more refunded than was paid, or if it is void.
@@ -105,9 +105,9 @@ class PaymentController(Controller):
         payment_id: FromPath[UUID],
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
-    ) -> Tagged[Payment]:
+    ) -> WithETag[Payment]:
         """Return one movement."""
-        return tagged(await payments.get(caller.tenant, payment_id))
+        return with_etag(await payments.get(caller.tenant, payment_id))
 
     @patch("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Change a payment or a refund")
     async def update_payment(
@@ -117,12 +117,12 @@ class PaymentController(Controller):
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
-    ) -> Tagged[Payment]:
+    ) -> WithETag[Payment]:
         """Change the fields that the body names, and the invoice's totals with them.
 
         Another invoice_id moves the movement there. 409 where an invoice would be overpaid, or over-refunded.
         """
-        return tagged(await payments.update(caller.tenant, payment_id, data, if_match))
+        return with_etag(await payments.update(caller.tenant, payment_id, data, if_match))
 
     @delete("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Delete a payment or a refund")
     async def delete_payment(

@@ -11,7 +11,7 @@ from school_billing.auth.guards import ADMINS, READERS
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.problems import Forbidden
-from school_billing.platform.web.responses import Tagged, created, tagged
+from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.repository import Schools
 
@@ -28,7 +28,7 @@ class SchoolController(Controller):
         data: JSONBody[SchoolIn],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
-    ) -> Tagged[School]:
+    ) -> WithETag[School]:
         """Add a school. For administrators who are not bound to one school."""
         if caller.tenant is not None:
             raise Forbidden("You are bound to one school and cannot add another.")
@@ -51,9 +51,9 @@ class SchoolController(Controller):
         school_id: FromPath[UUID],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
-    ) -> Tagged[School]:
+    ) -> WithETag[School]:
         """Return one school."""
-        return tagged(await schools.get(caller.tenant, school_id))
+        return with_etag(await schools.get(caller.tenant, school_id))
 
     @patch("/schools/{school_id:str}", access=ADMINS, summary="Change a school")
     async def update_school(
@@ -63,9 +63,9 @@ class SchoolController(Controller):
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
-    ) -> Tagged[School]:
+    ) -> WithETag[School]:
         """Change the fields that the body names. 409 for the currency of a school that has invoices."""
-        return tagged(await schools.update(caller.tenant, school_id, data, if_match))
+        return with_etag(await schools.update(caller.tenant, school_id, data, if_match))
 
     @delete("/schools/{school_id:str}", access=ADMINS, summary="Delete a school")
     async def delete_school(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FEWEST_CONNECTIONS = 2
 """Of a worker: a download keeps one for as long as its reader likes, and everybody else needs another."""
 
-_GOODBYE_SECONDS = 15
+_CLOSE_TIMEOUT_SECONDS = 15
 """What a stop may take beyond SHUTDOWN_SECONDS: traces, error reports and the pool have some seconds each."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used, which nobody else can open.
@@ -75,12 +75,12 @@ def serve(settings: Settings, workers: int = 1) -> None:
         settings = msgspec.structs.replace(settings, prometheus_multiproc_dir=directory)
         works = [
             Work((sys.executable, "-m", "school_billing.serving.server"), os.environ | _environment(one))
-            for one in divided(settings, workers)
+            for one in settings_of_workers(settings, workers)
         ]
-        asyncio.run(keep_working(works, _bind(settings), settings.shutdown_seconds + _GOODBYE_SECONDS))
+        asyncio.run(keep_working(works, _bind(settings), settings.shutdown_seconds + _CLOSE_TIMEOUT_SECONDS))
 
 
-def divided(settings: Settings, workers: int) -> list[Settings]:
+def settings_of_workers(settings: Settings, workers: int) -> list[Settings]:
     """Return the settings of each worker: the pool is divided, and only the first sums up what is overdue.
 
     Raises:

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import Tagged, json_document
+from school_billing.platform.web.responses import WithETag, json_document
 from school_billing.statements.contracts import (
     Collections,
     CollectionsBy,
@@ -19,15 +19,15 @@ from school_billing.statements.contracts import (
     StudentStatement,
 )
 from school_billing.statements.parameters import (
-    Asked,
     By,
     DebtorsPage,
     MinBalance,
     MinOverdueDays,
     Period,
-    provide_asked,
+    StatementRange,
     provide_debtors_page,
     provide_period,
+    provide_statement_range,
 )
 from school_billing.statements.repository import Statements
 
@@ -38,7 +38,7 @@ class StatementController(Controller):
     path = "/"
     tags = ("statements",)
     dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
-        "asked": Provide(provide_asked, sync_to_thread=False),
+        "statement_range": Provide(provide_statement_range, sync_to_thread=False),
         "period": Provide(provide_period, sync_to_thread=False),
         "debtors_page": Provide(provide_debtors_page),
     }
@@ -52,10 +52,10 @@ class StatementController(Controller):
     async def get_student_statement(
         self,
         student_id: FromPath[UUID],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the totals over all of a student's invoices, their ageing, and the invoices.
 
         With from or to, a statement of account: the balances before and after the period, and each entry with the
@@ -64,7 +64,7 @@ class StatementController(Controller):
         An invoice counts from its issued_at on; a movement from its paid_at, but not before its invoice; a void
         from its voided_at, and from then on the invoice and its movements count for nothing.
         """
-        statement = await statements.of_student(caller.tenant, student_id, asked)
+        statement = await statements.of_student(caller.tenant, student_id, statement_range)
         return json_document(statement.document)
 
     @get(
@@ -77,16 +77,16 @@ class StatementController(Controller):
         self,
         school_id: FromPath[UUID],
         page: NamedDependency[Page],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the totals over all invoices of a school and of each student, and a page of the invoices.
 
         The totals never depend on the page: limit, offset and cursor choose among the invoices only. With from or
         to, the balances before and after the period and its sums; with as_of, the figures of that moment.
         """
-        statement = await statements.of_school(caller.tenant, school_id, page, asked)
+        statement = await statements.of_school(caller.tenant, school_id, page, statement_range)
         return json_document(statement.document, page.link(statement.next_after))
 
     @get(
@@ -103,7 +103,7 @@ class StatementController(Controller):
         caller: NamedDependency[Caller],
         min_overdue_days: MinOverdueDays = 0,
         min_balance: MinBalance = None,
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """List the students who owe something now, the most overdue first.
 
         The order is by the oldest due date that is unpaid, and where that is the same by the larger balance.
@@ -124,7 +124,7 @@ class StatementController(Controller):
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
         by: By = CollectionsBy.DAY,
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return what was invoiced and collected by day, week, month or method; without a period, this month to date.
 
         A movement stands on the day on which the money moved, and stays there when its invoice is voided; an

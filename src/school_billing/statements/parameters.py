@@ -66,7 +66,7 @@ class ReversedPeriod(InvalidParameter):
         super().__init__(f"from: {message}.", [FieldError("from", message)])
 
 
-class Asked(msgspec.Struct, frozen=True):
+class StatementRange(msgspec.Struct, frozen=True):
     """What a statement is to be of: now, a past or a future moment, or a period."""
 
     as_of: datetime | None = None
@@ -77,7 +77,7 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def is_now(self) -> bool:
         """Whether the totals that the invoices keep are the answer."""
-        return self == Asked()
+        return self == StatementRange()
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
         return self.page.link_to(encode_place(due + cents + debtors.next_id.bytes))
 
 
-def provide_asked(as_of: AsOf = None, from_: From = None, to: To = None) -> Asked:
+def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = None) -> StatementRange:
     """Read what a statement is to be of.
 
     Raises:
@@ -135,8 +135,8 @@ def provide_asked(as_of: AsOf = None, from_: From = None, to: To = None) -> Aske
         )
     period = _period(from_, to)
     if as_of is not None:
-        return Asked(as_of=as_of.instant, as_of_date=as_of.day)
-    return Asked(starts_on=period.starts_on, ends_on=period.ends_on)
+        return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)
+    return StatementRange(starts_on=period.starts_on, ends_on=period.ends_on)
 
 
 def provide_period(from_: CollectedFrom = None, to: CollectedTo = None) -> Period:

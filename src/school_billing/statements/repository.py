@@ -19,14 +19,14 @@ from school_billing.statements.contracts import (
     ExportedRow,
     StatementDocument,
 )
-from school_billing.statements.parameters import Asked, DebtorsPage, Period, ReversedPeriod
+from school_billing.statements.parameters import DebtorsPage, Period, ReversedPeriod, StatementRange
 from school_billing.statements.source import StatementSource
 from school_billing.students.errors import StudentNotFound
 
 ROWS_MOST = 3660
 """The most rows of collections: ten years of days."""
 
-_ASKED: dict[str, Any] = {
+_RANGE: dict[str, Any] = {
     "as_of": datetime | None,
     "as_of_date": date | None,
     "starts_on": date | None,
@@ -35,10 +35,10 @@ _ASKED: dict[str, Any] = {
 _PAGE: dict[str, Any] = {"limit": int, "offset": int}
 
 STUDENT = Query("statements/student", StatementDocument, tenant=UUID | None, student_id=UUID)
-STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, tenant=UUID | None, student_id=UUID, **_ASKED)
+STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, tenant=UUID | None, student_id=UUID, **_RANGE)
 SCHOOL = Query("statements/school", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE)
 SCHOOL_AS_OF = Query(
-    "statements/school_as_of", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE, **_ASKED
+    "statements/school_as_of", StatementDocument, tenant=UUID | None, school_id=UUID, after=UUID, **_PAGE, **_RANGE
 )
 DEBTORS = Query(
     "statements/debtors",
@@ -80,35 +80,39 @@ class Statements:
         self._source = source
         self._cache = cache
 
-    async def of_student(self, tenant: UUID | None, student_id: UUID, asked: Asked) -> StatementDocument:
+    async def of_student(
+        self, tenant: UUID | None, student_id: UUID, statement_range: StatementRange
+    ) -> StatementDocument:
         """Return what a student owes, with every invoice, and with the entries of the period if one is asked for.
 
         Raises:
             StudentNotFound: There is none of that id, or it is another school's.
             ReversedPeriod: The period begins after today and has no end.
         """
-        whose = {"tenant": tenant, "student_id": student_id}
-        if asked.is_now:
-            statement = await self._kept(STUDENT, whose, {})
+        subject = {"tenant": tenant, "student_id": student_id}
+        if statement_range.is_now:
+            statement = await self._kept(STUDENT, subject, {})
         else:
-            statement = await self._kept(STUDENT_AS_OF, whose, _values(asked))
+            statement = await self._kept(STUDENT_AS_OF, subject, _values(statement_range))
         if statement is None:
             raise StudentNotFound
         return _not_reversed(statement)
 
-    async def of_school(self, tenant: UUID | None, school_id: UUID, page: Page, asked: Asked) -> StatementDocument:
+    async def of_school(
+        self, tenant: UUID | None, school_id: UUID, page: Page, statement_range: StatementRange
+    ) -> StatementDocument:
         """Return what a school is owed, with every student and a page of the invoices.
 
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
             ReversedPeriod: The period begins after today and has no end.
         """
-        whose = {"tenant": tenant, "school_id": school_id}
+        subject = {"tenant": tenant, "school_id": school_id}
         part = {"after": page.after, "limit": page.limit, "offset": page.offset}
-        if asked.is_now:
-            statement = await self._kept(SCHOOL, whose, part)
+        if statement_range.is_now:
+            statement = await self._kept(SCHOOL, subject, part)
         else:
-            statement = await self._kept(SCHOOL_AS_OF, whose, part | _values(asked))
+            statement = await self._kept(SCHOOL_AS_OF, subject, part | _values(statement_range))
         if statement is None:
             raise SchoolNotFound
         return _not_reversed(statement)
@@ -116,23 +120,23 @@ class Statements:
     async def _kept(
         self,
         query: Query[StatementDocument],
-        whose: dict[str, UUID | None],
+        subject: dict[str, UUID | None],
         wanted: dict[str, Any],
     ) -> StatementDocument | None:
         """Return the statement that is kept of this version, or the one that `query` computes."""
         # Instants are too many to be asked for twice.
         if self._cache is None or wanted.get("as_of") is not None:
-            return await self._source.one(query, whose, wanted)
-        version = await self._source.version(whose)
+            return await self._source.one(query, subject, wanted)
+        version = await self._source.version(subject)
         if version is None:
             return None
         # Computed after its version was read, a statement may tell of a change more than its key says, never of less.
-        subject = next(str(identifier) for name, identifier in whose.items() if name != "tenant")
-        wish = ",".join(f"{name}={value}" for name, value in wanted.items() if value is not None)
-        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version}:{wish}"
+        subject_id = next(str(identifier) for name, identifier in subject.items() if name != "tenant")
+        parameters = ",".join(f"{name}={value}" for name, value in wanted.items() if value is not None)
+        key = f"{query.name.replace('statements/', 'statement:')}:{subject_id}:{version}:{parameters}"
         statement = await self._cache.get(key)
         if statement is None:
-            statement = await self._source.one(query, whose, wanted, version)
+            statement = await self._source.one(query, subject, wanted, version)
             if statement is not None and statement.document:
                 await self._cache.put(key, statement)
         return statement
@@ -145,11 +149,11 @@ class Statements:
         Raises:
             DatabaseUnavailable: There is no connection to be had, it was lost, or too many downloads are under way.
         """
-        whose = {"tenant": tenant, "school_id": school_id}
+        subject = {"tenant": tenant, "school_id": school_id}
         if as_of is None:
-            return self._source.stream(SCHOOL_LINES, school_id, whose, {})
+            return self._source.stream(SCHOOL_LINES, school_id, subject, {})
         wanted = {"as_of": as_of.instant, "as_of_date": as_of.day}
-        return self._source.stream(SCHOOL_LINES_AS_OF, school_id, whose, wanted)
+        return self._source.stream(SCHOOL_LINES_AS_OF, school_id, subject, wanted)
 
     async def debtors(
         self,
@@ -188,9 +192,9 @@ class Statements:
             ReversedPeriod: The period begins after today and has no end.
             InvalidParameter: There would be too many rows.
         """
-        whose = {"tenant": tenant, "school_id": school_id}
+        subject = {"tenant": tenant, "school_id": school_id}
         wanted = {"starts_on": period.starts_on, "ends_on": period.ends_on, "most": ROWS_MOST}
-        collections = await self._source.one(COLLECTIONS, whose, wanted | {"step": by.value})
+        collections = await self._source.one(COLLECTIONS, subject, wanted | {"step": by.value})
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:
@@ -201,8 +205,8 @@ class Statements:
         return collections
 
 
-def _values(asked: Asked) -> dict[str, Any]:
-    return {name: getattr(asked, name) for name in _ASKED}
+def _values(statement_range: StatementRange) -> dict[str, Any]:
+    return {name: getattr(statement_range, name) for name in _RANGE}
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:

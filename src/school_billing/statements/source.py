@@ -20,9 +20,9 @@ from school_billing.platform.database.sql import Query
 from school_billing.statements.versions import VERSION, StatementVersion
 
 Row = TypeVar("Row")
-Whose = Mapping[str, UUID | None]
+Subject = Mapping[str, UUID | None]
 
-PATIENCE_SECONDS = 1.0
+VERSION_TIMEOUT_SECONDS = 1.0
 """How long the standby may take to say which version it has, a connection included."""
 
 STANDBY_ACQUIRE_MS = 500
@@ -53,22 +53,22 @@ class StatementSource:
         self._resumes_at = 0.0
         self._warns_at: float | None = None
 
-    async def version(self, whose: Whose) -> StatementVersion | None:
+    async def version(self, subject: Subject) -> StatementVersion | None:
         """Return which version there is of the statements of a school or student; None where there is no such thing.
 
         Raises:
             DatabaseUnavailable: The primary does not answer.
         """
-        return await self._primary.one(VERSION, **_subject(whose))
+        return await self._primary.one(VERSION, **_subject(subject))
 
     async def one(
-        self, query: Query[Row], whose: Whose, wanted: Mapping[str, Any], version: StatementVersion | None = None
+        self, query: Query[Row], subject: Subject, wanted: Mapping[str, Any], version: StatementVersion | None = None
     ) -> Row | None:
         """Return what `query` computes, or None where there is no such thing.
 
         Args:
             query: The statement.
-            whose: The tenant, and the school or the student.
+            subject: The tenant, and the school or the student.
             wanted: The query's other values.
             version: The primary's, where it was asked already and since the request came.
 
@@ -77,21 +77,21 @@ class StatementSource:
             DatabaseUnavailable: The primary is needed and does not answer.
         """
         if (standby := self._standby_to_try()) is not None:
-            version = version or await self.version(whose)
+            version = version or await self.version(subject)
             if version is None:
                 return None
             with self._passed_over():
                 answer = None
-                async with self._level(standby, standby.snapshot(), whose, version) as snapshot:
+                async with self._level(standby, standby.snapshot(), subject, version) as snapshot:
                     if snapshot is not None:
-                        answer = await snapshot.one(query, **whose, **_until(version, wanted))
+                        answer = await snapshot.one(query, **subject, **_until(version, wanted))
                 if answer is not None:
                     self._count("standby", "level")
                     return answer
-        return await self._primary.one(query, **whose, **wanted)
+        return await self._primary.one(query, **subject, **wanted)
 
     async def stream(
-        self, query: Query[Row], school_id: UUID, whose: Whose, wanted: Mapping[str, Any]
+        self, query: Query[Row], school_id: UUID, subject: Subject, wanted: Mapping[str, Any]
     ) -> AsyncGenerator[list[Row]]:
         """Yield the rows of `query` part by part. After the first part it stays with the database that it is read from.
 
@@ -99,10 +99,10 @@ class StatementSource:
             DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
         """
         if (standby := self._standby_to_try()) is not None:
-            version = await self.version(whose)
+            version = await self.version(subject)
             if version is None:
                 return
-            async with aclosing(self._parts(standby, query, school_id, whose, wanted, version)) as parts:
+            async with aclosing(self._parts(standby, query, school_id, subject, wanted, version)) as parts:
                 first = None
                 with self._passed_over():
                     first = await anext(parts, None)
@@ -113,7 +113,7 @@ class StatementSource:
                     async for part in parts:
                         yield part
                     return
-        async with aclosing(self._primary.stream(query, school_id, **whose, **wanted)) as parts:
+        async with aclosing(self._primary.stream(query, school_id, **subject, **wanted)) as parts:
             async for part in parts:
                 yield part
 
@@ -122,14 +122,14 @@ class StatementSource:
         standby: Database,
         query: Query[Row],
         school_id: UUID,
-        whose: Whose,
+        subject: Subject,
         wanted: Mapping[str, Any],
         version: StatementVersion,
     ) -> AsyncGenerator[list[Row]]:
         """Yield the standby's rows, an empty part if there are none; nothing where it is not level."""
-        async with self._level(standby, standby.streaming(school_id), whose, version) as snapshot:
+        async with self._level(standby, standby.streaming(school_id), subject, version) as snapshot:
             if snapshot is not None:
-                async with aclosing(snapshot.stream(query, **whose, **wanted)) as parts:
+                async with aclosing(snapshot.stream(query, **subject, **wanted)) as parts:
                     yield await anext(parts, [])
                     async for part in parts:
                         yield part
@@ -139,16 +139,16 @@ class StatementSource:
         self,
         standby: Database,
         opening: AbstractAsyncContextManager[Snapshot],
-        whose: Whose,
+        subject: Subject,
         version: StatementVersion,
     ) -> AsyncIterator[Snapshot | None]:
         """Give the snapshot of `standby` that is opened if it is of `version`, else None."""
         if standby.size().is_exhausted:
             raise ConnectionsBusy  # Why wait? The primary can answer.
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(VERSION_TIMEOUT_SECONDS):
                 snapshot = await stack.enter_async_context(opening)
-                theirs = await snapshot.one(VERSION, **_subject(whose))
+                theirs = await snapshot.one(VERSION, **_subject(subject))
             self._succeed()
             is_level = theirs is not None and theirs.is_level_with(version)
             self._note_lag(is_level)
@@ -203,8 +203,8 @@ class StatementSource:
             log.warning("the standby is never level, or is none of this database; the primary serves the statements")
 
 
-def _subject(whose: Whose) -> dict[str, UUID | None]:
-    return {"school_id": None, "student_id": None} | dict(whose)
+def _subject(subject: Subject) -> dict[str, UUID | None]:
+    return {"school_id": None, "student_id": None} | dict(subject)
 
 
 def _until(version: StatementVersion, wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import Tagged, created, tagged
+from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.repository import Schools
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.repository import StudentFilter, Students
@@ -36,7 +36,7 @@ class StudentController(Controller):
         data: JSONBody[StudentIn],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
-    ) -> Tagged[Student]:
+    ) -> WithETag[Student]:
         """Add a student to a school. 409 if the school has one of the same external id."""
         student = await students.create(caller.tenant, data)
         return created(student, f"/students/{student.id}")
@@ -79,9 +79,9 @@ class StudentController(Controller):
         student_id: FromPath[UUID],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
-    ) -> Tagged[Student]:
+    ) -> WithETag[Student]:
         """Return one student."""
-        return tagged(await students.get(caller.tenant, student_id))
+        return with_etag(await students.get(caller.tenant, student_id))
 
     @patch("/students/{student_id:str}", access=ACCOUNTANTS, summary="Change a student")
     async def update_student(
@@ -91,9 +91,9 @@ class StudentController(Controller):
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
-    ) -> Tagged[Student]:
+    ) -> WithETag[Student]:
         """Change the fields that the body names; null clears the external id."""
-        return tagged(await students.update(caller.tenant, student_id, data, if_match))
+        return with_etag(await students.update(caller.tenant, student_id, data, if_match))
 
     @delete("/students/{student_id:str}", access=ACCOUNTANTS, summary="Delete a student")
     async def delete_student(

@@ -14,7 +14,7 @@ from school_billing.platform.password_rules import password_fault
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.problems import FieldError, InvalidBody
-from school_billing.platform.web.responses import Tagged, created, tagged
+from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
 from school_billing.users.errors import OwnAccount
 from school_billing.users.repository import Users
@@ -34,7 +34,7 @@ class UserController(Controller):
         data: JSONBody[UserIn],
         users: NamedDependency[Users],
         caller: NamedDependency[Caller],
-    ) -> Tagged[User]:
+    ) -> WithETag[User]:
         """Add a user. 409 where the name is taken, be it in another school: names are for logging in."""
         _check(data.username, data.password, "password")
         password_hash = await hash_new_password(data.password)
@@ -58,9 +58,9 @@ class UserController(Controller):
         user_id: FromPath[UUID],
         users: NamedDependency[Users],
         caller: NamedDependency[Caller],
-    ) -> Tagged[User]:
+    ) -> WithETag[User]:
         """Return one user."""
-        return tagged(await users.get(caller.tenant, user_id))
+        return with_etag(await users.get(caller.tenant, user_id))
 
     @patch("/users/{user_id:str}", access=USER_ADMINS, summary="Change or disable a user")
     async def update_user(
@@ -70,11 +70,11 @@ class UserController(Controller):
         users: NamedDependency[Users],
         if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
-    ) -> Tagged[User]:
+    ) -> WithETag[User]:
         """Change a user's role, or disable or enable the user. It holds from the user's next request on."""
         if user_id == caller.user_id:
             raise OwnAccount
-        return tagged(await users.update(caller.tenant, user_id, data, if_match))
+        return with_etag(await users.update(caller.tenant, user_id, data, if_match))
 
     @put("/users/{user_id:str}/password", status_code=200, access=USER_ADMINS, summary="Set a user's password")
     async def set_password(
@@ -84,14 +84,14 @@ class UserController(Controller):
         users: NamedDependency[Users],
         if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
-    ) -> Tagged[User]:
+    ) -> WithETag[User]:
         """Give a user a new password, which ends all the user's sessions."""
         if user_id == caller.user_id:
             raise OwnAccount
         user = await users.get(caller.tenant, user_id)
         _check(user.username, data.new_password, "new_password")
         password_hash = await hash_new_password(data.new_password)
-        return tagged(await users.set_password(caller.tenant, user_id, password_hash, if_match))
+        return with_etag(await users.set_password(caller.tenant, user_id, password_hash, if_match))
 
 
 def _check(username: str, password: str, field: str) -> None:

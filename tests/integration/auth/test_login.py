@@ -358,7 +358,7 @@ async def test_an_attempt_that_nobody_had_time_for_does_not_count(
     username = add_user()
     body = {"username": username, "password": PASSWORD}
     with monkeypatch.context() as busy:
-        busy.setattr(hashing, "_turns", hashing.Turns(at_once=0, waiting_most=0, waiting_most_of_one=0))
+        busy.setattr(hashing, "_turns", hashing.BoundedQueue(at_once=0, waiting_most=0, waiting_most_of_one=0))
         for _ in range(12):
             refused = await door.post("/auth/login", json=body)
             problem(refused, 503, "too_busy")
@@ -378,7 +378,7 @@ async def test_a_right_password_does_not_count_though_nobody_had_time_for_its_ha
         raise TooBusy
 
     with monkeypatch.context() as patched:
-        patched.setattr("school_billing.auth.door.hash_new_password", busy)
+        patched.setattr("school_billing.auth.login_service.hash_new_password", busy)
         for _ in range(12):
             problem(await door.put("/auth/password", json=body, headers=headers), 503, "too_busy")
     assert (await door.put("/auth/password", json=body, headers=headers)).status_code == 204

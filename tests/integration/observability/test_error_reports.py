@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Login, Role
-from school_billing.auth.door import Door
+from school_billing.auth.login_service import LoginService
 from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, Json, client_of, problem
@@ -61,10 +61,10 @@ async def test_an_unhandled_error_is_reported_with_its_place_and_its_request_and
 async def test_the_message_of_any_other_error_stays_here(
     settings: Settings, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_door: Door, login: Login, _address: str | None) -> None:
+    async def fail(_door: LoginService, login: Login, _address: str | None) -> None:
         raise KeyError(f"{login.username} {login.password}")
 
-    monkeypatch.setattr(Door, "log_in", fail)
+    monkeypatch.setattr(LoginService, "log_in", fail)
     database_url = new_database()
     with sentry() as there:
         service = create_app(replace(settings, database_url=database_url, sentry_dsn=there.dsn))

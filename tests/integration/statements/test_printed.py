@@ -19,8 +19,15 @@ import pypdf
 import pytest
 
 from school_billing.auth.contracts import Role
-from school_billing.statements.printed.presses import ROWS_MOST, Job, Press, PressBusy, PrintFailed, TooLongToPrint
-from school_billing.statements.printed.sheets import Column, ColumnKind, Fact, Row, Sheet, Table
+from school_billing.statements.printed.pdf_renderer import (
+    ROWS_MOST,
+    Job,
+    PdfRenderer,
+    PdfRendererBusy,
+    PrintFailed,
+    TooLongToPrint,
+)
+from school_billing.statements.printed.printable import Column, ColumnKind, Fact, PrintableStatement, Row, Table
 from tests.api import NOBODY, Api, Json, problem
 
 Psql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -351,9 +358,9 @@ async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None
     assert all(f"Day {number} " in document for number in (1, 150, 300))
     pages = pypdf.PdfReader(io.BytesIO(response.content)).pages
     assert len(pages) > 5
-    for number, sheet in enumerate(pages, 1):
-        assert f"Page {number} / {len(pages)}" in sheet.extract_text()
-        assert "Credited" in sheet.extract_text()  # each page has the names of the columns
+    for number, printable in enumerate(pages, 1):
+        assert f"Page {number} / {len(pages)}" in printable.extract_text()
+        assert "Credited" in printable.extract_text()  # each page has the names of the columns
     rows = rows_of(await api.client.get(path % "csv"))
     assert (len(rows), rows[-1]["balance"]) == (300, "45153.00")
 
@@ -521,7 +528,7 @@ def job(rows: int = 1, **fields: Any) -> Job:
         foot=Row(["1"]),
         empty="",
     )
-    sheet = Sheet(
+    printable = PrintableStatement(
         language="en",
         direction="ltr",
         title="Statement",
@@ -536,19 +543,19 @@ def job(rows: int = 1, **fields: Any) -> Job:
         page="Page",
         is_wide=False,
     )
-    return Job("a4", msgspec.structs.replace(sheet, **fields))
+    return Job("a4", msgspec.structs.replace(printable, **fields))
 
 
 async def test_a_press_prints_a_few_at_once_lets_a_few_wait_and_sends_the_others_away() -> None:
-    press = Press(at_once=1, waiting_most=2)
+    press = PdfRenderer(at_once=1, waiting_most=2)
     async with asyncio.timeout(60):
         answers = await asyncio.gather(*(press.print(job()) for _ in range(5)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [bytes, bytes, bytes, PressBusy, PressBusy]
+    assert [type(answer) for answer in answers] == [bytes, bytes, bytes, PdfRendererBusy, PdfRendererBusy]
     assert (await press.print(job())).startswith(b"%PDF-")  # and is free again
 
 
 async def test_a_press_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
-    press = Press(at_once=1, waiting_most=0)
+    press = PdfRenderer(at_once=1, waiting_most=0)
     with pytest.raises(PrintFailed, match="TypstError"):
         await press.print(job(language="not a language"))
     leaving = asyncio.create_task(press.print(job(ROWS_MOST)))
@@ -559,7 +566,7 @@ async def test_a_press_stays_usable_when_a_print_fails_or_its_reader_goes_away()
 
 async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api, psql: Psql) -> None:
     with pytest.raises(TooLongToPrint):
-        await Press().print(job(ROWS_MOST + 1))
+        await PdfRenderer().print(job(ROWS_MOST + 1))
     student = await api.student()
     await raise_invoices(psql, student, ROWS_MOST + 1)
     path = f"/students/{student['id']}/statement"

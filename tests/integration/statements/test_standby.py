@@ -50,7 +50,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 @pytest.fixture(autouse=True)
 def short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may be slow to say its version, and no test has the time of an operator."""
-    monkeypatch.setattr(statement_source, "PATIENCE_SECONDS", 5.0)
+    monkeypatch.setattr(statement_source, "VERSION_TIMEOUT_SECONDS", 5.0)
     monkeypatch.setattr(statement_source, "REST_SECONDS", 0.2)
 
 
@@ -374,13 +374,14 @@ async def test_a_standby_that_is_killed_costs_a_log_line_and_comes_back_by_itsel
         school, student, invoice = await school_with_debt(api)
         path = f"/students/{student['id']}/statement"
         await until_served_by_standby(api, path)
+        before = (await reads(api)).get(UNAVAILABLE, 0)  # On a busy machine it may have taken its time to come up.
         pair.standby.kill()
         with capture_logs() as logs:
             for _ in range(5):
                 await api.pay(invoice, "1.00")
                 await read(api, path)
                 await read(api, f"/schools/{school['id']}/statement.ndjson")
-        assert (await reads(api))[UNAVAILABLE] == 10
+        assert (await reads(api))[UNAVAILABLE] - before == 10
         assert [line["log_level"] for line in logs if "standby" in line["event"]] == ["warning"]
         assert (await api.client.get("/health/db")).status_code == 200
         pair.standby.start()
@@ -408,7 +409,7 @@ async def test_a_standby_that_hangs_slows_one_request_in_a_while(pair: Pair, mon
         _, student, _ = await school_with_debt(api)
         path = f"/students/{student['id']}/statement"
         await until_served_by_standby(api, path)
-        monkeypatch.setattr(statement_source, "PATIENCE_SECONDS", 0.5)
+        monkeypatch.setattr(statement_source, "VERSION_TIMEOUT_SECONDS", 0.5)
         monkeypatch.setattr(statement_source, "REST_SECONDS", 60)
         with pair.frozen():
             started = time.monotonic()

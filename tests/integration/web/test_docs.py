@@ -55,8 +55,8 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
         assert ("304" in operation["responses"]) == ("If-None-Match" in names), (path, method)
         assert ("412" in operation["responses"]) == ("If-Match" in names), (path, method)
         for status in {"200", "201", "304"} & set(operation["responses"]):
-            tagged = status == "201" or bool(conditional.keys() & names)
-            assert ("ETag" in operation["responses"][status].get("headers", {})) == tagged, (path, method)
+            with_etag = status == "201" or bool(conditional.keys() & names)
+            assert ("ETag" in operation["responses"][status].get("headers", {})) == with_etag, (path, method)
     things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "invoice", "payment")}
     statements = {"/students/{student_id}/statement"} | {
         f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "collections")

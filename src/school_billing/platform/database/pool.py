@@ -38,7 +38,7 @@ Observer = Callable[[AnyQuery, float, BaseException | None], None]
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
 _ROWS_AT_ONCE = 1_000
-_GOODBYE_SECONDS = 1  # Nobody works any more when the pool is closed; a database that does not answer is left.
+_CLOSE_TIMEOUT_SECONDS = 1  # Nobody works any more when the pool is closed; a database that does not answer is left.
 _IDEMPOTENCY_KEY = "idempotency_keys_pkey"
 
 _UNAVAILABLE = (
@@ -122,7 +122,7 @@ class Database:
         records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
         return [query.returns(*record) for record in records]
 
-    async def stream(self, query: Query[Row], whose: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
+    async def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
 
         Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once.
@@ -130,29 +130,29 @@ class Database:
         Raises:
             DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
         """
-        async with self.streaming(whose) as snapshot, aclosing(snapshot.stream(query, **values)) as parts:
+        async with self.streaming(school_id) as snapshot, aclosing(snapshot.stream(query, **values)) as parts:
             async for part in parts:
                 yield part
 
     @asynccontextmanager
-    async def streaming(self, whose: UUID) -> AsyncIterator["Snapshot"]:
+    async def streaming(self, school_id: UUID) -> AsyncIterator["Snapshot"]:
         """Hold a snapshot for somebody who may be slow, and so keeps its connection for as long.
 
-        At most half of the pool streams at a time, and half of that for `whose` it is.
+        At most half of the pool streams at a time, and half of that for one school.
 
         Raises:
             ConnectionsBusy: That many streams are under way.
             DatabaseUnavailable: There is no connection to be had, or it was lost.
         """
-        if self._streams_of[whose] >= self._streams_of_one:
+        if self._streams_of[school_id] >= self._streams_of_one:
             raise ConnectionsBusy
-        self._streams_of[whose] += 1
+        self._streams_of[school_id] += 1
         self._waiting_streams += 1
         try:
             async with asyncio.timeout(self._acquire_timeout_seconds):
                 await self._streams.acquire()
         except BaseException as error:
-            self._streams_of[whose] -= 1
+            self._streams_of[school_id] -= 1
             if isinstance(error, TimeoutError):
                 raise ConnectionsBusy from error
             raise
@@ -163,7 +163,7 @@ class Database:
                 yield snapshot
         finally:
             self._streams.release()
-            self._streams_of[whose] -= 1
+            self._streams_of[school_id] -= 1
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["Snapshot"]:
@@ -364,7 +364,7 @@ async def connect(
         yield database
     finally:
         try:
-            async with asyncio.timeout(_GOODBYE_SECONDS):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                 await database.return_connections()
                 await pool.close()
         except TimeoutError:

@@ -1,1 +1,1 @@
-"""Sight: logs, metrics and the wrapper around the application that feeds them."""
+"""Instrumentation: logs, metrics and the wrapper around the application that feeds them."""

@@ -23,7 +23,7 @@ _CLOSE_SECONDS = 5
 log = structlog.get_logger("school_billing.platform.database")
 
 
-class Sight:
+class Instrumentation:
     """The eyes on one application; `codes` are the codes that its problem documents have."""
 
     def __init__(self, settings: "Settings", version: str, codes: "Iterable[str]") -> None:

@@ -15,8 +15,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from school_billing.platform.database.context import RequestContext, current_context
 from school_billing.platform.database.errors import DatabaseError
+from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.logging import AccessLine, log_access
-from school_billing.platform.observability.sight import Sight
 from school_billing.platform.web.request_ids import (
     REQUEST_ID_HEADER,
     choose_request_id,
@@ -54,15 +54,15 @@ class Observed:
     def __init__(
         self,
         litestar: "Litestar",
-        sight: Sight,
+        instrumentation: Instrumentation,
         *,
         headers: "Sequence[tuple[bytes, bytes]]" = (),
         trusted_proxies: "Sequence[str]" = (),
     ) -> None:
         self.litestar = litestar
-        self.metrics = sight.metrics
-        self._telemetry = sight.telemetry
-        self._reports = sight.reports
+        self.metrics = instrumentation.metrics
+        self._telemetry = instrumentation.telemetry
+        self._reports = instrumentation.reports
         self._headers = list(headers)
         # Here and not in the server, so that every server that runs the application knows its callers alike.
         self._app: ASGIApp = litestar

@@ -21,7 +21,7 @@ from school_billing.platform.web.conditional import (
     TAGS_PATTERN,
 )
 from school_billing.platform.web.problems import PROBLEM_MEDIA_TYPE, Problem
-from school_billing.platform.web.responses import Tagged
+from school_billing.platform.web.responses import WithETag
 
 _ERRORS = {
     400: "The request is not JSON, or a parameter is not valid.",
@@ -98,7 +98,7 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
     takes = set(handler.parsed_fn_signature.parameters)
     has_id = any("{" in path for path in handler.paths)
     statuses = set[int]()
-    if takes & {"caller", "door", "health_checks"}:
+    if takes & {"caller", "login_service", "health_checks"}:
         statuses |= {503}
     if "caller" in takes:
         statuses |= {401, 403}
@@ -108,7 +108,7 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
         statuses |= {400, 404}
     if "data" in takes:
         statuses |= {400, 401, 404, 408, 409, 413, 415, 422}
-    if takes >= {"door", "request"}:
+    if takes >= {"login_service", "request"}:
         statuses |= {429}
     if "DELETE" in handler.http_methods:
         statuses |= {409}
@@ -126,7 +126,7 @@ def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
 
 
 def _not_modified(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
-    if "GET" in handler.http_methods and handler.parsed_fn_signature.return_type.is_subclass_of(Tagged):
+    if "GET" in handler.http_methods and handler.parsed_fn_signature.return_type.is_subclass_of(WithETag):
         return {304: ResponseSpec(None, description=_NOT_MODIFIED)}
     return {}
 

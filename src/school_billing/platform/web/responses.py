@@ -17,7 +17,7 @@ Body = TypeVar("Body")
 Row = TypeVar("Row", bound=Versioned)
 
 
-class Tagged(Response[Body]):
+class WithETag(Response[Body]):
     """An answer with the entity tag of its content: 304 without the content for a GET by whom has it already."""
 
     def __init__(
@@ -72,21 +72,21 @@ def unstored(response: Answer) -> Answer:
     return response
 
 
-def tagged(row: Row) -> Tagged[Row]:
+def with_etag(row: Row) -> WithETag[Row]:
     """Return a row with its entity tag."""
-    return Tagged(row, tag_of_row(row))
+    return WithETag(row, tag_of_row(row))
 
 
-def created(row: Row, location: str) -> Tagged[Row]:
+def created(row: Row, location: str) -> WithETag[Row]:
     """Return 201 with the `location` of the row that was created (RFC 9110 section 15.3.2), and its entity tag."""
-    return Tagged(row, tag_of_row(row), status_code=201, headers={"Location": location})
+    return WithETag(row, tag_of_row(row), status_code=201, headers={"Location": location})
 
 
-def json_document(document: str, headers: dict[str, str] | None = None) -> Tagged[bytes]:
+def json_document(document: str, headers: dict[str, str] | None = None) -> WithETag[bytes]:
     """Return a JSON document that the database rendered, as it is.
 
     The headers count for its entity tag: a page is another one when its Link leads elsewhere.
     """
     content = document.encode()
     etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
-    return Tagged(content, etag, headers=headers, media_type="application/json")
+    return WithETag(content, etag, headers=headers, media_type="application/json")

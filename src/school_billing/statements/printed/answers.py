@@ -6,44 +6,44 @@ from typing import Any
 from litestar import Request
 
 from school_billing.platform.web.conditional import has_current, tag_of_content
-from school_billing.platform.web.responses import Tagged
+from school_billing.platform.web.responses import WithETag
 from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE, inline
 from school_billing.statements.printed.pages import html_page
 from school_billing.statements.printed.parameters import PaperSize
-from school_billing.statements.printed.presses import Job, Press
-from school_billing.statements.printed.sheets import Sheet
+from school_billing.statements.printed.pdf_renderer import Job, PdfRenderer
+from school_billing.statements.printed.printable import PrintableStatement
 
 HTML_MEDIA_TYPE = "text/html"
 PDF_MEDIA_TYPE = "application/pdf"
 
 
-async def printed_page(sheet: Sheet) -> Tagged[bytes]:
-    """Return the sheet as a page."""
-    content = await asyncio.to_thread(html_page, sheet)
-    return Tagged(content, tag_of_content(content), headers=_of_language(sheet), media_type=HTML_MEDIA_TYPE)
+async def printed_page(printable: PrintableStatement) -> WithETag[bytes]:
+    """Return the statement as a page."""
+    content = await asyncio.to_thread(html_page, printable)
+    return WithETag(content, tag_of_content(content), headers=_of_language(printable), media_type=HTML_MEDIA_TYPE)
 
 
 async def printed_document(
-    request: Request[Any, Any, Any], press: Press, sheet: Sheet, paper: PaperSize
-) -> Tagged[bytes]:
-    """Return the sheet as a PDF document, which is printed only for whom has it not already.
+    request: Request[Any, Any, Any], pdf_renderer: PdfRenderer, printable: PrintableStatement, paper: PaperSize
+) -> WithETag[bytes]:
+    """Return the statement as a PDF document, which is printed only for whom has it not already.
 
     Raises:
-        TooLongToPrint: The sheet has more rows than can be printed.
-        PressBusy: Too many others wait for theirs, or printing took too long.
+        TooLongToPrint: The statement has more rows than can be printed.
+        PdfRendererBusy: Too many others wait for theirs, or printing took too long.
         InvalidParameter: If-None-Match is malformed.
     """
-    job = Job(paper.value, sheet)
+    job = Job(paper.value, printable)
     etag = job.tag
-    content = b"" if has_current(request, etag) else await press.print(job)
-    headers = _of_language(sheet) | inline("statement", sheet.name, sheet.day, extension="pdf")
-    return Tagged(content, etag, headers=headers, media_type=PDF_MEDIA_TYPE)
+    content = b"" if has_current(request, etag) else await pdf_renderer.print(job)
+    headers = _of_language(printable) | inline("statement", printable.name, printable.day, extension="pdf")
+    return WithETag(content, etag, headers=headers, media_type=PDF_MEDIA_TYPE)
 
 
-def printed_rows(content: bytes, header: dict[str, str]) -> Tagged[bytes]:
+def printed_rows(content: bytes, header: dict[str, str]) -> WithETag[bytes]:
     """Return rows as a file."""
-    return Tagged(content, tag_of_content(content), headers=header, media_type=CSV_MEDIA_TYPE)
+    return WithETag(content, tag_of_content(content), headers=header, media_type=CSV_MEDIA_TYPE)
 
 
-def _of_language(sheet: Sheet) -> dict[str, str]:
-    return {"Content-Language": sheet.language, "Vary": "Accept-Language"}
+def _of_language(printable: PrintableStatement) -> dict[str, str]:
+    return {"Content-Language": printable.language, "Vary": "Accept-Language"}

@@ -11,9 +11,9 @@ from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
-from school_billing.platform.web.responses import Tagged
+from school_billing.platform.web.responses import WithETag
 from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE
-from school_billing.statements.parameters import Asked, provide_asked
+from school_billing.statements.parameters import StatementRange, provide_statement_range
 from school_billing.statements.printed.answers import (
     HTML_MEDIA_TYPE,
     PDF_MEDIA_TYPE,
@@ -23,7 +23,7 @@ from school_billing.statements.printed.answers import (
 )
 from school_billing.statements.printed.language import Language
 from school_billing.statements.printed.parameters import Paper, PaperSize, provide_language
-from school_billing.statements.printed.presses import Press
+from school_billing.statements.printed.pdf_renderer import PdfRenderer
 from school_billing.statements.printed.repository import PrintedStatements
 
 _PAGE = {200: ResponseSpec(str, media_type=HTML_MEDIA_TYPE, generate_examples=False)}
@@ -37,7 +37,7 @@ class PrintedStatementController(Controller):
     path = "/"
     tags = ("statements",)
     dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
-        "asked": Provide(provide_asked, sync_to_thread=False),
+        "statement_range": Provide(provide_statement_range, sync_to_thread=False),
         "language": Provide(provide_language),
     }
 
@@ -50,15 +50,15 @@ class PrintedStatementController(Controller):
     async def get_student_statement_page(
         self,
         student_id: FromPath[UUID],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         language: NamedDependency[Language],
         printed_statements: NamedDependency[PrintedStatements],
         caller: NamedDependency[Caller],
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
-        account = await printed_statements.of_student(caller.tenant, student_id, asked)
-        sheet = await asyncio.to_thread(account.sheet, language)
-        return await printed_page(sheet)
+        account = await printed_statements.of_student(caller.tenant, student_id, statement_range)
+        printable = await asyncio.to_thread(account.printable, language)
+        return await printed_page(printable)
 
     @get(
         "/students/{student_id:str}/statement.pdf",
@@ -70,17 +70,17 @@ class PrintedStatementController(Controller):
         self,
         request: Request[Any, Any, Any],
         student_id: FromPath[UUID],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         language: NamedDependency[Language],
         printed_statements: NamedDependency[PrintedStatements],
-        press: NamedDependency[Press],
+        pdf_renderer: NamedDependency[PdfRenderer],
         caller: NamedDependency[Caller],
         paper: Paper = PaperSize.A4,
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the statement for paper: the entries of the period, or without one the invoices."""
-        account = await printed_statements.of_student(caller.tenant, student_id, asked)
-        sheet = await asyncio.to_thread(account.sheet, language)
-        return await printed_document(request, press, sheet, paper)
+        account = await printed_statements.of_student(caller.tenant, student_id, statement_range)
+        printable = await asyncio.to_thread(account.printable, language)
+        return await printed_document(request, pdf_renderer, printable, paper)
 
     @get(
         "/students/{student_id:str}/statement.csv",
@@ -91,16 +91,16 @@ class PrintedStatementController(Controller):
     async def get_student_statement_rows(
         self,
         student_id: FromPath[UUID],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         printed_statements: NamedDependency[PrintedStatements],
         caller: NamedDependency[Caller],
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the entries of the period, or without one the invoices, with the names that they have in the JSON.
 
         CSV by RFC 4180 in UTF-8, for spreadsheets and programs: amounts are plain decimals, days and instants
         ISO 8601. Text that a spreadsheet would take for a formula has an apostrophe before it.
         """
-        account = await printed_statements.of_student(caller.tenant, student_id, asked)
+        account = await printed_statements.of_student(caller.tenant, student_id, statement_range)
         content, header = await asyncio.to_thread(account.rows)
         return printed_rows(content, header)
 
@@ -113,15 +113,15 @@ class PrintedStatementController(Controller):
     async def get_school_statement_page(
         self,
         school_id: FromPath[UUID],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         language: NamedDependency[Language],
         printed_statements: NamedDependency[PrintedStatements],
         caller: NamedDependency[Caller],
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
-        accounts = await printed_statements.of_school(caller.tenant, school_id, asked)
-        sheet = await asyncio.to_thread(accounts.sheet, language)
-        return await printed_page(sheet)
+        accounts = await printed_statements.of_school(caller.tenant, school_id, statement_range)
+        printable = await asyncio.to_thread(accounts.printable, language)
+        return await printed_page(printable)
 
     @get(
         "/schools/{school_id:str}/statement.pdf",
@@ -133,14 +133,14 @@ class PrintedStatementController(Controller):
         self,
         request: Request[Any, Any, Any],
         school_id: FromPath[UUID],
-        asked: NamedDependency[Asked],
+        statement_range: NamedDependency[StatementRange],
         language: NamedDependency[Language],
         printed_statements: NamedDependency[PrintedStatements],
-        press: NamedDependency[Press],
+        pdf_renderer: NamedDependency[PdfRenderer],
         caller: NamedDependency[Caller],
         paper: Paper = PaperSize.A4,
-    ) -> Tagged[bytes]:
+    ) -> WithETag[bytes]:
         """Return the statement for paper: what each student owes, and how long it is overdue."""
-        accounts = await printed_statements.of_school(caller.tenant, school_id, asked)
-        sheet = await asyncio.to_thread(accounts.sheet, language)
-        return await printed_document(request, press, sheet, paper)
+        accounts = await printed_statements.of_school(caller.tenant, school_id, statement_range)
+        printable = await asyncio.to_thread(accounts.printable, language)
+        return await printed_document(request, pdf_renderer, printable, paper)

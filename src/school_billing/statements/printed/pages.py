@@ -4,18 +4,18 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from school_billing.statements.printed.sheets import Sheet
+from school_billing.statements.printed.printable import PrintableStatement
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 class _Template(Protocol):
-    def render(self, *, sheet: Sheet) -> str: ...
+    def render(self, *, printable: PrintableStatement) -> str: ...
 
 
-def html_page(sheet: Sheet) -> bytes:
-    """Write the sheet as a page of its own: no script, and nothing to fetch."""
-    return _template().render(sheet=sheet).encode()
+def html_page(printable: PrintableStatement) -> bytes:
+    """Write the statement as a page of its own: no script, and nothing to fetch."""
+    return _template().render(printable=printable).encode()
 
 
 @cache

@@ -12,7 +12,7 @@ import structlog
 
 from school_billing.platform.web.conditional import tag_of_content
 from school_billing.platform.web.problems import ApiError, BadRequest
-from school_billing.statements.printed.sheets import Sheet
+from school_billing.statements.printed.printable import PrintableStatement
 
 ROWS_MOST = 3_000
 """Sixty pages and more, printed in two seconds with half a gigabyte."""
@@ -32,23 +32,23 @@ class TooLongToPrint(BadRequest):
     code = "too_long_to_print"
 
 
-class PressBusy(ApiError):
+class PdfRendererBusy(ApiError):
     """Too many documents are being printed at the moment. Please try again."""
 
     status = 503
-    code = "press_busy"
+    code = "printing_busy"
     headers = {"Retry-After": "5"}  # noqa: RUF012 - the base says that nobody changes it.
 
 
 class PrintFailed(Exception):
-    """The press ended without a document."""
+    """The PDF renderer ended without a document."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A sheet, and the paper that it is to be printed on."""
+    """A printable statement, and the paper that it is to be printed on."""
 
     paper: str
-    sheet: Sheet
+    printable: PrintableStatement
 
     @property
     def tag(self) -> str:
@@ -56,7 +56,7 @@ class Job(msgspec.Struct, frozen=True):
         return tag_of_content(msgspec.json.encode(self), _edition())
 
 
-class Press:
+class PdfRenderer:
     """Prints a few sheets at once; the others wait, and no more of them than makes sense."""
 
     def __init__(self, at_once: int = AT_ONCE, waiting_most: int = WAITING_MOST) -> None:
@@ -65,16 +65,16 @@ class Press:
         self._waiting_most = waiting_most
 
     async def print(self, job: Job) -> bytes:
-        """Return the job's sheet as a PDF document.
+        """Return the job's statement as a PDF document.
 
         Raises:
-            TooLongToPrint: The sheet has more rows than can be printed.
-            PressBusy: Too many others wait already, or printing took too long.
+            TooLongToPrint: The statement has more rows than can be printed.
+            PdfRendererBusy: Too many others wait already, or printing took too long.
         """
-        if len(job.sheet.table.rows) > ROWS_MOST:
+        if len(job.printable.table.rows) > ROWS_MOST:
             raise TooLongToPrint
         if self._free.locked() and self._waiting >= self._waiting_most:
-            raise PressBusy
+            raise PdfRendererBusy
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -99,7 +99,7 @@ async def _run(job: bytes) -> bytes:
             document, complaints = await process.communicate(job)
     except TimeoutError:
         log.warning("a document took too long to print", seconds=SECONDS_MOST, job_bytes=len(job))
-        raise PressBusy from None
+        raise PdfRendererBusy from None
     finally:
         # Also when the request is cancelled: nobody waits for the document any more.
         if process.returncode is None:

@@ -1,4 +1,4 @@
-"""What stands on a statement, word by word: the page and the PDF document print the same sheet."""
+"""What stands on a statement, word by word: the page and the PDF document print the same statement."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from school_billing.statements.contracts import (
     StudentTotals,
     Totals,
 )
-from school_billing.statements.parameters import Asked
+from school_billing.statements.parameters import StatementRange
 from school_billing.statements.printed.language import Formats, Language
 from school_billing.students.contracts import Student
 
@@ -84,7 +84,7 @@ class Table(Struct, frozen=True, kw_only=True):
     """What to say where there are none."""
 
 
-class Sheet(Struct, frozen=True, kw_only=True):
+class PrintableStatement(Struct, frozen=True, kw_only=True):
     """A statement as it is printed; every text is final."""
 
     language: str
@@ -106,20 +106,20 @@ class Sheet(Struct, frozen=True, kw_only=True):
     """Whether the table needs the longer side of the paper."""
 
 
-def student_sheet(
-    statement: StudentStatement, student: Student, school: School, asked: Asked, language: Language
-) -> Sheet:
+def printable_student_statement(
+    statement: StudentStatement, student: Student, school: School, statement_range: StatementRange, language: Language
+) -> PrintableStatement:
     """Write the statement of a student."""
     formats = Formats(language, statement.currency, school.time_zone)
     number = [Fact(formats.label("external_id"), _printable(student.external_id))] if student.external_id else []
-    return Sheet(
+    return PrintableStatement(
         language=str(language),
         direction=formats.direction,
         title=formats.label("title"),
         day=statement.as_of_date,
         name=_printable(student.full_name),
         school=_printable(school.name),
-        facts=[*number, *_of_when(formats, statement, asked)],
+        facts=[*number, *_of_when(formats, statement, statement_range)],
         sums=_sums(formats, statement),
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
@@ -129,17 +129,22 @@ def student_sheet(
     )
 
 
-def school_sheet(statement: SchoolStatement, school: School, asked: Asked, language: Language) -> Sheet:
+def printable_school_statement(
+    statement: SchoolStatement, school: School, statement_range: StatementRange, language: Language
+) -> PrintableStatement:
     """Write the statement of a school: what each of its students owes."""
     formats = Formats(language, statement.currency, school.time_zone)
-    return Sheet(
+    return PrintableStatement(
         language=str(language),
         direction=formats.direction,
         title=formats.label("school_title"),
         day=statement.as_of_date,
         name=_printable(school.name),
         school=_printable(school.name),
-        facts=[Fact(formats.label("students"), str(statement.students_count)), *_of_when(formats, statement, asked)],
+        facts=[
+            Fact(formats.label("students"), str(statement.students_count)),
+            *_of_when(formats, statement, statement_range),
+        ],
         sums=_sums(formats, statement),
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
@@ -149,19 +154,21 @@ def school_sheet(statement: SchoolStatement, school: School, asked: Asked, langu
     )
 
 
-def _of_when(formats: Formats, statement: StudentStatement | SchoolStatement, asked: Asked) -> Iterable[Fact]:
+def _of_when(
+    formats: Formats, statement: StudentStatement | SchoolStatement, statement_range: StatementRange
+) -> Iterable[Fact]:
     if isinstance(statement.period, StatementPeriod):
         last = formats.long_day(statement.period.to)
         if statement.period.from_ is None:
             yield Fact(formats.label("period"), formats.label("until").format(to=last))
         else:
             yield Fact(formats.label("period"), f"{formats.long_day(statement.period.from_)} \N{EN DASH} {last}")
-    if asked.as_of_date or asked.ends_on:
+    if statement_range.as_of_date or statement_range.ends_on:
         # The end of a day is said by the day.
         yield Fact(formats.label("as_of"), formats.long_day(statement.as_of_date))
     else:
         # Now to the minute, so that who asks again at once has it already.
-        moment = asked.as_of or datetime.now(UTC).replace(second=0, microsecond=0)
+        moment = statement_range.as_of or datetime.now(UTC).replace(second=0, microsecond=0)
         yield Fact(formats.label("as_of"), formats.moment(moment))
     yield Fact(formats.label("currency"), formats.currency())
 

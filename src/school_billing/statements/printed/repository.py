@@ -11,10 +11,14 @@ from school_billing.platform.web.spreadsheets import attachment
 from school_billing.schools.contracts import School
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
-from school_billing.statements.parameters import Asked
+from school_billing.statements.parameters import StatementRange
 from school_billing.statements.printed.language import Language
+from school_billing.statements.printed.printable import (
+    PrintableStatement,
+    printable_school_statement,
+    printable_student_statement,
+)
 from school_billing.statements.printed.rows import student_rows
-from school_billing.statements.printed.sheets import Sheet, school_sheet, student_sheet
 from school_billing.statements.repository import Statements
 from school_billing.students.contracts import Student
 from school_billing.students.repository import Students
@@ -30,13 +34,13 @@ class StudentAccount(Struct, frozen=True):
     """
 
     document: str
-    asked: Asked
+    statement_range: StatementRange
     student: Student
     school: School
 
-    def sheet(self, language: Language) -> Sheet:
+    def printable(self, language: Language) -> PrintableStatement:
         """Write the statement for paper."""
-        return student_sheet(self._statement(), self.student, self.school, self.asked, language)
+        return printable_student_statement(self._statement(), self.student, self.school, self.statement_range, language)
 
     def rows(self) -> tuple[bytes, dict[str, str]]:
         """Write the lines for a spreadsheet, and the header that names the file."""
@@ -53,13 +57,13 @@ class SchoolAccounts(Struct, frozen=True):
     """A school's statement as the database rendered it, and whose it is."""
 
     document: str
-    asked: Asked
+    statement_range: StatementRange
     school: School
 
-    def sheet(self, language: Language) -> Sheet:
+    def printable(self, language: Language) -> PrintableStatement:
         """Write the statement for paper; this is for a thread."""
         statement: SchoolStatement = exact_decoder(SchoolStatement).decode(self.document)
-        return school_sheet(statement, self.school, self.asked, language)
+        return printable_school_statement(statement, self.school, self.statement_range, language)
 
 
 class PrintedStatements:
@@ -70,23 +74,27 @@ class PrintedStatements:
         self._students = Students(database)
         self._schools = Schools(database)
 
-    async def of_student(self, tenant: UUID | None, student_id: UUID, asked: Asked) -> StudentAccount:
+    async def of_student(
+        self, tenant: UUID | None, student_id: UUID, statement_range: StatementRange
+    ) -> StudentAccount:
         """Return the statement of a student.
 
         Raises:
             StudentNotFound: There is none of that id, or it is another school's.
             ReversedPeriod: The period begins after today and has no end.
         """
-        statement = await self._statements.of_student(tenant, student_id, asked)
+        statement = await self._statements.of_student(tenant, student_id, statement_range)
         student = await self._students.get(tenant, student_id)
-        return StudentAccount(statement.document, asked, student, await self._schools.get(tenant, student.school_id))
+        return StudentAccount(
+            statement.document, statement_range, student, await self._schools.get(tenant, student.school_id)
+        )
 
-    async def of_school(self, tenant: UUID | None, school_id: UUID, asked: Asked) -> SchoolAccounts:
+    async def of_school(self, tenant: UUID | None, school_id: UUID, statement_range: StatementRange) -> SchoolAccounts:
         """Return the statement of a school.
 
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
             ReversedPeriod: The period begins after today and has no end.
         """
-        statement = await self._statements.of_school(tenant, school_id, _SHORTEST, asked)
-        return SchoolAccounts(statement.document, asked, await self._schools.get(tenant, school_id))
+        statement = await self._statements.of_school(tenant, school_id, _SHORTEST, statement_range)
+        return SchoolAccounts(statement.document, statement_range, await self._schools.get(tenant, school_id))

@@ -1,4 +1,4 @@
-"""The program that turns one sheet into a PDF document: the job in JSON on its input, the document on its output.
+"""The program that turns one printable into a PDF document: the job in JSON on its input, the document on its output.
 
 It runs by itself and ends with the document, so it can be stopped, and its memory goes with it.
 """
@@ -23,7 +23,7 @@ _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
 
 def main() -> None:
-    """Print the sheet that comes in."""
+    """Print the statement that comes in."""
     if sys.platform == "linux":  # Elsewhere the address space has other measures, or cannot be limited.
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MOST_BYTES, _MEMORY_MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS_MOST, _CPU_SECONDS_MOST))
