@@ -26,11 +26,9 @@ owed as (
     count(*) as invoices_count,
     sum(balance_due) as balance_due,
     sum(balance_due) filter (where bucket > 0) as overdue_total,
-    ageing_of(
-      sum(balance_due) filter (where bucket = 0), sum(balance_due) filter (where bucket = 1),
-      sum(balance_due) filter (where bucket = 2), sum(balance_due) filter (where bucket = 3),
-      sum(balance_due) filter (where bucket = 4)
-    ) as ageing,
+    sum(balance_due) filter (where bucket = 0) as bucket_0, sum(balance_due) filter (where bucket = 1) as bucket_1,
+    sum(balance_due) filter (where bucket = 2) as bucket_2, sum(balance_due) filter (where bucket = 3) as bucket_3,
+    sum(balance_due) filter (where bucket = 4) as bucket_4,
     min(due_date) as oldest_due_date,
     greatest(today - min(due_date), 0) as days_overdue
   from open_invoices
@@ -39,7 +37,8 @@ owed as (
 fetched as (
   -- One more than the page holds, which tells whether there is a next page.
   select
-    student_id, invoices_count, balance_due, overdue_total, ageing, oldest_due_date, days_overdue,
+    student_id, invoices_count, balance_due, overdue_total, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4,
+    oldest_due_date, days_overdue,
     row_number() over (order by oldest_due_date, balance_due desc, student_id) as place
   from owed
   where days_overdue >= :min_overdue_days::bigint
@@ -57,7 +56,8 @@ page as (
   cross join lateral (
     select
       student_id, full_name, external_id, amount_text(balance_due) as balance_due,
-      amount_text(overdue_total) as overdue_total, oldest_due_date, days_overdue, ageing, invoices_count
+      amount_text(overdue_total) as overdue_total, oldest_due_date, days_overdue,
+      ageing_of(bucket_0, bucket_1, bucket_2, bucket_3, bucket_4) as ageing, invoices_count
   ) as debtor
   order by place
   limit :limit
