@@ -3,7 +3,7 @@
 import msgspec
 
 from school_billing.auth.passwords import hash_password
-from school_billing.platform.database.pool import connect
+from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
 from school_billing.users.contracts import User
@@ -29,7 +29,7 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
         A line for a person about each thing.
     """
     lines = []
-    async with connect(
+    async with Database(
         settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
     ) as database:
         name = settings.admin_username

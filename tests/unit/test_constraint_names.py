@@ -3,8 +3,11 @@
 import asyncpg
 import pytest
 
-from school_billing.app import MEANINGS
+from school_billing.app import create_app
 from school_billing.platform.database.pool import constraint_of
+from school_billing.platform.settings import Settings
+
+MEANINGS = create_app(Settings(database_url="postgresql://nowhere")).litestar.state.meanings
 
 
 def test_one_postgresql_says_the_name_in_a_field_of_its_own() -> None:

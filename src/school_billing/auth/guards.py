@@ -59,13 +59,12 @@ class Guard:
     nothing is for administrators, so that forgetting it locks a door rather than opening one.
     """
 
-    def __init__(self, settings: Settings, tokens: Tokens) -> None:
+    def __init__(self, settings: Settings, tokens: Tokens, admission: Admission) -> None:
         self._reads_are_public = settings.reads_are_public
         self._internal_port = settings.internal_port
         self._internal_token = settings.internal_token.encode()
         self._tokens = tokens
-        self.admission: Admission | None = None
-        """Knows sessions and keys; there is one while the application runs."""
+        self._admission = admission
 
     async def __call__(self, request: AnyRequest) -> None:
         """Let the caller through and remember who it is.
@@ -106,14 +105,12 @@ class Guard:
         known.actor_school = None if caller.tenant is None else str(caller.tenant)
 
     async def _admit(self, credential: Claims | str) -> Caller:
-        if self.admission is None:
-            raise NotAuthenticated  # Nobody is known before the application has started.
         if isinstance(credential, str):
-            caller = await self.admission.of_key(credential)
+            caller = await self._admission.of_key(credential)
             if caller is None:
                 raise NotAuthenticated("The API key is not valid, or it was revoked.")
             return caller
-        caller = await self.admission.of_session(credential)
+        caller = await self._admission.of_session(credential)
         if caller is None:
             raise NotAuthenticated("The session of the access token is over. Log in again.")
         return caller

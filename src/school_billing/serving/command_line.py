@@ -235,12 +235,12 @@ def _set_password(settings: Settings, options: argparse.Namespace) -> None:
 
 def _with_users(settings: Settings, work: "Callable[[Users], Coroutine[object, object, None]]") -> None:
     from school_billing.platform.database.errors import ConstraintViolated
-    from school_billing.platform.database.pool import connect
+    from school_billing.platform.database.pool import Database
     from school_billing.users.errors import MEANINGS
     from school_billing.users.repository import Users
 
     async def run() -> None:
-        async with connect(
+        async with Database(
             settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
         ) as database:
             try:
@@ -328,9 +328,9 @@ def _seal(settings: Settings, _options: argparse.Namespace) -> None:
 
 def _patient_database(settings: Settings) -> "AbstractAsyncContextManager[Database]":
     """Connect for a command that reads all there is: no statement timeout of a request's size."""
-    from school_billing.platform.database.pool import connect
+    from school_billing.platform.database.pool import Database
 
-    return connect(
+    return Database(
         settings.database_url,
         pool_max=1,
         statement_timeout_ms=24 * 3_600_000,

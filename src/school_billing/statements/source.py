@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+from msgspec import structs
 
 from school_billing.platform.database.errors import ConnectionsBusy, StatementCanceled, ValueRefused
 from school_billing.platform.database.pool import Database, Snapshot
 from school_billing.platform.database.sql import Query
+from school_billing.platform.settings import Settings
 from school_billing.statements.versions import VERSION, StatementVersion
 
 Row = TypeVar("Row")
@@ -35,6 +37,20 @@ WARNING_SECONDS = 60.0
 """After how long a standby that is never level is worth a warning, and then another one."""
 
 log = structlog.get_logger("school_billing.statements")
+
+
+def standby_of(settings: Settings) -> Database | None:
+    """Return the standby that `settings` name. It opens nothing before it is needed: no start waits for a standby."""
+    if not settings.read_database_url:
+        return None
+    return Database.of(
+        structs.replace(
+            settings,
+            database_url=settings.read_database_url,
+            database_pool_min=0,
+            database_acquire_timeout_ms=STANDBY_ACQUIRE_MS,
+        )
+    )
 
 
 class StatementSource:

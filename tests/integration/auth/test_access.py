@@ -9,7 +9,7 @@ import pytest
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.auth.passwords import hash_password
-from school_billing.platform.database.pool import connect
+from school_billing.platform.database.pool import Database
 from school_billing.platform.settings import Settings
 from school_billing.users.repository import Users
 from tests.api import NOBODY, Api, client_of, problem, wrong_fields
@@ -20,7 +20,7 @@ MakeClient = Callable[..., httpx.AsyncClient]
 
 @pytest.fixture(scope="module")
 async def user(database_url: str) -> tuple[str, str]:
-    async with connect(database_url) as database:
+    async with Database(database_url) as database:
         await Users(database).create(None, "Lisa", hash_password("saxophone forever"), Role.ACCOUNTANT, None)
     return "lisa", "saxophone forever"
 

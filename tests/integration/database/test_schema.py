@@ -6,8 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from school_billing.app import MEANINGS
+from school_billing.app import create_app
+from school_billing.platform.settings import Settings
 from tests.schema import FILE, schema
+
+MEANINGS = create_app(Settings(database_url="postgresql://nowhere")).litestar.state.meanings
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from school_billing.platform.database.errors import DatabaseUnavailable, ValueRefused
-from school_billing.platform.database.pool import Database, connect
+from school_billing.platform.database.pool import Database
 from school_billing.statements.repository import STUDENT_AS_OF
 from school_billing.statements.versions import VERSION
 from tests.api import NOBODY, Api
@@ -17,7 +17,7 @@ from tests.api import NOBODY, Api
 async def test_all_that_is_asked_is_of_one_moment_and_so_is_now(api: Api, database_url: str) -> None:
     school_id = (await api.school())["id"]
     whose = {"tenant": None, "school_id": UUID(school_id), "student_id": None}
-    async with connect(database_url) as database:
+    async with Database(database_url) as database:
         async with database.snapshot() as snapshot:
             before = await snapshot.one(VERSION, **whose)
             with psycopg.connect(database_url, autocommit=True) as psql:
@@ -50,7 +50,7 @@ async def second(database: Database) -> None:
 
 
 async def test_whatever_goes_wrong_in_one_the_next_has_a_connection(database_url: str) -> None:
-    async with connect(database_url, pool_max=1, acquire_timeout_ms=200) as database:
+    async with Database(database_url, pool_max=1, acquire_timeout_ms=200) as database:
         with pytest.raises(ValueRefused):
             await refused(database)
         with pytest.raises(asyncio.CancelledError):

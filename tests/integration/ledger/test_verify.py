@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from school_billing.ledger.repository import Ledger
-from school_billing.platform.database.pool import connect
+from school_billing.platform.database.pool import Database
 from school_billing.platform.settings import Settings
 from school_billing.seed import seed
 from tests.api import problem
@@ -41,7 +41,7 @@ def tamper(url: str, statement: str) -> None:
 async def books(new_database: Callable[..., str]) -> str:
     url = new_database()
     await seed(Settings(database_url=url), demo=True)
-    async with connect(url) as database:
+    async with Database(url) as database:
         assert await Ledger(database).seal() > 7_000
     return url
 
@@ -97,7 +97,7 @@ async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: 
         early.execute("insert into schools (id, name) values ('01980000-0000-7000-8000-00000000000a', 'a')")
         late.execute("insert into schools (name) values ('b')")
         late.commit()
-        async with connect(url) as database:
+        async with Database(url) as database:
             ledger = Ledger(database)
             assert await ledger.seal() == 1
             early.execute("insert into students (school_id, full_name) select id, 'x' from schools where name = 'a'")
@@ -107,7 +107,7 @@ async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: 
 
 
 async def test_sealers_at_the_same_time_do_not_break_a_chain(books: str) -> None:
-    async with connect(books, pool_max=8) as database:
+    async with Database(books, pool_max=8) as database:
         ledger = Ledger(database)
         for _ in range(5):
             with psycopg.connect(books) as connection:
@@ -165,7 +165,7 @@ async def test_what_is_overdue_is_summed_by_currency_and_by_the_schools_day(new_
                 """,
                 {"currency": currency, "zone": zone, "amount": amount, "days": days},
             )
-    async with connect(url) as database:
+    async with Database(url) as database:
         found = {row.currency: str(row.overdue) for row in await Ledger(database).overdue()}
     assert found == {"EUR": "5.00", "USD": "30.00"}  # 10 + 20; 7 is not due yet
 

@@ -112,9 +112,9 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         path = f"/schools/{school['id']}/statement"
         await api.get(path)
         from school_billing.ledger.repository import Ledger  # noqa: PLC0415
-        from school_billing.platform.database.pool import connect  # noqa: PLC0415 - beside their only use.
+        from school_billing.platform.database.pool import Database  # noqa: PLC0415 - beside their only use.
 
-        async with connect(database_url) as database:
+        async with Database(database_url) as database:
             await Ledger(database).seal()
         await api.get(path)
         assert (await outcomes(api)) == {"hit": 1, "miss": 1, "error": 0}

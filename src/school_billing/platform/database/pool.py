@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,7 @@ from school_billing.platform.database.errors import (
     ValueRefused,
 )
 from school_billing.platform.database.sql import AnyQuery, Query
+from school_billing.platform.settings import Settings
 
 # What a message names beside the constraint, such as the table, stands in quotes as well.
 _CONSTRAINT_OF_SHARD = re.compile(r'constraint "(\w+)_\d+"')
@@ -85,23 +86,85 @@ class PoolSize(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """A pool of connections to one PostgreSQL.
+    """A pool of connections to the PostgreSQL at `url`, open inside `async with`.
 
     Every query is one statement that commits by itself, so a request costs one round trip for each: there is no
     BEGIN, and no RESET when a connection goes back, because nothing here changes a session.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout_seconds: float) -> None:
-        self._pool = pool
-        self._acquire_timeout_seconds = acquire_timeout_seconds
-        self._connections = Connections(pool, acquire_timeout_seconds)
-        streams_most = max(1, pool.get_max_size() // 2)
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_min: int = 1,
+        pool_max: int = 10,
+        acquire_timeout_ms: int = 5_000,
+        statement_timeout_ms: int = 30_000,
+        prepared_statements: int = 100,
+        application_name: str = "school-billing",
+    ) -> None:
+        self._acquire_timeout_seconds = acquire_timeout_ms / 1000
+        self._options: dict[str, Any] = {
+            "dsn": url,
+            "min_size": pool_min,
+            "max_size": pool_max,
+            "init": _prepare_connection,
+            "reset": _leave_as_is,
+            "statement_cache_size": prepared_statements,
+            # However long its text: one that is left out of the cache would be prepared without a name and run in a
+            # second step, and a PgBouncer that pools transactions may do that on another connection.
+            "max_cacheable_statement_size": 0,
+            # A little longer than the server's own limit, which gives the clearer error.
+            "command_timeout": statement_timeout_ms / 1000 + 5,
+            "timeout": self._acquire_timeout_seconds,
+            "server_settings": {
+                "application_name": application_name,
+                "statement_timeout": str(statement_timeout_ms),
+                "timezone": "UTC",
+            },
+        }
+        streams_most = max(1, pool_max // 2)
         self._streams = asyncio.Semaphore(streams_most)
         self._streams_of = Counter[UUID]()
         self._streams_of_one = max(1, streams_most // 2)
         self._waiting_streams = 0
         self.observer: Observer | None = None
         """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the database that `settings` name."""
+        return cls(
+            settings.database_url,
+            pool_min=settings.database_pool_min,
+            pool_max=settings.database_pool_max,
+            acquire_timeout_ms=settings.database_acquire_timeout_ms,
+            statement_timeout_ms=settings.database_statement_timeout_ms,
+            prepared_statements=settings.database_prepared_statements,
+            application_name=settings.database_application_name,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the pool. With a `pool_min` of 0 this connects to nothing, so PostgreSQL need not be there yet.
+
+        Raises:
+            DatabaseUnavailable: Nothing answers there.
+        """
+        try:
+            self._pool = await asyncpg.create_pool(**self._options)
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable(f"The database cannot be reached: {error}") from error
+        self._connections = Connections(self._pool, self._acquire_timeout_seconds)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the pool, within a bounded time."""
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+                await self._connections.return_all()
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
 
     async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Run `query` and return its first row as the struct that it fills, or None.
@@ -205,10 +268,6 @@ class Database:
             limit=self._pool.get_max_size(),
             waiting=self._connections.waiting + self._waiting_streams,
         )
-
-    async def return_connections(self) -> None:
-        """Give the pool back what is at hand, so that it can close."""
-        await self._connections.return_all()
 
     async def _run(
         self,
@@ -317,58 +376,6 @@ class Snapshot:
         finally:
             if self._database.observer is not None:
                 self._database.observer(query, perf_counter() - started, raised)
-
-
-@asynccontextmanager
-async def connect(
-    url: str,
-    *,
-    pool_min: int = 1,
-    pool_max: int = 10,
-    acquire_timeout_ms: int = 5_000,
-    statement_timeout_ms: int = 30_000,
-    prepared_statements: int = 100,
-    application_name: str = "school-billing",
-) -> AsyncIterator[Database]:
-    """Open a pool to the PostgreSQL at `url` and close it at the end, within a bounded time.
-
-    With a `pool_min` of 0 it connects when it is first asked, and so opens whatever the PostgreSQL is up to.
-
-    Raises:
-        DatabaseUnavailable: Nothing answers there.
-    """
-    try:
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=pool_min,
-            max_size=pool_max,
-            init=_prepare_connection,
-            reset=_leave_as_is,
-            statement_cache_size=prepared_statements,
-            # However long its text: one that is left out of the cache would be prepared without a name and run in a
-            # second step, and a PgBouncer that pools transactions may do that on another connection.
-            max_cacheable_statement_size=0,
-            # A little longer than the server's own limit, which gives the clearer error.
-            command_timeout=statement_timeout_ms / 1000 + 5,
-            timeout=acquire_timeout_ms / 1000,
-            server_settings={
-                "application_name": application_name,
-                "statement_timeout": str(statement_timeout_ms),
-                "timezone": "UTC",
-            },
-        )
-    except _UNAVAILABLE as error:
-        raise DatabaseUnavailable(f"The database cannot be reached: {error}") from error
-    database = Database(pool, acquire_timeout_ms / 1000)
-    try:
-        yield database
-    finally:
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
-                await database.return_connections()
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
