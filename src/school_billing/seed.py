@@ -33,7 +33,7 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
         settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
     ) as database:
         name = settings.admin_username
-        added = await database.one(
+        added = await database.one_or_none(
             FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)
         )
         lines.append(f"added the administrator {name}" if added else f"the administrator {name} is there already")
@@ -43,7 +43,7 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
                 "Riverside Academy": RIVERSIDE,
             }.items():
                 seeded = await database.one(query)
-                if seeded is None or not seeded.students:
+                if not seeded.students:
                     lines.append(f"{school} is there already")
                 else:
                     lines.append(

@@ -51,7 +51,7 @@ class ApiKeys:
             SchoolNotFound: There is no such school, or it is another's.
         """
         key = new_secret(API_KEY_PREFIX)
-        made = await self._database.one(
+        made = await self._database.one_or_none(
             CREATE,
             tenant=tenant,
             name=wanted.name,
@@ -70,7 +70,7 @@ class ApiKeys:
         Raises:
             ApiKeyNotFound: There is none of that id, or it is another school's.
         """
-        found = await self._database.one(GET, tenant=tenant, api_key_id=api_key_id)
+        found = await self._database.one_or_none(GET, tenant=tenant, api_key_id=api_key_id)
         if found is None:
             raise ApiKeyNotFound
         return found
@@ -88,7 +88,9 @@ class ApiKeys:
             ApiKeyNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        revoked = await self._database.one(REVOKE, tenant=tenant, api_key_id=api_key_id, if_match=if_match.versions)
+        revoked = await self._database.one_or_none(
+            REVOKE, tenant=tenant, api_key_id=api_key_id, if_match=if_match.versions
+        )
         if revoked is None:
             if_match.require(await self.get(tenant, api_key_id))
             raise ApiKeyNotFound

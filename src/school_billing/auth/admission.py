@@ -77,7 +77,7 @@ class Admission:
         if found is None:
             return None
         if found.is_stale:
-            await self._database.one(MARK_KEY_USED, key_id=found.key_id)
+            await self._database.one_or_none(MARK_KEY_USED, key_id=found.key_id)
         return Caller(f"key:{found.name} ({found.key_prefix})", Role(found.role), found.school_id)
 
     async def _ask_sessions(self, session_ids: list[UUID]) -> Mapping[UUID, AdmittedSession]:

@@ -135,7 +135,7 @@ class Sessions:
 
         `known_by` is a refresh token that the caller had of an earlier session, if any.
         """
-        (attempt,) = await self._database.all(
+        return await self._database.one(
             ATTEMPT,
             username=username.lower(),
             address=address,
@@ -144,7 +144,6 @@ class Sessions:
             most_per_address=self._limits.per_address,
             window_seconds=self._limits.window_seconds,
         )
-        return attempt
 
     async def note_failure(self, attempt: Attempt, address: str | None) -> None:
         """Tell the audit trail that an attempt failed."""
@@ -170,7 +169,7 @@ class Sessions:
             meanwhile.
         """
         token = new_secret(REFRESH_TOKEN_PREFIX)
-        session = await self._database.one(
+        session = await self._database.one_or_none(
             START_SESSION,
             user_id=attempt.user_id,
             generation=attempt.session_generation,
@@ -185,7 +184,7 @@ class Sessions:
     async def refresh(self, token: str, address: str | None) -> tuple[Refreshed, str]:
         """Spend a refresh token; return what became of it, and the next token of the session that goes on."""
         new_token = new_secret(REFRESH_TOKEN_PREFIX)
-        (refreshed,) = await self._database.all(
+        refreshed = await self._database.one(
             REFRESH_SESSION,
             token_hash=hash_secret(token),
             new_token_hash=hash_secret(new_token),
@@ -195,7 +194,7 @@ class Sessions:
 
     async def end(self, token: str) -> None:
         """End the session of a refresh token, if there is one that goes on."""
-        await self._database.one(END_SESSION, token_hash=hash_secret(token))
+        await self._database.one_or_none(END_SESSION, token_hash=hash_secret(token))
 
     async def change_password(self, attempt: Attempt, new_password_hash: str) -> bool:
         """Give the account of an attempt whose password was right a new one, and end its sessions.
@@ -203,7 +202,7 @@ class Sessions:
         Returns:
             Whether it was done: not where the password changed meanwhile.
         """
-        changed = await self._database.one(
+        changed = await self._database.one_or_none(
             CHANGE_PASSWORD,
             user_id=attempt.user_id,
             password_hash=attempt.password_hash,

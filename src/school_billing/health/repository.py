@@ -3,7 +3,6 @@
 from school_billing.health.contracts import Health
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.problems import Unavailable
 
 CHECK = Query("health/check", Health)
 
@@ -20,7 +19,4 @@ class HealthChecks:
         Raises:
             DatabaseUnavailable: It does not.
         """
-        answer = await self._database.one(CHECK)
-        if answer is None:
-            raise Unavailable
-        return answer
+        return await self._database.one(CHECK)

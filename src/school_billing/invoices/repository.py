@@ -79,7 +79,7 @@ class Invoices:
         Raises:
             StudentNotFound: There is no such student, or it is another school's.
         """
-        created = await self._database.one(
+        created = await self._database.one_or_none(
             CREATE,
             tenant=tenant,
             student_id=invoice.student_id,
@@ -98,7 +98,7 @@ class Invoices:
         Raises:
             InvoiceNotFound: There is none of that id, or it is another school's.
         """
-        invoice = await self._database.one(GET, tenant=tenant, invoice_id=invoice_id)
+        invoice = await self._database.one_or_none(GET, tenant=tenant, invoice_id=invoice_id)
         if invoice is None:
             raise InvoiceNotFound
         return invoice
@@ -132,7 +132,7 @@ class Invoices:
             InvoiceIsVoid: It counts for nothing any more.
             InvoiceHasPayments: It would move to another student although money has moved.
         """
-        updated = await self._database.one(
+        updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
             invoice_id=invoice_id,
@@ -160,7 +160,7 @@ class Invoices:
             PreconditionFailed: It is of another version than `if_match` names.
             InvoiceIsVoid: It is already.
         """
-        voided = await self._database.one(
+        voided = await self._database.one_or_none(
             VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
         )
         if voided is None:
@@ -176,7 +176,9 @@ class Invoices:
             PreconditionFailed: It is of another version than `if_match` names.
             InvoiceHasPayments: Money has moved on it.
         """
-        deleted = await self._database.one(DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions)
+        deleted = await self._database.one_or_none(
+            DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions
+        )
         if deleted is None:
             if_match.require(await self.get(tenant, invoice_id))
             raise InvoiceHasPayments("The invoice has movements and cannot be deleted.")

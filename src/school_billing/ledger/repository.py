@@ -87,8 +87,7 @@ class Ledger:
 
     async def extent(self) -> Extent:
         """Return how much was verified, and the hash to keep elsewhere."""
-        (extent,) = await self._database.all(SUMMARY)
-        return extent
+        return await self._database.one(SUMMARY)
 
     async def overdue(self) -> list[Overdue]:
         """Return what is overdue, by currency."""
@@ -99,7 +98,7 @@ class Ledger:
         total = 0
         while True:
             try:
-                (sealed,) = await self._database.all(SEAL, limit=_SEALED_AT_ONCE)
+                sealed = await self._database.one(SEAL, limit=_SEALED_AT_ONCE)
             except ConstraintViolated as error:
                 if error.constraint != "audit_log_position_key":
                     raise

@@ -92,7 +92,7 @@ class Payments:
             OverRefund: Less was paid; the message says how much.
         """
         try:
-            created = await self._database.one(
+            created = await self._database.one_or_none(
                 CREATE,
                 tenant=tenant,
                 invoice_id=payment.invoice_id,
@@ -125,7 +125,7 @@ class Payments:
         Raises:
             PaymentNotFound: There is none of that id, or it is another school's.
         """
-        payment = await self._database.one(GET, tenant=tenant, payment_id=payment_id)
+        payment = await self._database.one_or_none(GET, tenant=tenant, payment_id=payment_id)
         if payment is None:
             raise PaymentNotFound
         return payment
@@ -160,7 +160,7 @@ class Payments:
             PreconditionFailed: It is of another version than `if_match` names.
             InvoiceNotFound: The invoice that it should move to does not exist in its school.
         """
-        updated = await self._database.one(
+        updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
             payment_id=payment_id,
@@ -186,7 +186,9 @@ class Payments:
             PaymentNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        deleted = await self._database.one(DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions)
+        deleted = await self._database.one_or_none(
+            DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions
+        )
         if deleted is None:
             if_match.require(await self.get(tenant, payment_id))
             raise PaymentNotFound

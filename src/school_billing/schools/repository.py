@@ -34,11 +34,7 @@ class Schools:
 
     async def create(self, school: SchoolIn) -> School:
         """Add a school."""
-        created = await self._database.one(
-            CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone
-        )
-        assert created is not None  # noqa: S101 - an INSERT of VALUES returns its row or raises.
-        return created
+        return await self._database.one(CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone)
 
     async def get(self, tenant: UUID | None, school_id: UUID) -> School:
         """Return a school.
@@ -46,7 +42,7 @@ class Schools:
         Raises:
             SchoolNotFound: There is none of that id, or it is another's.
         """
-        school = await self._database.one(GET, tenant=tenant, school_id=school_id)
+        school = await self._database.one_or_none(GET, tenant=tenant, school_id=school_id)
         if school is None:
             raise SchoolNotFound
         return school
@@ -63,7 +59,7 @@ class Schools:
             PreconditionFailed: It is of another version than `if_match` names.
             CurrencyInUse: The currency would change under the school's invoices.
         """
-        updated = await self._database.one(
+        updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
             school_id=school_id,
@@ -84,7 +80,9 @@ class Schools:
             SchoolNotFound: There is none of that id, or it is another's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        deleted = await self._database.one(DELETE, tenant=tenant, school_id=school_id, if_match=if_match.versions)
+        deleted = await self._database.one_or_none(
+            DELETE, tenant=tenant, school_id=school_id, if_match=if_match.versions
+        )
         if deleted is None:
             if_match.require(await self.get(tenant, school_id))
             raise SchoolNotFound

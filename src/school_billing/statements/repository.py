@@ -126,7 +126,7 @@ class Statements:
         """Return the statement that is kept of this version, or the one that `query` computes."""
         # Instants are too many to be asked for twice.
         if self._cache is None or wanted.get("as_of") is not None:
-            return await self._source.one(query, subject, wanted)
+            return await self._source.one_or_none(query, subject, wanted)
         version = await self._source.version(subject)
         if version is None:
             return None
@@ -136,7 +136,7 @@ class Statements:
         key = f"{query.name.replace('statements/', 'statement:')}:{subject_id}:{version}:{parameters}"
         statement = await self._cache.get(key)
         if statement is None:
-            statement = await self._source.one(query, subject, wanted, version)
+            statement = await self._source.one_or_none(query, subject, wanted, version)
             if statement is not None and statement.document:
                 await self._cache.put(key, statement)
         return statement
@@ -177,7 +177,7 @@ class Statements:
             "limit": page.page.limit,
             "offset": page.page.offset,
         }
-        debtors = await self._source.one(DEBTORS, {"tenant": tenant, "school_id": school_id}, wanted)
+        debtors = await self._source.one_or_none(DEBTORS, {"tenant": tenant, "school_id": school_id}, wanted)
         if debtors is None:
             raise SchoolNotFound
         return debtors
@@ -194,7 +194,7 @@ class Statements:
         """
         subject = {"tenant": tenant, "school_id": school_id}
         wanted = {"starts_on": period.starts_on, "ends_on": period.ends_on, "most": ROWS_MOST}
-        collections = await self._source.one(COLLECTIONS, subject, wanted | {"step": by.value})
+        collections = await self._source.one_or_none(COLLECTIONS, subject, wanted | {"step": by.value})
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:

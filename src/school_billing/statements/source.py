@@ -75,9 +75,9 @@ class StatementSource:
         Raises:
             DatabaseUnavailable: The primary does not answer.
         """
-        return await self._primary.one(VERSION, **_subject(subject))
+        return await self._primary.one_or_none(VERSION, **_subject(subject))
 
-    async def one(
+    async def one_or_none(
         self, query: Query[Row], subject: Subject, wanted: Mapping[str, Any], version: StatementVersion | None = None
     ) -> Row | None:
         """Return what `query` computes, or None where there is no such thing.
@@ -100,11 +100,11 @@ class StatementSource:
                 answer = None
                 async with self._level(standby, standby.snapshot(), subject, version) as snapshot:
                     if snapshot is not None:
-                        answer = await snapshot.one(query, **subject, **_until(version, wanted))
+                        answer = await snapshot.one_or_none(query, **subject, **_until(version, wanted))
                 if answer is not None:
                     self._count("standby", "level")
                     return answer
-        return await self._primary.one(query, **subject, **wanted)
+        return await self._primary.one_or_none(query, **subject, **wanted)
 
     async def stream(
         self, query: Query[Row], school_id: UUID, subject: Subject, wanted: Mapping[str, Any]
@@ -164,7 +164,7 @@ class StatementSource:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(VERSION_TIMEOUT_SECONDS):
                 snapshot = await stack.enter_async_context(opening)
-                theirs = await snapshot.one(VERSION, **_subject(subject))
+                theirs = await snapshot.one_or_none(VERSION, **_subject(subject))
             self._succeed()
             is_level = theirs is not None and theirs.is_level_with(version)
             self._note_lag(is_level)

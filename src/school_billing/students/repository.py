@@ -67,7 +67,7 @@ class Students:
         Raises:
             SchoolNotFound: There is no such school, or it is another's.
         """
-        created = await self._database.one(
+        created = await self._database.one_or_none(
             CREATE,
             tenant=tenant,
             school_id=student.school_id,
@@ -84,7 +84,7 @@ class Students:
         Raises:
             StudentNotFound: There is none of that id, or it is another school's.
         """
-        student = await self._database.one(GET, tenant=tenant, student_id=student_id)
+        student = await self._database.one_or_none(GET, tenant=tenant, student_id=student_id)
         if student is None:
             raise StudentNotFound
         return student
@@ -111,7 +111,7 @@ class Students:
             StudentNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        updated = await self._database.one(
+        updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
             student_id=student_id,
@@ -132,7 +132,9 @@ class Students:
             StudentNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        deleted = await self._database.one(DELETE, tenant=tenant, student_id=student_id, if_match=if_match.versions)
+        deleted = await self._database.one_or_none(
+            DELETE, tenant=tenant, student_id=student_id, if_match=if_match.versions
+        )
         if deleted is None:
             if_match.require(await self.get(tenant, student_id))
             raise StudentNotFound

@@ -66,7 +66,7 @@ class Users:
             SchoolNotFound: There is no such school, or it is another's.
             ConstraintViolated: There is a user of that name already.
         """
-        created = await self._database.one(
+        created = await self._database.one_or_none(
             CREATE,
             tenant=tenant,
             username=username.lower(),
@@ -80,7 +80,7 @@ class Users:
 
     async def find(self, username: str) -> User | None:
         """Return the user of that name, or None; for commands."""
-        return await self._database.one(FIND, username=username.lower())
+        return await self._database.one_or_none(FIND, username=username.lower())
 
     async def get(self, tenant: UUID | None, user_id: UUID) -> User:
         """Return a user.
@@ -88,7 +88,7 @@ class Users:
         Raises:
             UserNotFound: There is none of that id, or it is another school's.
         """
-        user = await self._database.one(GET, tenant=tenant, user_id=user_id)
+        user = await self._database.one_or_none(GET, tenant=tenant, user_id=user_id)
         if user is None:
             raise UserNotFound
         return user
@@ -108,7 +108,7 @@ class Users:
             UserNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        updated = await self._database.one(
+        updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
             user_id=user_id,
@@ -130,7 +130,7 @@ class Users:
             UserNotFound: There is none of that id, or it is another school's.
             PreconditionFailed: It is of another version than `if_match` names.
         """
-        updated = await self._database.one(
+        updated = await self._database.one_or_none(
             SET_PASSWORD,
             tenant=tenant,
             user_id=user_id,

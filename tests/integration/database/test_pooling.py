@@ -71,5 +71,8 @@ async def test_migrators_wait_for_each_other_through_a_pooler(new_database: Call
         assert sorted(bool(applied) for applied in results) == [False, False, True]
         assert pooler.switches > 0
     with psycopg.connect(database_url) as connection:
-        held = connection.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone()
+        held = connection.execute(
+            "select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database "
+            "where locktype = 'advisory' and datname = current_database()"
+        ).fetchone()
     assert held == (0,)

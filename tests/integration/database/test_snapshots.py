@@ -19,11 +19,11 @@ async def test_all_that_is_asked_is_of_one_moment_and_so_is_now(api: Api, databa
     whose = {"tenant": None, "school_id": UUID(school_id), "student_id": None}
     async with Database(database_url) as database:
         async with database.snapshot() as snapshot:
-            before = await snapshot.one(VERSION, **whose)
+            before = await snapshot.one_or_none(VERSION, **whose)
             with psycopg.connect(database_url, autocommit=True) as psql:
                 psql.execute("insert into students (school_id, full_name) values (%s, 'Bart')", [school_id])
-            assert await snapshot.one(VERSION, **whose) == before
-        after = await database.one(VERSION, **whose)
+            assert await snapshot.one_or_none(VERSION, **whose) == before
+        after = await database.one_or_none(VERSION, **whose)
         assert before is not None
         assert after is not None
         assert after.changes == before.changes + 1
@@ -34,7 +34,7 @@ async def refused(database: Database) -> None:
     """Ask for a moment before there was any."""
     wanted = {"as_of": datetime.min.replace(tzinfo=UTC), "as_of_date": None, "starts_on": None, "ends_on": None}
     async with database.snapshot() as snapshot:
-        await snapshot.one(STUDENT_AS_OF, tenant=None, student_id="no id", **wanted)
+        await snapshot.one_or_none(STUDENT_AS_OF, tenant=None, student_id="no id", **wanted)
 
 
 async def abandoned(database: Database) -> None:
@@ -58,5 +58,5 @@ async def test_whatever_goes_wrong_in_one_the_next_has_a_connection(database_url
         with pytest.raises(DatabaseUnavailable):
             await second(database)
         async with database.snapshot() as snapshot:
-            assert await snapshot.one(VERSION, tenant=None, school_id=None, student_id=UUID(NOBODY)) is None
+            assert await snapshot.one_or_none(VERSION, tenant=None, school_id=None, student_id=UUID(NOBODY)) is None
         assert database.size().open == 1

@@ -349,7 +349,7 @@ async def test_now_is_the_primarys_though_the_standbys_clock_be_another(pair: Pa
         wanted = {"as_of": None, "as_of_date": None, "starts_on": date(2026, 1, 1), "ends_on": None}
         for clock in (datetime(2999, 1, 1, tzinfo=UTC), version.asked_at):
             told = msgspec.structs.replace(version, asked_at=clock)
-            statement = await source.one(STUDENT_AS_OF, whose, wanted, told)
+            statement = await source.one_or_none(STUDENT_AS_OF, whose, wanted, told)
             assert statement is not None
             assert msgspec.json.decode(statement.document)["as_of"] == f"{clock:%Y-%m-%dT%H:%M:%S.%fZ}"
         assert await reads(api) == {LEVEL: 2}

@@ -166,7 +166,7 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
+    async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Run `query` and return its first row as the struct that it fills, or None.
 
         Raises:
@@ -179,8 +179,13 @@ class Database:
         record = await self._run(query, lambda c: c.fetchrow(query.text, *arguments))
         return None if record is None else query.returns(*record)
 
+    async def one(self, query: Query[Row], /, **values: Any) -> Row:
+        """Run `query`, which always gives one row, and return that; raises like `one_or_none`."""
+        (row,) = await self.all(query, **values)
+        return row
+
     async def all(self, query: Query[Row], /, **values: Any) -> list[Row]:
-        """Run `query` and return every row as the struct that it fills; raises like `one`."""
+        """Run `query` and return every row as the struct that it fills; raises like `one_or_none`."""
         arguments = query.arguments(values)
         records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
         return [query.returns(*record) for record in records]
@@ -328,7 +333,7 @@ class Database:
     async def _used_key(self, query: AnyQuery) -> DatabaseError:
         """Return the error that tells what the request's key was used for."""
         known = context()
-        remembered = await self.one(FIND_KEY)
+        remembered = await self.one_or_none(FIND_KEY)
         if remembered is None:
             # It expired in between.
             return ConstraintViolated("idempotency_key_in_flight", query)
@@ -353,7 +358,7 @@ class Snapshot:
         self._connection = connection
         self._database = database
 
-    async def one(self, query: Query[Row], /, **values: Any) -> Row | None:
+    async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Run `query` and return its first row as the struct that it fills, or None."""
         arguments = query.arguments(values)
         record = await self._observed(query, self._connection.fetchrow(query.text, *arguments))
