@@ -49,7 +49,7 @@ test-faults: install ## Kill servers and PostgreSQL under a stream of payments, 
 	FAULT_SECONDS=45 $(BIN)/pytest tests/integration/ledger/test_faults.py
 
 .PHONY: schema
-schema: install ## Write migrations/schema.sql anew, after a change of the migrations
+schema: install ## Write migrations/schema.sql again, after a change of the migrations
 	$(BIN)/python -m tests.schema
 
 .PHONY: bench

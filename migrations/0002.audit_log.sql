@@ -1,4 +1,4 @@
--- The audit trail: every change to the tables that carry its trigger, whoever makes it.
+-- The audit trail: every change to the tables that carry its trigger, by the API or by hand.
 --
 -- An entry is written by a trigger in the transaction of the change. It is sealed a moment later, outside of any
 -- request (sql/ledger/seal.sql): it gets its place in the chain of its school and a hash that covers its content and

@@ -123,7 +123,7 @@ create index if not exists invoices_school_id_issued_at_idx on invoices (school_
 -- The void entries of an account: few, however many invoices there are.
 create index if not exists invoices_voided_idx on invoices (school_id, student_id, id) where voided_at is not null;
 
--- Refuses a running total that is written by hand, whoever tries.
+-- Refuses a running total that is written by hand, even by a superuser.
 create or replace function refuse_handwritten_total() returns trigger
   language plpgsql
   set search_path = pg_catalog, pg_temp

@@ -29,8 +29,8 @@ create table if not exists payments (
 create index if not exists payments_invoice_id_school_id_idx on payments (invoice_id, school_id);
 -- A school's payments, page by page in the order of their ids.
 create index if not exists payments_school_id_id_idx on payments (school_id, id);
--- A school's collections. All that they sum lies in the index: payments are seldom changed, so their pages are soon
--- visible to all and the table itself is not read.
+-- A school's collections. The index holds all that they sum. Payments seldom change, so their pages are soon visible to
+-- all, and PostgreSQL need not read the table.
 create index if not exists payments_school_id_paid_at_idx on payments (school_id, paid_at) include (kind, amount, method);
 
 -- Moves the totals of the invoice, or of both where a payment moves from one to another. In an insert `old` is null, in

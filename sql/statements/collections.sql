@@ -2,8 +2,8 @@
 -- such school or it is not the tenant's. The document is empty where there are no rows, because the period begins
 -- after its end, or more than :most.
 --
--- This is the school's cash book: a payment belongs to the day on which the money moved, whatever became of its
--- invoice, so that a month agrees with the bank's. An invoice belongs to the day of its issue; one that is void now is
+-- This is the school's cash book: a payment belongs to the day on which the money moved, even if its invoice
+-- was voided later, so that a month agrees with the bank's. An invoice belongs to the day of its issue; one that is void now is
 -- left out. Both are found along an index by time and summed by steps of the school's calendar. A step is cut where the
 -- period begins or ends in it, and is a row of zeros where nothing happened. By method the whole period is one step;
 -- an invoice has no method, so the rate of a method is its share of all that was invoiced.

@@ -17,7 +17,7 @@ open_invoices as (
   where balance_due > 0
     -- An invoice that is dated ahead is not owed before its day.
     and issued_at <= school.as_of
-  -- Without this the bucket would be computed anew in each of the filters below.
+  -- Without this, each of the filters below would compute the bucket again.
   offset 0
 ),
 owed as (

@@ -17,7 +17,7 @@ school_invoices as (
   join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   -- An invoice that is dated ahead is not on the account before its day.
   where issued_at <= school.as_of
-  -- Without this the bucket would be computed anew in each of the filters below.
+  -- Without this, each of the filters below would compute the bucket again.
   offset 0
 ),
 invoiced as (

@@ -40,139 +40,139 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """Production refuses default secrets, closes public reads and hides debug detail."""
 
     database_url: str = ""
-    """postgresql://user:password@host:port/name. Empty: an embedded PostgreSQL under data_dir."""
+    """The database, as postgresql://user:password@host:port/name. If empty, PostgreSQL runs embedded in DATA_DIR."""
 
     read_database_url: str = ""
-    """Its streaming standby, from which statements are read while it is level. Empty: there is none."""
+    """The database's streaming standby. It serves statements while level with the primary. If empty, there is none."""
 
     data_dir: str = ".data"
-    """Where the embedded PostgreSQL keeps its data; relative to the working directory."""
+    """The embedded PostgreSQL keeps its data here. The path is relative to the working directory."""
 
     host: str = "127.0.0.1"
-    """The address to serve on."""
+    """The service listens on this address."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
-    """The TCP port to serve on."""
+    """The service listens on this TCP port."""
 
     shutdown_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 8
-    """How long requests in flight may go on after SIGTERM. Platforms kill after a time of their own: give them more."""
+    """Requests in flight may run this long after SIGTERM. Set the platform's own kill timeout higher."""
 
     database_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
-    """How long a command waits at its start for the database to take connections."""
+    """At its start, a command waits this long for the database to accept connections."""
 
     database_pool_min: Connections = 2
-    """Connections opened at start and kept, by all workers together; by each at least one."""
+    """All workers together open this many connections at start and keep them. Each worker keeps at least one."""
 
     database_pool_max: Connections = 10
-    """The most connections of all workers of one `serve` together. Where the database allows fewer, that is taken."""
+    """All workers of one `serve` together open at most this many connections, or fewer if the database allows fewer."""
 
     database_acquire_timeout_ms: Milliseconds = 5_000
-    """How long a request waits for a free connection before it is answered 503."""
+    """A request waits this long for a free connection. Then the answer is 503."""
 
     database_statement_timeout_ms: Milliseconds = 30_000
-    """How long one statement may run before PostgreSQL cancels it and the request is answered 503."""
+    """PostgreSQL cancels a statement that runs longer than this. The answer is then 503."""
 
     database_prepared_statements: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
-    """The prepared statements that a connection keeps. 0 behind a PgBouncer that knows none (docs/operations.md)."""
+    """Each connection keeps this many prepared statements. Set 0 if PgBouncer supports none (docs/operations.md)."""
 
     database_application_name: str = "school-billing"
-    """How the connections are called in pg_stat_activity."""
+    """The application name shown in pg_stat_activity."""
 
     jwt_secret: str = DEVELOPMENT_JWT_SECRET
-    """The keys of access tokens (HS256), separated by commas: the first signs, all verify. Each 32 bytes or more."""
+    """The keys of access tokens (HS256), comma-separated. The first signs, all verify. Each has at least 32 bytes."""
 
     access_token_seconds: Seconds = 900
-    """How long an access token is valid."""
+    """An access token is valid for this long."""
 
     session_days: Days = 30
-    """How long refresh tokens continue a session; then the user logs in again."""
+    """Refresh tokens continue a session for this long. Then the user logs in again."""
 
     login_attempts_per_account: Attempts = 10
-    """How many log-ins of one account may fail in a window before it is answered 429."""
+    """This many log-ins of one account may fail in a window. After that, the answer is 429."""
 
     login_attempts_per_address: Attempts = 50
-    """How many log-ins from one address may fail in a window, whatever the account."""
+    """This many log-ins from one address may fail in a window, for any accounts. After that, the answer is 429."""
 
     login_window_seconds: Seconds = 900
-    """How long failed log-ins count."""
+    """A failed log-in counts for this long."""
 
     admin_username: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "admin"
-    """The first administrator, made by `school-billing seed`."""
+    """The first administrator's username. `school-billing seed` creates the account."""
 
     admin_password: str = DEVELOPMENT_ADMIN_PASSWORD
-    """The first administrator's password; in production one that the rules for passwords allow."""
+    """The first administrator's password. In production, it must meet the password rules."""
 
     public_reads: bool | None = None
-    """Whether GET needs no token. Unset: yes in development, no in production."""
+    """If true, GET needs no token. If unset, it is true in development and false in production."""
 
     audit_seal_interval_ms: Milliseconds = 1_000
-    """How often new entries of the audit trail are chained, beside the requests."""
+    """The service chains new audit trail entries this often. It does so beside the requests."""
 
     overdue_interval_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
-    """How often what is overdue is summed for the metrics, which reads every invoice. 0: never."""
+    """The service sums overdue amounts for the metrics this often. Each sum reads every invoice. 0 turns it off."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The lowest level that is logged."""
+    """The service logs this level and higher ones."""
 
     log_format: Literal["auto", "console", "json"] = "auto"
-    """auto: readable on a terminal, JSON otherwise."""
+    """auto writes readable text if the output is a terminal, JSON otherwise."""
 
     log_slow_query_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 500
-    """A query that takes as long is logged, by its name and without its values. 0: none is."""
+    """The service logs a query that takes at least this long, by its name and without its values. 0 logs none."""
 
     prometheus_multiproc_dir: str = ""
-    """A directory that the processes of a host share: /metrics of one then tells of all. Empty: one `serve` alone."""
+    """Processes on one host share this directory, so /metrics of one covers all. If empty, it covers one `serve`."""
 
     otel_exporter_otlp_endpoint: str = ""
-    """The OpenTelemetry collector, such as http://collector:4318, for traces and metrics. Empty: there is none."""
+    """The OpenTelemetry collector for traces and metrics, such as http://collector:4318. If empty, there is none."""
 
     otel_exporter_otlp_traces_endpoint: str = ""
-    """The same for traces alone, with the whole path."""
+    """The collector's URL for traces alone, with the whole path."""
 
     otel_exporter_otlp_metrics_endpoint: str = ""
-    """The same for metrics alone, with the whole path."""
+    """The collector's URL for metrics alone, with the whole path."""
 
     otel_traces_exporter: Literal["", "otlp", "none"] = ""
-    """otlp or none. Empty: otlp if there is an endpoint."""
+    """The exporter of traces: otlp or none. If empty, it is otlp if there is an endpoint."""
 
     otel_metrics_exporter: Literal["", "otlp", "none"] = ""
-    """otlp or none. Empty: otlp if there is an endpoint."""
+    """The exporter of metrics: otlp or none. If empty, it is otlp if there is an endpoint."""
 
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
-    """How the collector is spoken to; this is the only way."""
+    """The protocol that the collector receives. The service supports no other."""
 
     otel_service_name: str = ""
-    """What the service is called there. Empty: school-billing, or what OTEL_RESOURCE_ATTRIBUTES says."""
+    """The service's name at the collector. If empty, OTEL_RESOURCE_ATTRIBUTES sets it, otherwise school-billing."""
 
     otel_sdk_disabled: bool = False
-    """Turns OpenTelemetry off, whatever else is set."""
+    """If true, OpenTelemetry is off. No other setting turns it on again."""
 
     sentry_dsn: str = ""
-    """The Sentry project that unhandled errors are reported to. Empty: none are."""
+    """The service reports unhandled errors to this Sentry project. If empty, it reports none."""
 
     redis_url: str = ""
-    """redis://:password@host:port/0, where statements are kept while nothing changes. Empty: they are computed."""
+    """Redis, as redis://:password@host:port/0, keeps statements until data changes. If empty, each is computed."""
 
     statement_cache_seconds: Seconds = 60
-    """How long a statement is kept in Redis at the most."""
+    """Redis keeps a statement for at most this long."""
 
     redis_timeout_ms: Milliseconds = 100
-    """How long Redis may take to answer before it is passed over."""
+    """The service waits this long for Redis. Then it continues without Redis."""
 
     trusted_proxies: str = ""
-    """Addresses or networks of reverse proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."""
+    """Comma-separated addresses or networks of reverse proxies. Their X-Forwarded-For and -Proto are trusted."""
 
     cors_origins: str = ""
-    """Origins whose pages may call the API, separated by commas, or *. Empty: none may."""
+    """Pages of these origins may call the API. The list is comma-separated, or * for all. If empty, no page may."""
 
     internal_token: str = ""
-    """Asked for by /docs, /openapi.json and /metrics, as a bearer token or a Basic password. Empty: they are open."""
+    """/docs, /openapi.json and /metrics need this as a bearer token or a Basic password. If empty, they are open."""
 
     internal_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
-    """A second port, the only one with /docs, /openapi.json and /metrics. 0: there is none, and PORT has them."""
+    """Only this second port serves /docs, /openapi.json and /metrics. If 0, there is none and PORT serves them."""
 
     request_max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 1_000_000
-    """A larger request body is answered 413."""
+    """If a request body is larger than this, the answer is 413."""
 
     @property
     def jwt_secrets(self) -> list[str]:

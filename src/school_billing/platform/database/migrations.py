@@ -68,7 +68,7 @@ def migrated(url: str) -> Iterator[None]:
 
 
 def _migrations() -> Any:
-    # schema.sql lies beside them: the schema of today in one file, for people to read.
+    # schema.sql is beside them: the schema of today in one file, for people to read.
     return yoyo.read_migrations(str(resource_folder("migrations"))).filter(lambda migration: migration.id != "schema")
 
 
