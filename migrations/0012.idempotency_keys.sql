@@ -21,9 +21,9 @@ create table if not exists idempotency_keys (
 -- The oldest, for pruning.
 create index if not exists idempotency_keys_created_at_idx on idempotency_keys (created_at);
 
--- Takes the key for this transaction. A request without a key has null here and in remember_answer(), and calls neither,
--- since both are strict. It fails with the name of the primary
--- key where the key was used, and at once where another request with it is in flight.
+-- Takes the key for this transaction. It fails with the name of the primary key if the key was used, and at once if another
+-- request with it is in flight. This and remember_answer() are strict, so a request without a key, which has null here,
+-- calls neither.
 create or replace function claim_idempotency_key(claimed_scope text, claimed_key text) returns boolean
   language plpgsql volatile strict
   set search_path = public, pg_temp

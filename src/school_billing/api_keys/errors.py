@@ -1,5 +1,6 @@
 """What can go wrong with API keys, and which of the schema's constraints means which of it."""
 
+from school_billing.auth.errors import UNKNOWN_ROLE
 from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
@@ -26,7 +27,7 @@ MEANINGS: Meanings = {
     "api_keys_key_hash_key": DuplicateId,
     "api_keys_name_key": DuplicateName,
     "api_keys_name_length": breaks_rule("name", "A name has 1 to 100 characters."),
-    "api_keys_role_known": breaks_rule("role", "A role is admin, accountant or viewer."),
+    "api_keys_role_known": UNKNOWN_ROLE,
     "api_keys_school_id_fkey": SchoolNotFound,
     ("api_keys_school_id_fkey", "schools/delete"): SchoolHasApiKeys,
 }

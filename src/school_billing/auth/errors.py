@@ -9,6 +9,7 @@ from school_billing.platform.web.problems import (
     NotFound,
     TooManyRequests,
     Unavailable,
+    breaks_rule,
 )
 
 
@@ -41,6 +42,8 @@ class SessionNotFound(NotFound):
 
     code = "session_not_found"
 
+
+UNKNOWN_ROLE = breaks_rule("role", "A role is admin, accountant or viewer.")
 
 MEANINGS: Meanings = {
     "sessions_pkey": DuplicateId,

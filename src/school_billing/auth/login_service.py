@@ -87,7 +87,7 @@ class LoginService:
         """
         attempt = await self._sessions.attempt(username, address, known_by)
         if attempt.retry_after_seconds is not None:
-            await self._sessions.forgive(attempt)
+            await self._sessions.uncount(attempt)
             self._metrics.logins.labels("throttled").inc()
             raise TooManyLogins(retry_after_seconds=attempt.retry_after_seconds)
         is_wrong = False
@@ -96,7 +96,7 @@ class LoginService:
         finally:
             if not is_wrong:
                 # It was right, or nobody had the time to look at it: no guess either way.
-                await self._sessions.forgive(attempt)
+                await self._sessions.uncount(attempt)
         if is_wrong:
             await self._sessions.note_failure(attempt, address)
             return None

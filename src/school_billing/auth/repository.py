@@ -155,8 +155,8 @@ class Sessions:
             address=address,
         )
 
-    async def forgive(self, attempt: Attempt) -> None:
-        """Count an attempt no more, for it was none to guess a password."""
+    async def uncount(self, attempt: Attempt) -> None:
+        """Take an attempt off its counters, because it did not guess a password."""
         await self._database.one(UNCOUNT_ATTEMPTS, buckets=attempt.buckets)
 
     async def start(

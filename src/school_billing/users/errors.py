@@ -1,5 +1,6 @@
 """What can go wrong with users, and which of the schema's constraints means which of it."""
 
+from school_billing.auth.errors import UNKNOWN_ROLE
 from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
@@ -32,7 +33,7 @@ MEANINGS: Meanings = {
     "users_username_key": DuplicateUsername,
     "users_username_shape": breaks_rule("username", "A username has 1 to 255 characters, in lower case."),
     "users_password_hash_is_argon2id": breaks_rule("password", "A password is stored as an argon2id hash."),
-    "users_role_known": breaks_rule("role", "A role is admin, accountant or viewer."),
+    "users_role_known": UNKNOWN_ROLE,
     "users_school_id_fkey": SchoolNotFound,
     ("users_school_id_fkey", "schools/delete"): SchoolHasUsers,
 }

@@ -26,7 +26,7 @@ async def printed_page(printable: PrintableStatement) -> WithETag[bytes]:
 async def printed_document(
     request: Request[Any, Any, Any], pdf_renderer: PdfRenderer, printable: PrintableStatement, paper: PaperSize
 ) -> WithETag[bytes]:
-    """Return the statement as a PDF document, which is printed only for whom has it not already.
+    """Return the statement as a PDF document, which is rendered only if the client lacks it.
 
     Raises:
         TooLongToPrint: The statement has more rows than can be printed.
