@@ -46,7 +46,7 @@ def serving(folder: Path, port: int, **popen: Any) -> Iterator["subprocess.Popen
 
 def servers_of(folder: Path) -> list[str]:
     """Return the processes that were started on the folder's data."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listing.splitlines() if str(folder) in line]
 
 
