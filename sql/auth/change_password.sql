@@ -1,7 +1,7 @@
 -- The user whose password changed, with all sessions ended: a row, or none where the stored one is not the one that
 -- was verified (any more), or the user is disabled.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update users
 set password_hash = :new_password_hash,

@@ -15,7 +15,7 @@ rehashed as (
   update users
   set password_hash = coalesce(:new_password_hash, password_hash)
   from account
-  cross join written_by(:actor, :request_id)
+  cross join written_by(:request_actor, :request_id)
   where users.id = account.id
     -- Not where another log-in did so meanwhile.
     and users.password_hash = :password_hash

@@ -2,10 +2,10 @@
 -- school is the student's own.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
-  select coalesce(claim_idempotency_key(:idempotency_scope, :idempotency_key), true) as granted
+  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
 ),
 author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 ),
 new_invoice as (
   insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
@@ -25,4 +25,4 @@ select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 from new_invoice
-cross join lateral remember_answer(:idempotency_scope, :idempotency_key, :fingerprint, to_jsonb(new_invoice))
+cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_invoice))

@@ -2,7 +2,7 @@
 -- or has movements. The foreign key of payments would refuse those too, but only after it had locked them, in the
 -- opposite order to a delete of a payment; here the invoice's own row says it first.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 delete from invoices
 where (select noted from author)

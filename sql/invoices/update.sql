@@ -5,7 +5,7 @@
 --
 -- Two who change what both have read queue here: the second sees what the first left, and its version is gone.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update invoices
 set student_id = coalesce(:student_id, student_id),

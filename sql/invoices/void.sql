@@ -2,7 +2,7 @@
 -- void already. The check on void invoices refuses one that has something paid, and every movement after. There is
 -- no way back.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update invoices
 set voided_at = now(),

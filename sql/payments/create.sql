@@ -4,10 +4,10 @@
 -- one before it left; the invoice's checks refuse the one too many, and the whole statement with it. An idempotency
 -- key is claimed before all that, and kept with the answer.
 with claim as materialized (
-  select coalesce(claim_idempotency_key(:idempotency_scope, :idempotency_key), true) as granted
+  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
 ),
 author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 ),
 new_payment as (
   insert into payments (school_id, invoice_id, kind, amount, method, reference, paid_at)
@@ -31,4 +31,4 @@ answer as (
 select
   id, school_id, invoice_id, kind, amount, currency, method, reference, paid_at, created_at, updated_at
 from answer
-cross join lateral remember_answer(:idempotency_scope, :idempotency_key, :fingerprint, to_jsonb(answer))
+cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

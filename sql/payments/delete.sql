@@ -2,7 +2,7 @@
 -- A trigger of the table takes it off its invoice's totals; the invoice's checks refuse that where a refund would be left
 -- without its payment.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 delete from payments
 using schools

@@ -3,7 +3,7 @@
 -- A trigger of the table moves the totals of its invoice, or of both where it moves from one to another. The foreign
 -- key refuses an invoice that is not there or is another school's.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update payments
 set invoice_id = coalesce(:invoice_id, invoice_id),

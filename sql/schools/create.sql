@@ -1,15 +1,15 @@
 -- The school that was added: one row.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
-  select coalesce(claim_idempotency_key(:idempotency_scope, :idempotency_key), true) as granted
+  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
 ),
 new_school as (
   insert into schools (name, currency, time_zone)
   select :name, :currency, :time_zone
-  from written_by(:actor, :request_id)
+  from written_by(:request_actor, :request_id)
   where (select granted from claim)
   returning id, name, currency, time_zone, created_at, updated_at
 )
 select id, name, currency, time_zone, created_at, updated_at
 from new_school
-cross join lateral remember_answer(:idempotency_scope, :idempotency_key, :fingerprint, to_jsonb(new_school))
+cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_school))

@@ -2,7 +2,7 @@
 -- than :if_match lists, or where the currency would change under invoices that exist: their amounts would mean
 -- something else.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update schools
 set name = coalesce(:name, name),

@@ -1,10 +1,10 @@
 -- The student that was added: a row, or none where there is no such school or it is not the tenant's.
 with claim as materialized (
   -- Before anything else, and whatever else is found: see the filter on it.
-  select coalesce(claim_idempotency_key(:idempotency_scope, :idempotency_key), true) as granted
+  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
 ),
 author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 ),
 new_student as (
   insert into students (school_id, full_name, external_id)
@@ -18,4 +18,4 @@ new_student as (
 )
 select id, school_id, full_name, external_id, created_at, updated_at
 from new_student
-cross join lateral remember_answer(:idempotency_scope, :idempotency_key, :fingerprint, to_jsonb(new_student))
+cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_student))

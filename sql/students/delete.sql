@@ -1,7 +1,7 @@
 -- The student that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
 -- lists. The foreign key of invoices refuses it while there are such.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 delete from students
 where (select noted from author)

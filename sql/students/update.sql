@@ -1,7 +1,7 @@
 -- The student as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists.
 -- A null name leaves the name; the external id may be null, so a flag says whether it is given.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update students
 set full_name = coalesce(:full_name, full_name),

@@ -1,7 +1,7 @@
 -- The user with a new password and all sessions ended: a row, or none where it is not the tenant's or is of
 -- another version than :if_match lists.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update users
 set password_hash = :password_hash,

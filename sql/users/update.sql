@@ -1,7 +1,7 @@
 -- The user as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists. Null
 -- leaves a column as it is. Whoever is disabled loses all sessions, and they do not come back with the account.
 with author as materialized (
-  select written_by(:actor, :request_id) as noted
+  select written_by(:request_actor, :request_id) as noted
 )
 update users
 set role = coalesce(:role, role),

@@ -23,24 +23,26 @@ from school_billing import DESCRIPTION, TITLE
 from school_billing.auth.admission import Admission
 from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
 from school_billing.auth.tokens import Tokens
-from school_billing.platform.database.errors import IdempotencyKeyUsed
+from school_billing.platform import idempotency
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.middleware import Observed
+from school_billing.platform.rooms import Room, provide
 from school_billing.platform.settings import Settings
-from school_billing.platform.web import idempotency
-from school_billing.platform.web.before import before_request, provide_in_turn
-from school_billing.platform.web.bodies import ContractRequest
 from school_billing.platform.web.conditional import provide_if_match
 from school_billing.platform.web.docs import docs_routes, openapi_config
-from school_billing.platform.web.openapi import DocumentErrors
-from school_billing.platform.web.options import answer_options
+from school_billing.platform.web.errors import Meanings, exception_handlers, problem_codes
+from school_billing.platform.web.json_body import ContractRequest
+from school_billing.platform.web.openapi import DocumentErrors, ScalarSchemas
 from school_billing.platform.web.pages import provide_page
-from school_billing.platform.web.parameters import refuse_strange_parameters
-from school_billing.platform.web.problems import Meanings, exception_handlers, problem_codes
-from school_billing.platform.web.rooms import Room, provide
-from school_billing.platform.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
-from school_billing.platform.web.security import cors_config, security_headers
+from school_billing.platform.web.requests import (
+    answer_options,
+    before_request,
+    provide_in_turn,
+    refuse_unknown_parameters,
+)
+from school_billing.platform.web.responses import cors_config, security_headers
+from school_billing.platform.web.types import Scalar, decode_scalar, is_scalar
 from school_billing.statements.source import StatementSource, standby_of
 
 
@@ -89,13 +91,16 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             "metrics": provide(metrics),
         },
         before_request=before_request(
-            Guard(settings, tokens, Admission(primary)), refuse_strange_parameters, answer_options
+            Guard(settings, tokens, Admission(primary)),
+            refuse_unknown_parameters,
+            idempotency.read_idempotency_key,
+            answer_options,
         ),
         type_encoders={Scalar: str},
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
-        exception_handlers={**exception_handlers(meanings), IdempotencyKeyUsed: idempotency.on_used_key},
+        exception_handlers={**exception_handlers(meanings), idempotency.KeyUsed: idempotency.replay},
         lifespan=[running],
         openapi_config=openapi_config(
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}

@@ -8,9 +8,7 @@ import re
 from decimal import Decimal
 from typing import Self
 
-from litestar.openapi.spec import OpenAPIType, Schema
-
-from school_billing.platform.web.scalars import Scalar
+from school_billing.platform.web.types import Scalar
 
 # Ten digits before the point are what numeric(12, 2) holds. [0-9] and not \d, which takes the digits of every
 # script; no sign, exponent, underscore or blank, all of which Decimal would take.
@@ -24,15 +22,9 @@ def _plain(number: Decimal) -> str:
 
 
 class Money(Scalar, Decimal):
-    """An exact sum of money, as the API gives it: a string with two decimals."""
+    """An exact decimal with two places, in the currency of the school."""
 
-    openapi = Schema(
-        type=OpenAPIType.STRING,
-        title="Money",
-        description="An exact decimal with two places, in the currency of the school.",
-        pattern=f"^{_MONEY.pattern}$",
-        examples=["600.00"],
-    )
+    schema = {"type": "string", "pattern": f"^{_MONEY.pattern}$", "examples": ["600.00"]}
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -47,20 +39,15 @@ class Money(Scalar, Decimal):
 
 
 class Amount(Scalar, Decimal):
-    """An amount that the API takes: 0.01 to 9999999999.99, as a string or a number."""
+    """An amount in the currency of the school: 0.01 to 9999999999.99, as a string or a number."""
 
-    openapi = Schema(
-        title="Amount",
-        description=(
-            "An amount above zero, at most 9999999999.99, with at most two decimals, in the currency of the "
-            "school: a string, or a number."
-        ),
-        one_of=[
-            Schema(type=OpenAPIType.STRING, pattern=f"^(?=.*[1-9]){_AMOUNT.pattern}$"),
-            Schema(type=OpenAPIType.NUMBER, minimum=0.01, maximum=9999999999.99, multiple_of=0.01),
+    schema = {
+        "one_of": [
+            {"type": "string", "pattern": f"^(?=.*[1-9]){_AMOUNT.pattern}$"},
+            {"type": "number", "minimum": 0.01, "maximum": 9999999999.99, "multiple_of": 0.01},
         ],
-        examples=["600.00", 600],
-    )
+        "examples": ["600.00", 600],
+    }
 
     @classmethod
     def parse(cls, value: object) -> Self:

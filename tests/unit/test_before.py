@@ -9,8 +9,7 @@ from litestar.routes import HTTPRoute
 
 from school_billing.app import create_app
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.problems import Problem, exception_handlers
-from school_billing.platform.web.scopes import BUG
+from school_billing.platform.web.errors import BUG, Problem, exception_handlers
 
 
 def routes() -> list[HTTPRoute]:

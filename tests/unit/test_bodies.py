@@ -7,9 +7,9 @@ import pytest
 
 from school_billing.invoices.contracts import InvoicePatch
 from school_billing.money import Amount
-from school_billing.platform.web.bodies import decode
-from school_billing.platform.web.fields import Instant, Name
-from school_billing.platform.web.problems import InvalidBody, MalformedBody
+from school_billing.platform.web.errors import InvalidBody, MalformedBody
+from school_billing.platform.web.json_body import decode
+from school_billing.platform.web.types import Instant, Name
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from school_billing.platform.web.conditional import (
     tag_of_row,
     versions_of,
 )
-from school_billing.platform.web.problems import InvalidParameter, PreconditionFailed
+from school_billing.platform.web.errors import InvalidParameter, PreconditionFailed
 
 
 class Row(Struct):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from school_billing.money import Amount
-from school_billing.platform.web.bodies import decode
-from school_billing.platform.web.problems import InvalidBody
+from school_billing.platform.web.errors import InvalidBody
+from school_billing.platform.web.json_body import decode
 
 
 class Body(msgspec.Struct):

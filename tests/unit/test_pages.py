@@ -4,8 +4,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from school_billing.platform.web.errors import InvalidParameter
 from school_billing.platform.web.pages import Page, decode_cursor, encode_cursor
-from school_billing.platform.web.problems import InvalidParameter
 
 
 @given(st.uuids())

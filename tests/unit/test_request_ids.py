@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from school_billing.platform.web.request_ids import choose_request_id
+from school_billing.platform.web.requests import choose_request_id
 
 
 @pytest.mark.parametrize("offered", [b"abc", b"01980000-0000-7000-8000-000000000001", b"a" * 128, b"a/b:c=d+e._-"])

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from school_billing.auth.contracts import Role
-from school_billing.platform.web.fields import PRINTABLE_PATTERN
+from school_billing.platform.web.types import PRINTABLE_PATTERN
 
 KeyName = Annotated[
     str,

@@ -6,7 +6,7 @@ from school_billing.api_keys.controller import ApiKeyController
 from school_billing.api_keys.errors import MEANINGS
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 
 
 def room(database: Database) -> Room:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from school_billing.platform.web.problems import Conflict, DuplicateId, Meanings
+from school_billing.platform.web.errors import Conflict, DuplicateId, Meanings
 
 
 class AuditTrailProtected(Conflict):

@@ -6,7 +6,7 @@ from school_billing.audit.controller import AuditController
 from school_billing.audit.errors import MEANINGS
 from school_billing.audit.repository import AuditLog
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 
 
 def room(database: Database) -> Room:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from school_billing.platform.web.fields import LongText
+from school_billing.platform.web.types import LongText
 
 
 class Role(Enum):

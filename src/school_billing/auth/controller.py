@@ -9,8 +9,8 @@ from litestar.params import JSONBody
 from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
 from school_billing.auth.guards import OPEN, USERS
 from school_billing.auth.login_service import LoginService
-from school_billing.platform.web.addresses import client_address
-from school_billing.platform.web.problems import Forbidden
+from school_billing.platform.web.errors import Forbidden
+from school_billing.platform.web.requests import client_address
 
 
 class AuthController(Controller):

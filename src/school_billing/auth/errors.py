@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from school_billing.platform.web.problems import (
+from school_billing.platform.web.errors import (
     DuplicateId,
     Meanings,
     NotAuthenticated,

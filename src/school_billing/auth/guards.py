@@ -3,8 +3,7 @@
 import base64
 import binascii
 import hmac
-from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from litestar import Request
 from litestar.exceptions import NotFoundException
@@ -18,8 +17,8 @@ from school_billing.auth.tokens import Claims, InvalidToken, Tokens
 from school_billing.platform.database.context import context
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.docs import BEARER
-from school_billing.platform.web.problems import Forbidden, NotAuthenticated
-from school_billing.platform.web.scopes import header_values
+from school_billing.platform.web.errors import Forbidden, NotAuthenticated
+from school_billing.platform.web.requests import header_values
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
@@ -41,7 +40,6 @@ ACCOUNTANTS = frozenset({Role.ADMIN, Role.ACCOUNTANT})
 """A route for those who keep the books."""
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_current_caller: ContextVar[Caller] = ContextVar("caller")
 _ANYBODY = Caller(name="", role=Role.VIEWER, tenant=None)
 
 
@@ -49,7 +47,7 @@ class InternalTokenNeeded(NotAuthenticated):
     """This needs the operator's token."""
 
     # Basic, for it is what a browser asks a person for (RFC 7617); the token goes where the password goes.
-    headers = {"WWW-Authenticate": 'Basic realm="school-billing internal", charset="UTF-8"'}  # noqa: RUF012 - nobody changes it.
+    headers = {"WWW-Authenticate": 'Basic realm="school-billing internal", charset="UTF-8"'}
 
 
 class Guard:
@@ -86,7 +84,7 @@ class Guard:
         if credential is None:
             if access != READERS or not self._reads_are_public:
                 raise NotAuthenticated
-            _current_caller.set(_ANYBODY)
+            context().caller = _ANYBODY
             return
         if request.method in _WITH_BODY:
             # All of it, before the question: whose session ends while a body trickles in does nothing more.
@@ -99,8 +97,8 @@ class Guard:
                 raise Forbidden("An API key cannot manage users and keys.")
         elif access != READERS and caller.role not in access:
             raise Forbidden
-        _current_caller.set(caller)
         known = context()
+        known.caller = caller
         known.actor = caller.name
         known.actor_school = None if caller.tenant is None else str(caller.tenant)
 
@@ -179,4 +177,4 @@ class DocumentAccess(ReceiveRoutePlugin):
 
 def provide_caller() -> Caller:
     """Return who sends the request at work, as the guard found."""
-    return _current_caller.get()
+    return cast("Caller", context().caller)

@@ -10,7 +10,7 @@ from school_billing.auth.tokens import Tokens
 from school_billing.platform.database.context import context
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.password_rules import password_fault
-from school_billing.platform.web.problems import FieldError, InvalidBody
+from school_billing.platform.web.errors import FieldError, InvalidBody
 
 log = structlog.get_logger("school_billing.auth")
 

@@ -9,8 +9,8 @@ from school_billing.auth.repository import LoginLimits, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.rooms import Room
 
 
 def room(database: Database, settings: Settings, tokens: Tokens, metrics: Metrics) -> Room:

@@ -5,7 +5,7 @@ from litestar.openapi.spec import Tag
 from school_billing.health.controller import HealthController
 from school_billing.health.repository import HealthChecks
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 
 
 def room(database: Database) -> Room:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.fields import Instant, LongText
+from school_billing.platform.web.types import Instant, LongText
 
 Description = Annotated[LongText, Meta(examples=["Annual tuition"])]
 VoidReason = Annotated[LongText, Meta(min_length=1, description="Why it was voided.", examples=["Entered twice"])]

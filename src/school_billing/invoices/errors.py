@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
 from school_billing.students.errors import StudentNotFound
 
 

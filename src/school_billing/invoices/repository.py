@@ -11,9 +11,10 @@ from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, 
 from school_billing.invoices.errors import InvoiceHasPayments, InvoiceIsVoid, InvoiceNotFound
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
+from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.patches import is_given, set_or_none
 from school_billing.students.errors import StudentNotFound
 
 _LISTED: dict[str, Any] = {
@@ -79,15 +80,16 @@ class Invoices:
         Raises:
             StudentNotFound: There is no such student, or it is another school's.
         """
-        created = await self._database.one_or_none(
-            CREATE,
-            tenant=tenant,
-            student_id=invoice.student_id,
-            total_amount=invoice.total_amount,
-            issued_at=invoice.issued_at,
-            due_date=invoice.due_date,
-            description=invoice.description,
-        )
+        async with once(self._database):
+            created = await self._database.one_or_none(
+                CREATE,
+                tenant=tenant,
+                student_id=invoice.student_id,
+                total_amount=invoice.total_amount,
+                issued_at=invoice.issued_at,
+                due_date=invoice.due_date,
+                description=invoice.description,
+            )
         if created is None:
             raise StudentNotFound
         return created

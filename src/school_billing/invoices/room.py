@@ -6,7 +6,7 @@ from school_billing.invoices.controller import InvoiceController
 from school_billing.invoices.errors import MEANINGS
 from school_billing.invoices.repository import Invoices
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 
 
 def room(database: Database) -> Room:

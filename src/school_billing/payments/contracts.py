@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.fields import Instant, Name, ShortText
+from school_billing.platform.web.types import Instant, Name, ShortText
 from school_billing.schools.contracts import Currency
 
 Method = Annotated[ShortText, Meta(description="How the money moved.", examples=["bank_transfer"])]

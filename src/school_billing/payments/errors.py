@@ -3,7 +3,7 @@
 from functools import partial
 
 from school_billing.invoices.errors import InvoiceNotFound
-from school_billing.platform.web.problems import DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import DuplicateId, InUse, Meanings, NotFound, breaks_rule
 
 
 class PaymentNotFound(NotFound):

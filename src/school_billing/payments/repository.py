@@ -14,10 +14,11 @@ from school_billing.payments.errors import PaymentNotFound
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
+from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.errors import Conflict
+from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.patches import is_given, set_or_none
-from school_billing.platform.web.problems import Conflict
 
 _LISTED: dict[str, Any] = {
     "tenant": UUID | None,
@@ -92,16 +93,17 @@ class Payments:
             OverRefund: Less was paid; the message says how much.
         """
         try:
-            created = await self._database.one_or_none(
-                CREATE,
-                tenant=tenant,
-                invoice_id=payment.invoice_id,
-                kind=payment.kind.value,
-                amount=payment.amount,
-                method=payment.method,
-                reference=payment.reference,
-                paid_at=payment.paid_at,
-            )
+            async with once(self._database):
+                created = await self._database.one_or_none(
+                    CREATE,
+                    tenant=tenant,
+                    invoice_id=payment.invoice_id,
+                    kind=payment.kind.value,
+                    amount=payment.amount,
+                    method=payment.method,
+                    reference=payment.reference,
+                    paid_at=payment.paid_at,
+                )
         except ConstraintViolated as refusal:
             raise await self._explain(refusal, tenant, payment.invoice_id) from refusal
         if created is None:

@@ -6,7 +6,7 @@ from school_billing.payments.controller import PaymentController
 from school_billing.payments.errors import MEANINGS
 from school_billing.payments.repository import Payments
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 
 
 def room(database: Database) -> Room:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 128
+# No colon and no blank, so that no user can be called like a role of the database or an API key in the audit trail.
+# The end once more, because $ alone lets a newline follow.
+USERNAME_PATTERN = r"^[a-z0-9][a-z0-9._@+-]*$(?!\n)"
 _FEWEST_DIFFERENT_CHARACTERS = 5
 
 _COMMON = Path(__file__).with_name("common_passwords.txt")

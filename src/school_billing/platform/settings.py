@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from school_billing.platform.password_rules import password_fault
-from school_billing.platform.web.fields import USERNAME_PATTERN
+from school_billing.platform.password_rules import USERNAME_PATTERN, password_fault
 
 DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S105 - production refuses it.
 DEVELOPMENT_ADMIN_PASSWORD = "change_me"  # noqa: S105 - production refuses it.

@@ -7,23 +7,15 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 import babel.core
-from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from school_billing.platform.web.fields import Name
-from school_billing.platform.web.scalars import Scalar
+from school_billing.platform.web.types import Name, Scalar
 
 
 class Currency(Scalar, str):
-    """An ISO 4217 currency code."""
+    """An ISO 4217 currency code, in capitals."""
 
-    openapi = Schema(
-        type=OpenAPIType.STRING,
-        title="Currency",
-        description="An ISO 4217 currency code, in capitals.",
-        pattern="^[A-Z]{3}$",
-        examples=["USD"],
-    )
+    schema = {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["USD"]}
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -40,12 +32,7 @@ class Currency(Scalar, str):
 class TimeZone(Scalar, str):
     """The name of a time zone in the IANA database."""
 
-    openapi = Schema(
-        type=OpenAPIType.STRING,
-        title="TimeZone",
-        description="The name of a time zone in the IANA database.",
-        examples=["America/Chicago"],
-    )
+    schema = {"type": "string", "examples": ["America/Chicago"]}
 
     @classmethod
     def parse(cls, value: object) -> Self:

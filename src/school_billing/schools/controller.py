@@ -9,8 +9,8 @@ from litestar.params import FromPath, JSONBody
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS, READERS
 from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.errors import Forbidden
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.problems import Forbidden
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.repository import Schools

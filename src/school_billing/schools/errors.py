@@ -1,6 +1,6 @@
 """What can go wrong with schools, and which of the schema's constraints means which of it."""
 
-from school_billing.platform.web.problems import Conflict, DuplicateId, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, DuplicateId, Meanings, NotFound, breaks_rule
 
 
 class SchoolNotFound(NotFound):

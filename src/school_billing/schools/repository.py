@@ -4,9 +4,10 @@ from uuid import UUID
 
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
+from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.json_body import set_or_none
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.patches import set_or_none
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.errors import CurrencyInUse, SchoolNotFound
 
@@ -34,7 +35,10 @@ class Schools:
 
     async def create(self, school: SchoolIn) -> School:
         """Add a school."""
-        return await self._database.one(CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone)
+        async with once(self._database):
+            return await self._database.one(
+                CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone
+            )
 
     async def get(self, tenant: UUID | None, school_id: UUID) -> School:
         """Return a school.

@@ -3,7 +3,7 @@
 from litestar.openapi.spec import Tag
 
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 from school_billing.schools.controller import SchoolController
 from school_billing.schools.errors import MEANINGS
 from school_billing.schools.repository import Schools

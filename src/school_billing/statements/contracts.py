@@ -7,13 +7,12 @@ from enum import Enum
 from typing import Annotated, Self
 from uuid import UUID
 
-from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.invoices.contracts import Description, InvoiceStatus
 from school_billing.money import Money
 from school_billing.payments.contracts import Method, Reference
-from school_billing.platform.web.scalars import Scalar
+from school_billing.platform.web.types import Scalar
 from school_billing.schools.contracts import Currency
 from school_billing.students.contracts import ExternalId, FullName
 
@@ -240,15 +239,9 @@ class CollectionsBy(Enum):
 
 
 class Rate(Scalar, Decimal):
-    """A ratio, as the API gives it: a string with four decimals."""
+    """A ratio with four decimals: 1.0000 is the whole."""
 
-    openapi = Schema(
-        type=OpenAPIType.STRING,
-        title="Rate",
-        description="A ratio with four decimals, of which 1.0000 is the whole.",
-        pattern=f"^{_RATE.pattern}$",
-        examples=["0.8750"],
-    )
+    schema = {"type": "string", "pattern": f"^{_RATE.pattern}$", "examples": ["0.8750"]}
 
     @classmethod
     def parse(cls, value: object) -> Self:

@@ -37,7 +37,7 @@ class StatementController(Controller):
 
     path = "/"
     tags = ("statements",)
-    dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
+    dependencies = {
         "statement_range": Provide(provide_statement_range, sync_to_thread=False),
         "period": Provide(provide_period, sync_to_thread=False),
         "debtors_page": Provide(provide_debtors_page),

@@ -14,7 +14,7 @@ from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
-from school_billing.platform.web.downloads import Download, started
+from school_billing.platform.web.responses import Download, started
 from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE, Cell, attachment, csv_rows
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import ExportedLine, ExportedRow

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from school_billing.money import Amount
-from school_billing.platform.web.days import Day, Moment
+from school_billing.platform.web.errors import FieldError, InvalidParameter
 from school_billing.platform.web.pages import (
     LIMIT_DEFAULT,
     NIL,
@@ -18,12 +18,12 @@ from school_billing.platform.web.pages import (
     Limit,
     Offset,
     Page,
-    StrangeCursor,
+    UnknownCursor,
     decode_place,
     encode_place,
     page_of,
 )
-from school_billing.platform.web.problems import FieldError, InvalidParameter
+from school_billing.platform.web.types import Day, Moment
 from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
 
 AsOf = Annotated[
@@ -109,7 +109,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
             due_date = date.fromordinal(int.from_bytes(due))
             after = UUID(bytes=identifier)
         except (ValueError, OverflowError):
-            raise StrangeCursor from None
+            raise UnknownCursor from None
         return cls(page_of(request, limit, offset, cursor, after), due_date, Decimal(int.from_bytes(cents)).scaleb(-2))
 
     def link(self, debtors: DebtorsDocument) -> dict[str, str]:

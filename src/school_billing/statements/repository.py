@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.days import Moment
+from school_billing.platform.web.errors import FieldError, InvalidParameter
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.problems import FieldError, InvalidParameter
+from school_billing.platform.web.types import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.cache import StatementCache
 from school_billing.statements.contracts import (

@@ -7,8 +7,8 @@ from litestar.openapi.spec import Tag
 
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.rooms import Room
 from school_billing.statements.cache import StatementCache
 from school_billing.statements.controller import StatementController
 from school_billing.statements.exports import ExportController

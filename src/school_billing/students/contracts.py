@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from school_billing.platform.web.fields import Name
+from school_billing.platform.web.types import Name
 
 FullName = Annotated[Name, Meta(examples=["Lisa Simpson"])]
 ExternalId = Annotated[Name, Meta(description="The school's own number; unique in the school.", examples=["S-1024"])]

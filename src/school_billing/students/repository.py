@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
+from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.patches import is_given, set_or_none
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
@@ -67,13 +68,14 @@ class Students:
         Raises:
             SchoolNotFound: There is no such school, or it is another's.
         """
-        created = await self._database.one_or_none(
-            CREATE,
-            tenant=tenant,
-            school_id=student.school_id,
-            full_name=student.full_name,
-            external_id=student.external_id,
-        )
+        async with once(self._database):
+            created = await self._database.one_or_none(
+                CREATE,
+                tenant=tenant,
+                school_id=student.school_id,
+                full_name=student.full_name,
+                external_id=student.external_id,
+            )
         if created is None:
             raise SchoolNotFound
         return created

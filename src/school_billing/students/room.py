@@ -3,7 +3,7 @@
 from litestar.openapi.spec import Tag
 
 from school_billing.platform.database.pool import Database
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.rooms import Room
 from school_billing.students.controller import StudentController
 from school_billing.students.errors import MEANINGS
 from school_billing.students.repository import Students

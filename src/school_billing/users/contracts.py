@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.auth.contracts import NewPassword, Role
-from school_billing.platform.web.fields import USERNAME_PATTERN
+from school_billing.platform.password_rules import USERNAME_PATTERN
 
 Username = Annotated[
     str,

@@ -12,8 +12,8 @@ from school_billing.auth.guards import USER_ADMINS
 from school_billing.auth.hashing import hash_new_password
 from school_billing.platform.password_rules import password_fault
 from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.problems import FieldError, InvalidBody
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
 from school_billing.users.errors import OwnAccount

@@ -1,7 +1,7 @@
 """What can go wrong with users, and which of the schema's constraints means which of it."""
 
 from school_billing.auth.errors import UNKNOWN_ROLE
-from school_billing.platform.web.problems import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
 

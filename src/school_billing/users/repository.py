@@ -6,8 +6,8 @@ from school_billing.auth.contracts import Role
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.conditional import ANY_VERSION, IfMatch, Versions
+from school_billing.platform.web.json_body import set_or_none
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.patches import set_or_none
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import User, UserPatch
 from school_billing.users.errors import UserNotFound

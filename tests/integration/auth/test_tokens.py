@@ -122,7 +122,7 @@ async def test_a_body_that_trickles_in_does_nothing_for_whose_right_ended_meanwh
 async def test_a_body_that_does_not_come_is_not_waited_for(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("school_billing.platform.web.bodies.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("school_billing.platform.web.json_body.BODY_SECONDS", 0.05)
 
     async def never() -> AsyncIterator[bytes]:
         yield b"{"

@@ -19,7 +19,7 @@ from school_billing.app import create_app
 from school_billing.platform.database.sql import Query
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.problems import problem_codes
+from school_billing.platform.web.errors import problem_codes
 from tests.api import NOBODY, Api, client_of, problem, until_waiting
 from tests.conftest import running
 from tests.server import serve

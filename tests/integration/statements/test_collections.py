@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from school_billing.auth.contracts import Role
-from school_billing.platform.web.bodies import decode
+from school_billing.platform.web.json_body import decode
 from school_billing.statements.contracts import Collections
 from tests.api import NOBODY, Api, Json, problem
 from tests.integration.statements.histories import FIRST, LAST, History, histories, write

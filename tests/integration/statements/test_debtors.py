@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from school_billing.auth.contracts import Role
-from school_billing.platform.web.bodies import decode
+from school_billing.platform.web.json_body import decode
 from school_billing.platform.web.pages import encode_place
 from school_billing.statements.contracts import Debtor
 from tests.api import NOBODY, Api, Json, problem

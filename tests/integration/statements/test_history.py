@@ -8,7 +8,7 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from school_billing.platform.web.bodies import decode
+from school_billing.platform.web.json_body import decode
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
 from tests.api import Api, Json
 from tests.integration.statements.histories import (

@@ -9,7 +9,7 @@ import pytest
 
 from school_billing.app import create_app
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.bodies import decode
+from school_billing.platform.web.json_body import decode
 from school_billing.statements.contracts import SchoolStatement
 from tests.api import NOBODY, Api, client_of, problem
 from tests.conftest import running

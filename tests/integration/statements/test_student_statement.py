@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import msgspec
 
-from school_billing.platform.web.bodies import decode
+from school_billing.platform.web.json_body import decode
 from school_billing.statements.contracts import StudentStatement
 from tests.api import NOBODY, Api, problem
 

@@ -7,9 +7,9 @@ from litestar.openapi.spec import Tag
 from school_billing.app import create_app
 from school_billing.auth.guards import OPEN
 from school_billing.health.repository import HealthChecks
+from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.problems import Conflict
-from school_billing.platform.web.rooms import Room
+from school_billing.platform.web.errors import Conflict
 from tests.api import client_of, problem
 from tests.conftest import running
 

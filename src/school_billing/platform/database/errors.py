@@ -19,18 +19,6 @@ class ConstraintViolated(DatabaseError):
         self.query = query
 
 
-class IdempotencyKeyUsed(DatabaseError):
-    """The request's idempotency key was used before; nothing was done again."""
-
-    def __init__(self, query: "AnyQuery", same_body: bool, answer: bytes) -> None:
-        super().__init__(query.name)
-        self.query = query
-        self.same_body = same_body
-        """Whether it was the same request; if not, the caller made a mistake."""
-        self.answer = answer
-        """The row that the first request made, as JSON."""
-
-
 class ValueRefused(DatabaseError):
     """A value has the right type but no meaning for the database, such as an instant outside its calendar."""
 

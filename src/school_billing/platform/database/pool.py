@@ -14,13 +14,10 @@ import asyncpg
 import msgspec
 
 from school_billing.platform.database.connections import Connections
-from school_billing.platform.database.context import context
 from school_billing.platform.database.errors import (
     ConnectionsBusy,
     ConstraintViolated,
-    DatabaseError,
     DatabaseUnavailable,
-    IdempotencyKeyUsed,
     SchemaOutdated,
     StatementCanceled,
     ValueRefused,
@@ -40,7 +37,6 @@ _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
 _ROWS_AT_ONCE = 1_000
 _CLOSE_TIMEOUT_SECONDS = 1  # Nobody works any more when the pool is closed; a database that does not answer is left.
-_IDEMPOTENCY_KEY = "idempotency_keys_pkey"
 
 _UNAVAILABLE = (
     OSError,
@@ -59,16 +55,6 @@ _UNAVAILABLE = (
 
 class _Unsent(Exception):
     """There was no connection to send the statement on, so it can be tried again whatever it does."""
-
-
-class Remembered(msgspec.Struct, frozen=True):
-    """What an idempotency key was used for."""
-
-    fingerprint: bytes
-    answer: msgspec.Raw
-
-
-FIND_KEY = Query("idempotency/find", Remembered)
 
 
 class PoolSize(msgspec.Struct, frozen=True):
@@ -171,7 +157,6 @@ class Database:
 
         Raises:
             ConstraintViolated: A constraint of the schema refused the change.
-            IdempotencyKeyUsed: The request's idempotency key was used before.
             ValueRefused: A value means nothing to the database.
             DatabaseUnavailable: There is no connection to be had, or it was lost.
         """
@@ -283,10 +268,7 @@ class Database:
             try:
                 return await self._try(query, run)
             except asyncpg.IntegrityConstraintViolationError as error:
-                constraint = constraint_of(error)
-                if constraint == _IDEMPOTENCY_KEY:
-                    raise await self._used_key(query) from error
-                raise ConstraintViolated(constraint, query) from error
+                raise ConstraintViolated(constraint_of(error), query) from error
             except (asyncpg.DataError, OverflowError) as error:
                 raise ValueRefused(query.name) from error
             except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
@@ -329,15 +311,6 @@ class Database:
             await self._connections.give_back(connection, is_clean=raised is None)
             if self.observer is not None:
                 self.observer(query, seconds, raised)
-
-    async def _used_key(self, query: AnyQuery) -> DatabaseError:
-        """Return the error that tells what the request's key was used for."""
-        known = context()
-        remembered = await self.one_or_none(FIND_KEY)
-        if remembered is None:
-            # It expired in between.
-            return ConstraintViolated("idempotency_key_in_flight", query)
-        return IdempotencyKeyUsed(query, remembered.fingerprint == known.fingerprint, bytes(remembered.answer))
 
 
 def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:

@@ -23,7 +23,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_CONTEXT = get_type_hints(RequestContext)
+# What the request itself fills in, by the name of the parameter: :request_actor is RequestContext.actor.
+_CONTEXT = {f"request_{name.removeprefix('request_')}": name for name in RequestContext.__struct_fields__}
 _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\s")
 
 
@@ -55,7 +56,8 @@ class Query(Generic[Row]):
             raise ValueError(f"sql/{name}.sql takes {self.parameters}, the query says {list(takes)}")
         self.name = name
         self.text = f"-- {name}\n{body}"
-        self.takes = takes | {parameter: _CONTEXT[parameter] for parameter in self.from_context}
+        hints = get_type_hints(RequestContext)
+        self.takes = takes | {parameter: hints[_CONTEXT[parameter]] for parameter in self.from_context}
         self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None
         self.returns = returns
         Query.registered[name] = self
@@ -77,7 +79,7 @@ class Query(Generic[Row]):
         if len(values) + len(self.from_context) != len(self.parameters):
             raise TypeError(f"{self.name} takes {self.parameters}, not {list(values)}")
         known = (
-            {**values, **{name: getattr(context(), name) for name in self.from_context}}
+            {**values, **{name: getattr(context(), _CONTEXT[name]) for name in self.from_context}}
             if self.from_context
             else values
         )

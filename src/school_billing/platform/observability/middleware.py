@@ -17,12 +17,8 @@ from school_billing.platform.database.context import RequestContext, current_con
 from school_billing.platform.database.errors import DatabaseError
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.logging import AccessLine, log_access
-from school_billing.platform.web.request_ids import (
-    REQUEST_ID_HEADER,
-    choose_request_id,
-)
-from school_billing.platform.web.scopes import BUG, IS_ANSWERED, IS_HEAD, PROBLEM_CODE
-from school_billing.platform.web.stopping import answer_interrupted
+from school_billing.platform.web.errors import BUG, IS_ANSWERED, PROBLEM_CODE, answer_interrupted
+from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, choose_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 from litestar import Request
 
-from school_billing.platform.web.problems import FieldError, InvalidParameter, PreconditionFailed
-from school_billing.platform.web.scopes import header_values
+from school_billing.platform.web.errors import FieldError, InvalidParameter, PreconditionFailed
+from school_billing.platform.web.requests import header_values
 
 IF_MATCH_HEADER = "If-Match"
 IF_NONE_MATCH_HEADER = "If-None-Match"

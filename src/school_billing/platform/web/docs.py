@@ -17,8 +17,8 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.response import File, Redirect
 
+from school_billing.platform.web.errors import path_of
 from school_billing.platform.web.openapi import complete_document, name_operation
-from school_billing.platform.web.scopes import path_of
 
 _ASSETS = Path(__file__).parent / "assets"
 _PAGE = (_ASSETS / "docs.html").read_bytes()

@@ -11,8 +11,10 @@ import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.plugins import ReceiveRoutePlugin
+from litestar.openapi.spec import Schema
+from litestar.plugins import OpenAPISchemaPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute
+from litestar.typing import FieldDefinition
 
 from school_billing.platform.web.conditional import (
     IF_MATCH_HEADER,
@@ -20,8 +22,9 @@ from school_billing.platform.web.conditional import (
     TAGS_LENGTH_MOST,
     TAGS_PATTERN,
 )
-from school_billing.platform.web.problems import PROBLEM_MEDIA_TYPE, Problem
+from school_billing.platform.web.errors import PROBLEM_MEDIA_TYPE, Problem
 from school_billing.platform.web.responses import WithETag
+from school_billing.platform.web.types import Scalar, is_scalar
 
 _ERRORS = {
     400: "The request is not JSON, or a parameter is not valid.",
@@ -82,6 +85,27 @@ _IDEMPOTENCY_KEY = {
     "same answer; with another body it is a 422, and a 409 while the first is still being answered.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+
+
+class ScalarSchemas(OpenAPISchemaPlugin):
+    """Shows a Scalar by its name, its docstring and its schema."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: Any) -> bool:
+        """Tell whether `value` is a Scalar."""
+        return is_scalar(value)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: object) -> Schema:
+        """Return the Scalar's schema."""
+        kind: type[Scalar] = field_definition.annotation
+        return _schema({"title": kind.__name__, "description": kind.__doc__, **kind.schema})
+
+
+def _schema(definition: Mapping[str, Any]) -> Schema:
+    alternatives = {
+        name: [_schema(one) for one in definition[name]] for name in ("any_of", "one_of") if name in definition
+    }
+    return Schema(**{**definition, **alternatives})
 
 
 class DocumentErrors(ReceiveRoutePlugin):

@@ -10,8 +10,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.params import QueryParameter
 
-from school_billing.platform.web.problems import FieldError, InvalidParameter
-from school_billing.platform.web.scopes import path_of
+from school_billing.platform.web.errors import FieldError, InvalidParameter, path_of
 
 NIL = UUID(int=0)
 """Sorts before every id, so "after it" is the beginning and the SQL needs no second form for the first page."""
@@ -77,7 +76,7 @@ class Page(msgspec.Struct, frozen=True):
         return {"Link": f'<{target}>; rel="next"'}
 
 
-class StrangeCursor(InvalidParameter):
+class UnknownCursor(InvalidParameter):
     """cursor: not one that a Link header gave."""
 
     def __init__(self) -> None:
@@ -93,11 +92,11 @@ def decode_cursor(cursor: str) -> UUID:
     """Read a cursor.
 
     Raises:
-        StrangeCursor: It was not made here.
+        UnknownCursor: It was not made here.
     """
     place = decode_place(cursor)
     if len(place) != len(NIL.bytes):
-        raise StrangeCursor
+        raise UnknownCursor
     return UUID(bytes=place)
 
 
@@ -110,14 +109,14 @@ def decode_place(cursor: str) -> bytes:
     """Read the place in a cursor.
 
     Raises:
-        StrangeCursor: It was not made here.
+        UnknownCursor: It was not made here.
     """
     try:
         place = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}")
     except ValueError:
-        raise StrangeCursor from None
+        raise UnknownCursor from None
     if not place or encode_place(place) != cursor:
-        raise StrangeCursor
+        raise UnknownCursor
     return place
 
 

@@ -1,16 +1,40 @@
-"""Answers that are more than a body."""
+"""Answers: rows and documents with entity tags, downloads in parts, and the headers that every answer has."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
 
+import structlog
 from litestar import Request, Response
+from litestar.config.cors import CORSConfig
 from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import get_serializer
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 from school_billing.platform.web.conditional import Versioned, has_current, tag_of_content, tag_of_row
+from school_billing.platform.web.requests import IS_HEAD
 
-if TYPE_CHECKING:
-    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+STALL_SECONDS = 30
+"""A download is broken off when its reader takes nothing for this long, because it keeps a database connection."""
+
+# The API's answers are no pages; /docs is one, and all that it needs comes from here. Swagger UI sets styles by script,
+# and its pictures are data: URLs.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_ALWAYS = {
+    "content-security-policy": _POLICY,
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+# Two years; browsers obey it over https alone (RFC 6797 section 8.1).
+_PRODUCTION = {"strict-transport-security": "max-age=63072000; includeSubDomains"}
+
+log = structlog.get_logger("school_billing.downloads")
 
 Answer = TypeVar("Answer", bound=Response[Any])
 Body = TypeVar("Body")
@@ -60,7 +84,7 @@ class _Prepared(ASGIResponse):
         }
         self._body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         await send(self._start)
         await send(self._body)
@@ -90,3 +114,108 @@ def json_document(document: str, headers: dict[str, str] | None = None) -> WithE
     content = document.encode()
     etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
     return WithETag(content, etag, headers=headers, media_type="application/json")
+
+
+class Download(Response[None]):
+    """An answer of parts that come one after another; what makes them is closed as soon as the reader leaves."""
+
+    def __init__(self, parts: "Parts", media_type: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(None, media_type=media_type, headers=dict(headers or {}))
+        self._parts = parts
+
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_options: Any) -> ASGIResponse:
+        """Make the answer to `request`."""
+        return _ASGIDownload(
+            iterator=self._parts,
+            media_type=self.media_type,
+            headers=dict(self.headers),
+            is_head_response=bool(request.scope.get(IS_HEAD)),
+        )
+
+
+class Parts:
+    """The parts of a download, of which the first may be there already."""
+
+    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> "Parts":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is None:
+            return await anext(self._rest)
+        first, self._first = self._first, None
+        return first
+
+    async def aclose(self) -> None:
+        """Close what makes the parts, be it in the middle."""
+        await self._rest.aclose()
+
+
+async def started(request: Request[Any, Any, Any], parts: AsyncGenerator[bytes]) -> Parts:
+    """Make the first of `parts` now, while what goes wrong can still be an error of its own; for HEAD make none."""
+    return Parts(None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
+
+
+class _ASGIDownload(ASGIStreamingResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = cast("Parts", self.iterator)
+        # Closed here, where no cancellation is in force any more, and not when the garbage is collected.
+        async with aclosing(parts):
+            await super().__call__(scope, receive, send)
+
+    async def _stream(self, send: Send) -> None:
+        async for part in self.iterator:
+            event: HTTPResponseBodyEvent = {
+                "type": "http.response.body",
+                "body": cast("bytes", part),
+                "more_body": True,
+            }
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await send(event)
+            except TimeoutError:
+                log.warning("a download was broken off: its reader stalled", seconds=STALL_SECONDS)
+                raise
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def security_headers(*, in_production: bool) -> list[tuple[bytes, bytes]]:
+    """Return the headers of every response, as ASGI has them."""
+    headers = _ALWAYS | (_PRODUCTION if in_production else {})
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def cors_config(origins: Sequence[str]) -> CORSConfig | None:
+    """Let pages of `origins` call the API with a token, and read the headers that it answers with; None for none.
+
+    Cookies play no part, so "credentials" stay off and "*" is safe to say.
+    """
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+            "If-None-Match",
+            "X-Request-Id",
+            "traceparent",
+            "tracestate",
+        ],
+        expose_headers=[
+            "ETag",
+            "Idempotency-Replayed",
+            "Link",
+            "Location",
+            "Retry-After",
+            "X-Request-Id",
+            "traceresponse",
+        ],
+        max_age=600,
+    )

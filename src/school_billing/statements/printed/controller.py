@@ -36,7 +36,7 @@ class PrintedStatementController(Controller):
 
     path = "/"
     tags = ("statements",)
-    dependencies = {  # noqa: RUF012 - Litestar reads it from the class and leaves it as it is.
+    dependencies = {
         "statement_range": Provide(provide_statement_range, sync_to_thread=False),
         "language": Provide(provide_language),
     }

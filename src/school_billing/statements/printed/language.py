@@ -14,9 +14,8 @@ import msgspec
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import NumberPattern, get_currency_name, get_currency_precision, parse_pattern
-from litestar.openapi.spec import OpenAPIType, Schema
 
-from school_billing.platform.web.scalars import Scalar
+from school_billing.platform.web.types import Scalar
 
 _LABELS = Path(__file__).parent / "labels"
 
@@ -31,15 +30,9 @@ _RANGES_MOST = 20
 
 
 class Language(Scalar, str):
-    """A language of the statements, and the region whose customs its numbers and dates follow."""
+    """A language of the statements, alone or with the region whose number and date formats it follows (BCP 47)."""
 
-    openapi = Schema(
-        type=OpenAPIType.STRING,
-        title="Language",
-        description=f"One of {', '.join(LANGUAGES)}, alone or with a region, such as es-MX (BCP 47).",
-        pattern=f"^{_LANGUAGE.pattern}$",
-        examples=["en", "es-MX"],
-    )
+    schema = {"type": "string", "pattern": f"^{_LANGUAGE.pattern}$", "examples": ["en", "es-MX"]}
 
     @classmethod
     def parse(cls, value: object) -> Self:

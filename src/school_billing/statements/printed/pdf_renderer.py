@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from school_billing.platform.web.conditional import tag_of_content
-from school_billing.platform.web.problems import ApiError, BadRequest
+from school_billing.platform.web.errors import ApiError, BadRequest
 from school_billing.statements.printed.printable import PrintableStatement
 
 ROWS_MOST = 3_000
@@ -37,7 +37,7 @@ class PdfRendererBusy(ApiError):
 
     status = 503
     code = "printing_busy"
-    headers = {"Retry-After": "5"}  # noqa: RUF012 - the base says that nobody changes it.
+    headers = {"Retry-After": "5"}
 
 
 class PrintFailed(Exception):

@@ -5,8 +5,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from school_billing.platform.database.pool import Database
+from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import NIL, Page
-from school_billing.platform.web.scalars import exact_decoder
 from school_billing.platform.web.spreadsheets import attachment
 from school_billing.schools.contracts import School
 from school_billing.schools.repository import Schools

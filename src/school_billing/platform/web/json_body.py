@@ -1,24 +1,25 @@
 """Bodies: JSON decoded once, straight into the handler's struct, with every wrong field named."""
 
 import asyncio
+from decimal import Decimal
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar import Request
+from msgspec import UNSET, UnsetType
 
-from school_billing.platform.web.fields import PATTERN_SENTENCES
-from school_billing.platform.web.idempotency import note_idempotency_key
-from school_billing.platform.web.problems import FieldError, InvalidBody, MalformedBody, SlowBody, UnsupportedMediaType
-from school_billing.platform.web.scalars import decode_scalar, exact_decoder
-from school_billing.platform.web.scopes import header_values
+from school_billing.platform.web.errors import FieldError, InvalidBody, MalformedBody, SlowBody, UnsupportedMediaType
+from school_billing.platform.web.requests import header_values
+from school_billing.platform.web.types import PATTERN_SENTENCES, decode_scalar
 
 Contract = TypeVar("Contract")
+Value = TypeVar("Value")
 
-_ERRORS_MOST = 100
-"""How many wrong fields an answer names: a body can have a hundred thousand."""
+_ERRORS_MOST = 100  # A body can have a hundred thousand wrong fields.
 
 BODY_SECONDS = 30
-"""How long a body may take to come: whoever sends it holds a connection, and a question that was answered."""
+"""A body may take this long to arrive, because its sender holds a connection."""
 
 
 class ContractRequest(Request[Any, Any, Any]):
@@ -28,39 +29,44 @@ class ContractRequest(Request[Any, Any, Any]):
     one strict step, and numbers keep their digits.
     """
 
-    _came: bytes | None = None
+    _received: bytes | None = None
 
     async def body(self) -> bytes:
-        """Return the body as it came.
+        """Return the bytes of the body.
 
         Raises:
-            SlowBody: It did not come within BODY_SECONDS.
+            SlowBody: The body did not arrive within BODY_SECONDS.
         """
-        if self._came is None:
+        if self._received is None:
             try:
                 async with asyncio.timeout(BODY_SECONDS):
-                    self._came = await super().body()
+                    self._received = await super().body()
             except TimeoutError:
                 raise SlowBody from None
-        return self._came
+        return self._received
 
     async def json(self) -> Any:
-        """Return the body as the struct that the handler asks for.
+        """Return the body as the struct of the handler's `data`.
 
         Raises:
-            UnsupportedMediaType: The body is declared as something else than JSON.
-            MalformedBody: It is not JSON.
-            InvalidBody: It breaks a rule of the contract.
+            UnsupportedMediaType: Content-Type is not JSON.
+            MalformedBody: The body is not JSON.
+            InvalidBody: The body breaks a rule of the contract.
         """
         declared = header_values(self, b"content-type") or ["application/json"]
         media_type = declared[0].partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
         body = await self.body()
-        if self.method == "POST":
-            note_idempotency_key(self, body)
         field = self.route_handler.parsed_data_field
         return decode(body, field.annotation if field is not None else Any)
+
+
+@cache
+def exact_decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
+    """Return the strict JSON decoder of `kind`, in which numbers keep their digits."""
+    # A scalar is decoded untyped first. float_hook receives the digits of a number, so no float is ever made.
+    return msgspec.json.Decoder(kind, dec_hook=decode_scalar, float_hook=Decimal)
 
 
 def decode(body: bytes, contract: type[Contract]) -> Contract:
@@ -68,7 +74,7 @@ def decode(body: bytes, contract: type[Contract]) -> Contract:
 
     Raises:
         MalformedBody: It is not JSON.
-        InvalidBody: It breaks a rule of the contract; the error lists each field that does.
+        InvalidBody: It breaks a rule of the contract. The error lists every wrong field.
     """
     try:
         decoded: Contract = exact_decoder(cast("Any", contract)).decode(body)
@@ -112,3 +118,13 @@ def _field_error(name: str, error: msgspec.ValidationError) -> FieldError:
         if repr(pattern) in message:
             message = sentence
     return FieldError(name + path.rstrip("`"), message.replace("`", ""))
+
+
+def set_or_none(value: Value | UnsetType) -> Value | None:
+    """Return the value that PATCH sets, or None if the body lacks the field: for columns that cannot be null."""
+    return None if value is UNSET else value
+
+
+def is_given(value: object) -> bool:
+    """Tell whether the body of a PATCH has the field, even as null: for columns that can be cleared."""
+    return value is not UNSET

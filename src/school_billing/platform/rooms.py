@@ -7,7 +7,7 @@ from litestar import Controller
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 
-from school_billing.platform.web.problems import Meanings
+from school_billing.platform.web.errors import Meanings
 
 
 class Room:

@@ -1,13 +1,16 @@
-"""Errors as the caller sees them: RFC 9457 problem details, `application/problem+json`.
+"""Errors as the client sees them: RFC 9457 problem details, `application/problem+json`.
 
-The docstring of an error is its default sentence; `code` is what a program may rely on. Each noun's errors.py has its
-errors and says which constraint of the schema means which of them.
+The docstring of an error is its default sentence. Programs rely on its `code`. The errors.py of each noun holds its
+errors and names the constraints of the schema that mean them.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from http import HTTPStatus
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -17,13 +20,35 @@ from litestar.types import ExceptionHandlersMap
 
 from school_billing.platform.database.context import context
 from school_billing.platform.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
-from school_billing.platform.web.options import allow_header
-from school_billing.platform.web.scopes import BUG, PROBLEM_CODE, path_of
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, HTTPScope, Receive, Send
+
+BUG = "school_billing.bug"
+"""The scope key of the exception that nobody foresaw."""
+
+PROBLEM_CODE = "school_billing.problem_code"
+"""The scope key of the code of the problem that was the answer."""
+
+IS_ANSWERED = "school_billing.is_answered"
+"""The scope has this key as soon as its answer has begun."""
+
+_SAFE_IN_PATHS = "/:@!$&'()*+,;=~"  # RFC 3986 section 3.3.
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "1"
 
 log = structlog.get_logger("school_billing.problems")
+
+
+def path_of(request: Request[Any, Any, Any]) -> str:
+    """Return the encoded path. request.url would build it from the Host header, which can be any nonsense."""
+    return quote(request.scope["path"], safe=_SAFE_IN_PATHS)
+
+
+def allow_header(methods: AbstractSet[str]) -> str:
+    """Return the Allow header of a path with handlers for `methods`: a path with GET answers HEAD as well."""
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -305,3 +330,15 @@ def _respond(
         errors=list(errors),
     )
     return Response(problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {}))
+
+
+async def answer_interrupted(app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
+    """Answer with `app`, or with 503 if the server cancels the request because its time to stop is over."""
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:
+        if IS_ANSWERED in scope:
+            raise
+        request = Request[Any, Any, Any](scope, receive, send)
+        response = answer_error(request, ServerStopping()).to_asgi_response(app=None, request=request)
+        await response(scope, receive, send)

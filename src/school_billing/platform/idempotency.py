@@ -1,0 +1,125 @@
+"""Idempotency-Key: a POST that is sent again makes nothing twice (draft-ietf-httpapi-idempotency-key-header).
+
+1. `read_idempotency_key`, a step before the handler, notes the key and the hash of the body.
+2. The create statement claims the key with its parameters `:request_idempotency_...` and stores its row under it.
+3. If the key was used before, `once` looks up the stored row, and `replay` answers with it again.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from school_billing.platform.database.context import context
+from school_billing.platform.database.errors import ConstraintViolated
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import AnyQuery, Query
+from school_billing.platform.web.errors import (
+    Conflict,
+    FieldError,
+    InvalidBody,
+    InvalidParameter,
+    Meanings,
+    answer_error,
+    path_of,
+)
+from school_billing.platform.web.json_body import exact_decoder
+from school_billing.platform.web.requests import header_values
+from school_billing.platform.web.responses import created
+
+IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What a key was used for: the SHA-256 of the body, and the row that the request made."""
+
+    fingerprint: bytes
+    answer: msgspec.Raw
+
+
+FIND_KEY = Query("idempotency/find", Remembered)
+
+
+class IdempotencyKeyReused(InvalidBody):
+    """This Idempotency-Key was used with another body. Use a new key for a new request."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyKeyInFlight(Conflict):
+    """Another request with this Idempotency-Key is being answered. Try again in a moment."""
+
+    code = "idempotency_key_in_flight"
+
+
+_LENGTH = "A key has 1 to 255 characters."
+
+MEANINGS: Meanings = {
+    "idempotency_key_in_flight": IdempotencyKeyInFlight,
+    "idempotency_keys_pkey": IdempotencyKeyInFlight,
+    "idempotency_keys_key_length": partial(InvalidParameter, _LENGTH, [FieldError(IDEMPOTENCY_KEY_HEADER, _LENGTH)]),
+}
+
+
+class KeyUsed(Exception):
+    """The request's key was used before, for `remembered`; nothing was made now."""
+
+    def __init__(self, query: AnyQuery, remembered: Remembered) -> None:
+        super().__init__(query.name)
+        self.query = query
+        self.remembered = remembered
+
+
+async def read_idempotency_key(request: Request[Any, Any, Any]) -> None:
+    """Note the key of a POST for the statement that it runs. A step before the handler.
+
+    Raises:
+        InvalidParameter: The key is empty, longer than 255 characters, or not printable ASCII.
+    """
+    if request.method != "POST" or not (keys := header_values(request, b"idempotency-key")):
+        return
+    if not _KEY.fullmatch(keys[0]):
+        message = "Expected 1 to 255 printable ASCII characters"
+        raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
+    known = context()
+    # The same key of another user, school or path is another key.
+    known.idempotency_scope = f"{known.actor} {known.actor_school} {request.method} {path_of(request).rstrip('/')}"
+    known.idempotency_key = keys[0]
+    known.fingerprint = hashlib.sha256(await request.body()).digest()
+
+
+@asynccontextmanager
+async def once(database: Database) -> AsyncIterator[None]:
+    """Wrap the create statement that claims the request's key.
+
+    Raises:
+        KeyUsed: The key was used before.
+    """
+    try:
+        yield
+    except ConstraintViolated as error:
+        if error.constraint != "idempotency_keys_pkey":
+            raise
+        remembered = await database.one_or_none(FIND_KEY)
+        if remembered is None:  # It expired in between.
+            raise
+        raise KeyUsed(error.query, remembered) from error
+
+
+def replay(request: Request[Any, Any, Any], used: KeyUsed) -> Response[Any]:
+    """Answer like the first request with this key, or 422 if that had another body."""
+    if used.remembered.fingerprint != context().fingerprint:
+        return answer_error(request, IdempotencyKeyReused())
+    contract: Any = used.query.returns
+    made = exact_decoder(contract).decode(bytes(used.remembered.answer))
+    response = created(made, f"{path_of(request).rstrip('/')}/{made.id}")
+    response.headers[REPLAYED_HEADER] = "true"
+    return response

@@ -1,0 +1,156 @@
+"""What happens to a request before its handler.
+
+1. The wrapper around the application gives the request an id (observability/middleware.py calls `choose_request_id`).
+2. Litestar finds the route, then takes the steps that app.py lists: the guard (auth/guards.py),
+   `refuse_unknown_parameters`, `answer_options`.
+3. Litestar reads the parameters, the page (pages.py), If-Match (conditional.py) and the body (json_body.py).
+"""
+
+import random
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import Any, TypeAlias, get_args
+
+from litestar import Litestar, Request, Response
+from litestar.handlers import BaseRouteHandler
+from litestar.params import QueryParameter
+from litestar.routes import HTTPRoute
+
+from school_billing.platform.web.errors import FieldError, InvalidParameter, allow_header
+
+Step: TypeAlias = Callable[[Request[Any, Any, Any]], Awaitable[Response[None] | None]]
+
+REQUEST_ID_HEADER = "X-Request-Id"
+IS_HEAD = "school_billing.is_head"
+"""The scope key of a GET that stands for HEAD, so that no handler makes a long body for it."""
+
+# Long enough for a UUID or a trace id with a prefix; nothing that could forge a log line or a header.
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_IPV6_SITE_BITS = 64  # The smallest network that one customer gets (RFC 6177): its addresses count as one.
+
+
+def choose_request_id(offered: bytes | None) -> str:
+    """Return the client's id if it is 1 to 128 harmless ASCII characters, else a new UUID (RFC 9562, version 4).
+
+    uuid.uuid4() asks the kernel for randomness each time, which takes four times as long.
+    """
+    if offered is not None and _SANE_REQUEST_ID.fullmatch(offered):
+        return offered.decode("ascii")
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def before_request(*steps: Step) -> Step:
+    """Make Litestar's before_request of `steps`. The first step that returns an answer, or raises, is the last.
+
+    The guard is a step as well: Litestar would copy the handler for its own kind of guard with every request, and a
+    middleware would bring a second layer of exception handlers. A handler must not have a before_request or a cache of
+    its own, because it would run before these steps; a test checks all handlers.
+    """
+
+    async def take_steps(request: Request[Any, Any, Any]) -> Response[None] | None:
+        for step in steps:
+            answer = await step(request)
+            if answer is not None:
+                return answer
+        return None
+
+    return take_steps
+
+
+def provide_in_turn(app: Litestar) -> None:
+    """Provide the dependencies of each handler one after the other.
+
+    Litestar starts a task for each dependency so that they can wait at the same time. None of ours waits, and the
+    tasks would cost more than the dependencies do.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for _, arguments in route.route_handler_map.values():
+                arguments.dependency_batches = [{one} for batch in arguments.dependency_batches for one in batch]
+
+
+async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Answer OPTIONS with every method of the path (RFC 9110 section 9.3.7). A step before the handler.
+
+    Litestar would name the methods of one handler only, where several handlers share a path.
+    """
+    if request.method != "OPTIONS":
+        return None
+    template = request.scope["path_template"]
+    methods = {method for route in request.app.routes if route.path_format == template for method in route.methods}
+    return Response(None, status_code=204, headers={"Allow": allow_header(methods)})
+
+
+async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+    """Accept only documented query parameters, each once, because an ignored filter shows too much. A step.
+
+    Raises:
+        InvalidParameter: A parameter is unknown, comes twice, contains NUL, or is "null", which Litestar would read as
+            "not given". The error names it.
+    """
+    if not request.scope["query_string"]:
+        return
+    handler = request.route_handler
+    if "caller" not in handler.parsed_fn_signature.parameters:
+        return
+    errors = []
+    seen = set[str]()
+    known = _text_by_parameter(handler)
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            errors.append(FieldError(name, "This parameter is not known here"))
+        elif name in seen:
+            errors.append(FieldError(name, "This parameter comes twice"))
+        elif value.lower() == "null" and not known[name]:
+            errors.append(FieldError(name, "Expected a value; leave the parameter out for any"))
+        elif "\x00" in value:
+            errors.append(FieldError(name, "Expected text without a NUL character"))
+        seen.add(name)
+    if errors:
+        raise InvalidParameter("; ".join(f"{error.field}: {error.message}" for error in errors) + ".", errors)
+
+
+@cache
+def _text_by_parameter(handler: BaseRouteHandler) -> dict[str, bool]:
+    """Return the query parameters of the handler and of its dependencies, and whether each is text."""
+    takes = handler.parsed_fn_signature.parameters
+    providers = handler.resolve_dependencies()
+    signatures = [takes, *(providers[name].parsed_fn_signature.parameters for name in takes if name in providers)]
+    return {
+        field.kwarg_definition.name or name: str in (field.annotation, *get_args(field.annotation))
+        for parameters in signatures
+        for name, field in parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }
+
+
+def header_values(request: Request[Any, Any, Any], name: bytes) -> list[str]:
+    """Return the values of the header with that lower-case name, in their order.
+
+    request.headers would decode every header of the request to answer for one.
+    """
+    return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
+
+
+def client_address(request: Request[Any, Any, Any]) -> str | None:
+    """Return the client's IPv4 address or IPv6 /64 network, behind a trusted proxy that of X-Forwarded-For.
+
+    None if there is no address (a unix socket).
+    """
+    return None if request.client is None else normal_address(request.client.host)
+
+
+def normal_address(host: str) -> str:
+    """Return the form of an address by which clients are counted; everything unreadable counts as one client."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return "unreadable"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((address, _IPV6_SITE_BITS), strict=False))
+    return str(address)
