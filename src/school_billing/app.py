@@ -105,7 +105,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         openapi_config=openapi_config(
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}
         ),
-        plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings)],
+        plugins=[ScalarSchemas(), DocumentAccess(settings), DocumentErrors()],
         cors_config=cors_config(settings.origins),
         logging_config=None,
         state=State({"database": primary, "statement_source": source, "meanings": meanings}),

@@ -17,7 +17,7 @@ from school_billing.auth.tokens import Claims, InvalidToken, Tokens
 from school_billing.platform.database.context import context
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.docs import BEARER
-from school_billing.platform.web.errors import Forbidden, NotAuthenticated
+from school_billing.platform.web.errors import Forbidden, NotAuthenticated, Unavailable
 from school_billing.platform.web.requests import header_values
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -173,6 +173,8 @@ class DocumentAccess(ReceiveRoutePlugin):
                 handler.security = [{}, {BEARER: []}]
             else:
                 handler.security = [{BEARER: []}]
+            if handler.security:
+                handler.opt["errors"] = (NotAuthenticated, Forbidden, Unavailable, *handler.opt.get("errors", ()))
 
 
 def provide_caller() -> Caller:

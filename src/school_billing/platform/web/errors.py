@@ -162,6 +162,13 @@ class InUse(Conflict):
     code = "in_use"
 
 
+class BodyTooLarge(ApiError):
+    """The body is too large."""
+
+    status = 413
+    code = "body_too_large"
+
+
 class PreconditionFailed(ApiError):
     """This was changed after you loaded it. Fetch it again and retry."""
 
@@ -306,7 +313,7 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
 _HTTP_ERRORS = {
     404: ("route_not_found", "There is nothing at this path. GET /docs lists the routes."),
     405: ("method_not_allowed", "This path does not support this method. The Allow header lists those it does."),
-    413: ("body_too_large", "The body is too large."),
+    413: (BodyTooLarge.code, str(BodyTooLarge.__doc__)),
 }
 
 

@@ -3,7 +3,8 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import Any
 
@@ -22,26 +23,22 @@ from school_billing.platform.web.conditional import (
     TAGS_LENGTH_MOST,
     TAGS_PATTERN,
 )
-from school_billing.platform.web.errors import PROBLEM_MEDIA_TYPE, Problem
+from school_billing.platform.web.errors import (
+    PROBLEM_MEDIA_TYPE,
+    ApiError,
+    BodyTooLarge,
+    InvalidBody,
+    InvalidParameter,
+    MalformedBody,
+    Problem,
+    SlowBody,
+    UnsupportedMediaType,
+)
+from school_billing.platform.web.requests import query_parameters
 from school_billing.platform.web.responses import WithETag
 from school_billing.platform.web.types import Scalar, is_scalar
 
-_ERRORS = {
-    400: "The request is not JSON, or a parameter is not valid.",
-    401: "There is no valid access token.",
-    403: "The caller's role does not allow this.",
-    404: "There is no such thing.",
-    408: "The body did not come in time.",
-    409: "The change does not fit the present state.",
-    412: "It is of another version than If-Match names.",
-    413: "The body is too large.",
-    415: "The body is not declared as JSON.",
-    422: "The body breaks a rule; `errors` names the fields.",
-    429: "Too many log-ins failed; Retry-After says for how many seconds to wait.",
-    503: "The database is not available at the moment.",
-}
 _SUCCESSES = {200: "Done.", 201: "Added.", 204: "Deleted."}
-_NOT_MODIFIED = "It is what If-None-Match names."
 
 _LOCATION = {"description": "Where it can be found.", "schema": {"type": "string", "format": "uri-reference"}}
 _LINK = {
@@ -61,30 +58,32 @@ _CACHE_CONTROL = {
     "schema": {"type": "string"},
 }
 _TAGS_SCHEMA = {"type": "string", "maxLength": TAGS_LENGTH_MOST, "pattern": TAGS_PATTERN}
-# Both without an example, for the same reason as Idempotency-Key.
-_IF_NONE_MATCH = {
-    "name": IF_NONE_MATCH_HEADER,
-    "in": "header",
-    "required": False,
-    "description": "Entity tags of what the caller has; 304 without a body if one of them is still right.",
-    "schema": _TAGS_SCHEMA,
+
+
+def _request_header(name: str, description: str, schema: Mapping[str, object]) -> dict[str, object]:
+    # Without an example, because the docs page would send it with every try.
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+_IF_NONE_MATCH = _request_header(
+    IF_NONE_MATCH_HEADER,
+    "Entity tags of what the client has. The answer is 304 without a body if one of them is current.",
+    _TAGS_SCHEMA,
+)
+_HEADER_OF_ERROR = {
+    "precondition_failed": _request_header(
+        IF_MATCH_HEADER,
+        "Entity tags of the versions that the change is meant for, or *. The answer is 412 if the version is another.",
+        _TAGS_SCHEMA,
+    ),
+    "idempotency_key_reused": _request_header(
+        "Idempotency-Key",
+        "If the request is sent again with this key and the same body within 24 hours, it makes nothing twice and gets "
+        "the same answer.",
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    ),
 }
-_IF_MATCH = {
-    "name": IF_MATCH_HEADER,
-    "in": "header",
-    "required": False,
-    "description": "Entity tags of the versions that the change is meant for, or *; 412 if somebody changed it since.",
-    "schema": _TAGS_SCHEMA,
-}
-# Without an example: the docs page would send it with every try, and the second body would be a 422.
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Sent again within 24 hours with the same body, the request makes nothing twice and gets the "
-    "same answer; with another body it is a 422, and a 409 while the first is still being answered.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
+"""The request header that an error answers to, by the error's code."""
 
 
 class ScalarSchemas(OpenAPISchemaPlugin):
@@ -109,49 +108,46 @@ def _schema(definition: Mapping[str, Any]) -> Schema:
 
 
 class DocumentErrors(ReceiveRoutePlugin):
-    """Describes the problem documents that a route can answer with, so that no route has to."""
+    """Describes the problem documents of each route.
+
+    A route declares its own errors by `errors=`. Those of its access (guards.py adds them), its body and its parameters
+    follow from its declaration.
+    """
 
     def receive_route(self, route: BaseRoute) -> None:
         """Add the errors of each handler of `route` to its responses."""
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
-                handler.responses = {**_errors_of(handler), **_not_modified(handler), **(handler.responses or {})}
+                handler.responses = {**_problems(handler), **_not_modified(handler), **(handler.responses or {})}
 
 
-def _errors_of(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
-    takes = set(handler.parsed_fn_signature.parameters)
-    has_id = any("{" in path for path in handler.paths)
-    statuses = set[int]()
-    if takes & {"caller", "login_service", "health_checks"}:
-        statuses |= {503}
-    if "caller" in takes:
-        statuses |= {401, 403}
-    if "page" in takes:
-        statuses |= {400}
-    if has_id:
-        statuses |= {400, 404}
-    if "data" in takes:
-        statuses |= {400, 401, 404, 408, 409, 413, 415, 422}
-    if takes >= {"login_service", "request"}:
-        statuses |= {429}
-    if "DELETE" in handler.http_methods:
-        statuses |= {409}
-    if "if_match" in takes:
-        statuses |= {400, 412}
+def _errors_of(handler: HTTPRouteHandler) -> Sequence[type[ApiError]]:
+    errors: list[type[ApiError]] = [*handler.opt.get("errors", ())]
+    if handler.parsed_data_field is not None:
+        errors += [MalformedBody, SlowBody, BodyTooLarge, UnsupportedMediaType, InvalidBody]
+    if any("{" in path for path in handler.paths) or query_parameters(handler):
+        errors.append(InvalidParameter)
+    return errors
+
+
+def _problems(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
+    sentences: dict[int, dict[str, str]] = {}
+    for error in _errors_of(handler):
+        sentences.setdefault(error.status, {})[error.code] = inspect.getdoc(error) or ""
     return {
         status: ResponseSpec(
             Problem,
-            description=_ERRORS[status],
+            description="\n".join(f"- `{code}`: {sentence}" for code, sentence in sentences[status].items()),
             media_type=PROBLEM_MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted(statuses)
+        for status in sorted(sentences)
     }
 
 
 def _not_modified(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
     if "GET" in handler.http_methods and handler.parsed_fn_signature.return_type.is_subclass_of(WithETag):
-        return {304: ResponseSpec(None, description=_NOT_MODIFIED)}
+        return {304: ResponseSpec(None, description="The client has the current version.")}
     return {}
 
 
@@ -163,11 +159,11 @@ def name_operation(handler: HTTPRouteHandler, _method: object, _path: object) ->
 def complete_document(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI document with the docstrings of structs and fields, and with the headers of responses."""
     document = app.openapi_schema.to_schema()
-    without_key = {
-        handler.handler_name
+    codes = {
+        handler.handler_name: {error.code for error in _errors_of(handler)}
         for route in app.routes
         for handler in getattr(route, "route_handlers", ())
-        if not handler.opt.get("takes_idempotency_key", True)
+        if isinstance(handler, HTTPRouteHandler)
     }
     structs = {struct.__name__: struct for struct in _structs(msgspec.Struct)}
     for name, schema in document["components"]["schemas"].items():
@@ -176,7 +172,7 @@ def complete_document(app: Litestar) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             if isinstance(operation, dict) and "responses" in operation:
-                _describe_operation(operation, takes_key=operation["operationId"] not in without_key)
+                _describe_operation(operation, codes[operation["operationId"]])
     return document
 
 
@@ -190,28 +186,27 @@ def _describe_schema(schema: dict[str, Any], struct: type[msgspec.Struct]) -> No
                 schema["properties"].get(field, {}).setdefault("description", sentence)
 
 
-def _describe_operation(operation: dict[str, Any], *, takes_key: bool) -> None:
-    parameters = operation.get("parameters", [])
-    for parameter in parameters:
+def _describe_operation(operation: dict[str, Any], codes: AbstractSet[str]) -> None:
+    responses = operation["responses"]
+    for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             parameter["description"] = f"The id of the {parameter['name'].removesuffix('_id')}."
-    responses = operation["responses"]
-    conditions = {"304": _IF_NONE_MATCH, "412": _IF_MATCH} | ({"201": _IDEMPOTENCY_KEY} if takes_key else {})
-    headers = [parameter for status, parameter in conditions.items() if status in responses]
+    headers = [header for code, header in _HEADER_OF_ERROR.items() if code in codes]
+    headers += [_IF_NONE_MATCH] if "304" in responses else []
     if headers:
-        operation["parameters"] = [*parameters, *headers]
+        operation["parameters"] = [*operation.get("parameters", []), *headers]
     is_tagged = not {"201", "304", "412"}.isdisjoint(responses)
-    tag_headers = {"ETag": _ETAG, "Cache-Control": _CACHE_CONTROL} if is_tagged else {}
-    link_headers = {"Link": _LINK} if any(parameter["name"] == "cursor" for parameter in parameters) else {}
+    answered: dict[str, object] = {"ETag": _ETAG, "Cache-Control": _CACHE_CONTROL} if is_tagged else {}
+    if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", [])):
+        answered["Link"] = _LINK
     for status, response in responses.items():
         if int(status) in _SUCCESSES:
             response["description"] = _SUCCESSES[int(status)]
         if status == "201":
-            response["headers"] = {"Location": _LOCATION, **tag_headers}
-            if takes_key:
-                response["headers"]["Idempotency-Replayed"] = _REPLAYED
-        elif status in {"200", "304"} and (tag_headers or link_headers):
-            response["headers"] = tag_headers | link_headers
+            replayed = {"Idempotency-Replayed": _REPLAYED} if "idempotency_key_reused" in codes else {}
+            response["headers"] = {"Location": _LOCATION, **answered, **replayed}
+        elif status in {"200", "304"} and answered:
+            response["headers"] = answered
 
 
 def _structs(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:

@@ -98,7 +98,7 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
         return
     errors = []
     seen = set[str]()
-    known = _text_by_parameter(handler)
+    known = query_parameters(handler)
     for name, value in request.query_params.multi_items():
         if name not in known:
             errors.append(FieldError(name, "This parameter is not known here"))
@@ -114,11 +114,11 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
 
 
 @cache
-def _text_by_parameter(handler: BaseRouteHandler) -> dict[str, bool]:
+def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
     """Return the query parameters of the handler and of its dependencies, and whether each is text."""
-    takes = handler.parsed_fn_signature.parameters
+    own = handler.parsed_fn_signature.parameters
     providers = handler.resolve_dependencies()
-    signatures = [takes, *(providers[name].parsed_fn_signature.parameters for name in takes if name in providers)]
+    signatures = [own, *(providers[name].parsed_fn_signature.parameters for name in own if name in providers)]
     return {
         field.kwarg_definition.name or name: str in (field.annotation, *get_args(field.annotation))
         for parameters in signatures
