@@ -1,6 +1,8 @@
 # The targets that a person or CI runs. `make` alone lists them.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+PYTHON ?= python3
+UV := $(or $(shell command -v uv),.uv/bin/uv)
 
 .PHONY: help
 help: ## List the targets
@@ -10,8 +12,12 @@ help: ## List the targets
 run: install migrate seed serve ## Install, migrate, seed and serve on http://127.0.0.1:8000
 
 .PHONY: install
-install: ## Install exactly what uv.lock says into .venv
-	uv sync --locked --quiet
+install: | $(UV) ## Install exactly what uv.lock says into .venv
+	$(UV) sync --locked --quiet
+
+.uv/bin/uv: # For a machine that has no uv; the version is the Containerfile's.
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 
 .PHONY: migrate
 migrate: ## Apply the migrations that the database lacks
@@ -53,8 +59,8 @@ schema: install ## Write migrations/schema.sql again, after a change of the migr
 	$(BIN)/python -m tests.schema
 
 .PHONY: bench
-bench: ## Measure every kind of request beside the machine's own limits
-	uv sync --locked --quiet --group bench
+bench: | $(UV) ## Measure every kind of request beside the machine's own limits
+	$(UV) sync --locked --quiet --group bench
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: bench-growth
