@@ -12,12 +12,12 @@ import school_billing.api_keys.room as api_keys
 import school_billing.audit.room as audit
 import school_billing.auth.room as auth
 import school_billing.health.room as health
-import school_billing.invoices.room as invoices
+import school_billing.invoices.controller as invoices
 import school_billing.ledger.room as ledger
-import school_billing.payments.room as payments
-import school_billing.schools.room as schools
+import school_billing.payments.controller as payments
+import school_billing.schools.controller as schools
 import school_billing.statements.room as statements
-import school_billing.students.room as students
+import school_billing.students.controller as students
 import school_billing.users.room as users
 from school_billing import DESCRIPTION, TITLE
 from school_billing.auth.admission import Admission
