@@ -1,7 +1,7 @@
 """Money: exact amounts with two decimals, in the currency of the school.
 
-In JSON an amount goes out as a string ("600.00") and comes in as such a string or as a number. There is no
-float on the way: a JSON number is read from its digits.
+An answer has amounts as strings ("600.00"). A request may send strings or numbers; a number is read from its digits and
+never becomes a float.
 """
 
 import re
@@ -12,19 +12,19 @@ from litestar.openapi.spec import OpenAPIType, Schema
 
 from school_billing.platform.web.scalars import Scalar
 
-# Ten digits before the point are what numeric(12, 2) holds. [0-9] and not \d, which takes the digits of every
-# script; no sign, exponent, underscore or blank, all of which Decimal would take.
+# numeric(12, 2) holds ten digits before the point. \d would accept the digits of every script, and Decimal alone would
+# accept signs, exponents, underscores and blanks.
 _AMOUNT = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,2})?")
 _MONEY = re.compile(r"-?[0-9]+\.[0-9]{2}")
 
 
 def _plain(number: Decimal) -> str:
-    """Write a JSON number without its exponent and without zeros that say nothing: 1e2 and 100.000 are 100."""
+    """Write a JSON number without exponent and trailing zeros: 1e2 and 100.000 become 100."""
     return f"{number.normalize():f}" if number.is_finite() and -3 < number.adjusted() < 10 else str(number)
 
 
 class Money(Scalar, Decimal):
-    """An exact sum of money, as the API gives it: a string with two decimals."""
+    """An amount in an answer: a string with two decimals."""
 
     openapi = Schema(
         type=OpenAPIType.STRING,
@@ -36,24 +36,20 @@ class Money(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read what the API gave.
-
-        Raises:
-            ValueError: It is not a string with two decimals.
-        """
+        """Read an amount of an answer. ValueError if it is not a string with two decimals."""
         if not isinstance(value, str | Decimal) or not _MONEY.fullmatch(str(value)):
             raise ValueError('Expected a sum such as "600.00"')
         return cls(value)
 
 
 class Amount(Scalar, Decimal):
-    """An amount that the API takes: 0.01 to 9999999999.99, as a string or a number."""
+    """An amount in a request: 0.01 to 9999999999.99, as a string or a number."""
 
     openapi = Schema(
         title="Amount",
         description=(
-            "An amount above zero, at most 9999999999.99, with at most two decimals, in the currency of the "
-            "school: a string, or a number."
+            "An amount from 0.01 to 9999999999.99 with at most two decimals, in the currency of the school: "
+            "a string or a number."
         ),
         one_of=[
             Schema(type=OpenAPIType.STRING, pattern=f"^(?=.*[1-9]){_AMOUNT.pattern}$"),
@@ -64,11 +60,7 @@ class Amount(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read what the JSON decoder gives: a string, an integer, or a Decimal of a number's digits.
-
-        Raises:
-            ValueError: It is no plain decimal number above zero with at most two decimals.
-        """
+        """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
             raise ValueError('Expected an amount such as "600.00"')
         text = _plain(value) if isinstance(value, Decimal) else str(value)

@@ -27,7 +27,9 @@ from tests.server import Server, free_port, serve, start, wait_until, wait_until
 
 def workers_of(supervisor: int) -> list[int]:
     """Return the workers that live, those that wait to be buried not counted."""
-    listing = subprocess.run(["ps", "-wweo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["ps", "-wweo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout
     found = [line.split(None, 3) for line in listing.splitlines()]
     return [
         int(pid)
