@@ -16,7 +16,7 @@ known as (
   from account
   join sessions on sessions.user_id = account.id
   join refresh_tokens on refresh_tokens.session_id = sessions.id
-  where refresh_tokens.token_hash = :known_by::bytea
+  where refresh_tokens.token_hash = :refresh_token_hash::bytea
 ),
 counters as (
   select jsonb_build_array('known', session_id) as counter, :most_per_account::int as most

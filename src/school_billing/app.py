@@ -8,19 +8,19 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
-import school_billing.api_keys.room as api_keys
-import school_billing.audit.room as audit
-import school_billing.auth.room as auth
-import school_billing.health.room as health
-import school_billing.invoices.room as invoices
-import school_billing.ledger.room as ledger
-import school_billing.payments.room as payments
-import school_billing.schools.room as schools
+import school_billing.api_keys.controller as api_keys
+import school_billing.audit.controller as audit
+import school_billing.auth.controller as auth
+import school_billing.health.controller as health
+import school_billing.invoices.controller as invoices
+import school_billing.ledger.jobs as ledger
+import school_billing.payments.controller as payments
+import school_billing.schools.controller as schools
 import school_billing.statements.room as statements
-import school_billing.students.room as students
-import school_billing.users.room as users
+import school_billing.students.controller as students
+import school_billing.users.controller as users
 from school_billing import DESCRIPTION, TITLE
-from school_billing.auth.admission import Admission
+from school_billing.auth.authenticator import Authenticator
 from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
 from school_billing.auth.tokens import Tokens
 from school_billing.platform import idempotency
@@ -75,7 +75,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             for room in rooms:
                 await stack.enter_async_context(room.running())
             await stack.enter_async_context(instrumentation.watching(primary, standby))
-            await stack.enter_async_context(ledger.work(primary, settings, metrics))
+            await stack.enter_async_context(ledger.running_jobs(primary, settings, metrics))
             yield
 
     litestar = Litestar(
@@ -91,7 +91,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             "metrics": provide(metrics),
         },
         before_request=before_request(
-            Guard(settings, tokens, Admission(primary)),
+            Guard(settings, tokens, Authenticator(primary)),
             refuse_unknown_parameters,
             idempotency.read_idempotency_key,
             answer_options,

@@ -1,7 +1,7 @@
 """Money: exact amounts with two decimals, in the currency of the school.
 
-In JSON an amount goes out as a string ("600.00") and comes in as such a string or as a number. There is no
-float on the way: a JSON number is read from its digits.
+An answer has amounts as strings ("600.00"). A request may send strings or numbers; a number is read from its digits and
+never becomes a float.
 """
 
 import re
@@ -10,14 +10,14 @@ from typing import Self
 
 from school_billing.platform.web.types import Scalar
 
-# Ten digits before the point are what numeric(12, 2) holds. [0-9] and not \d, which takes the digits of every
-# script; no sign, exponent, underscore or blank, all of which Decimal would take.
+# numeric(12, 2) holds ten digits before the point. \d would accept the digits of every script, and Decimal alone would
+# accept signs, exponents, underscores and blanks.
 _AMOUNT = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,2})?")
 _MONEY = re.compile(r"-?[0-9]+\.[0-9]{2}")
 
 
 def _plain(number: Decimal) -> str:
-    """Write a JSON number without its exponent and without zeros that say nothing: 1e2 and 100.000 are 100."""
+    """Write a JSON number without exponent and trailing zeros: 1e2 and 100.000 become 100."""
     return f"{number.normalize():f}" if number.is_finite() and -3 < number.adjusted() < 10 else str(number)
 
 
@@ -28,11 +28,7 @@ class Money(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read what the API gave.
-
-        Raises:
-            ValueError: It is not a string with two decimals.
-        """
+        """Read an amount of an answer. ValueError if it is not a string with two decimals."""
         if not isinstance(value, str | Decimal) or not _MONEY.fullmatch(str(value)):
             raise ValueError('Expected a sum such as "600.00"')
         return cls(value)
@@ -51,11 +47,7 @@ class Amount(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read what the JSON decoder gives: a string, an integer, or a Decimal of a number's digits.
-
-        Raises:
-            ValueError: It is no plain decimal number above zero with at most two decimals.
-        """
+        """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
             raise ValueError('Expected an amount such as "600.00"')
         text = _plain(value) if isinstance(value, Decimal) else str(value)

@@ -1,4 +1,4 @@
-"""The first administrator and the demo schools; seeding again changes nothing."""
+"""The first administrator and the demo schools. Seeding again changes nothing."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from school_billing.users.contracts import User
 
 
 class Seeded(msgspec.Struct, frozen=True):
-    """How many rows a demo school came with; none where it was there already."""
+    """How many rows of a demo school were added; zeros if the school already exists."""
 
     students: int
     invoices: int
@@ -23,11 +23,7 @@ RIVERSIDE = Query("demo/riverside", Seeded)
 
 
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
-    """Make what is missing.
-
-    Returns:
-        A line for a person about each thing.
-    """
+    """Add the first administrator and the demo schools if they are missing, and return a line about each."""
     lines = []
     async with Database(
         settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
@@ -36,15 +32,12 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
         added = await database.one_or_none(
             FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)
         )
-        lines.append(f"added the administrator {name}" if added else f"the administrator {name} is there already")
+        lines.append(f"added the administrator {name}" if added else f"the administrator {name} already exists")
         if demo:
-            for school, query in {
-                "Springfield Elementary": SPRINGFIELD,
-                "Riverside Academy": RIVERSIDE,
-            }.items():
+            for school, query in {"Springfield Elementary": SPRINGFIELD, "Riverside Academy": RIVERSIDE}.items():
                 seeded = await database.one(query)
                 if not seeded.students:
-                    lines.append(f"{school} is there already")
+                    lines.append(f"{school} already exists")
                 else:
                     lines.append(
                         f"added {school}: {seeded.students} students, {seeded.invoices} invoices, "

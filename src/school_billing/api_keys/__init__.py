@@ -1,1 +1,1 @@
-"""API keys: for machines that call the API."""
+"""API keys: for programs that call the API."""

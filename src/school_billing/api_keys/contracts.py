@@ -1,4 +1,4 @@
-"""What goes in and out of /api-keys."""
+"""The bodies of /api-keys."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,42 +15,42 @@ KeyName = Annotated[
         min_length=1,
         max_length=100,
         pattern=PRINTABLE_PATTERN,
-        description="What the audit trail calls it; no two keys in use of a school have one name.",
+        description="Identifies the key in the audit trail. A school cannot use two keys with the same name.",
         examples=["back office"],
     ),
 ]
 
 
 class ApiKey(Struct, frozen=True):
-    """A key for a machine; what it begins with, for the whole is shown only once."""
+    """The description of a key for a program. Only the answer that adds a key shows the key itself."""
 
     id: UUID
     name: KeyName
-    key_prefix: Annotated[str, Meta(examples=["sbk_xLqZ1w"])]
+    key_prefix: Annotated[str, Meta(description="The first characters of the key.", examples=["sbk_xLqZ1w"])]
     role: Role
     school_id: UUID | None
-    """The school that the key opens, and no other; null for all. It never changes."""
+    """The only school that the key can see and change; null for all schools. It never changes."""
     created_by: str
-    """Who made it, as in the audit trail."""
+    """The user who added the key."""
     last_used_at: datetime | None
-    """To the minute; null where it never was."""
+    """When the key was last used, to the minute; null if it was never used."""
     revoked_at: datetime | None
-    """Since when it opens nothing."""
+    """When the key was revoked; null if it is in use."""
     created_at: datetime
     updated_at: datetime
 
 
 class NewApiKey(ApiKey, frozen=True):
-    """A key that was just made, with the key itself."""
+    """A new key, with the key itself."""
 
     key: Annotated[str, Meta(examples=["sbk_xLqZ1w3cQK5bX3hV0nq0dYkFz1sJm9uQe7rTgB2vNcA"])]
-    """For the header `Authorization: Bearer <key>`. It is shown now and never again."""
+    """Send it in the header `Authorization: Bearer <key>`. Store it now: no later answer shows it."""
 
 
 class ApiKeyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key to be made."""
+    """A new key."""
 
     name: KeyName
     role: Role
     school_id: UUID | None = None
-    """Null for all schools; where an administrator is bound to one it is that one, whether it is given or not."""
+    """null for all schools. An administrator of one school can leave it out: it is that school."""

@@ -5,35 +5,39 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
+from school_billing.api_keys.errors import MEANINGS
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
+from school_billing.platform.database.pool import Database
+from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, unstored, with_etag
 
-OfSchool = Annotated[UUID | None, QueryParameter(description="Only those that are bound to this school.")]
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only keys that are bound to this school.")]
 
 
 class ApiKeyController(Controller):
-    """Keys for machines that call the API, with a role and perhaps a school as a user has."""
+    """The routes of API keys."""
 
     path = "/"
     tags = ("api-keys",)
 
-    @post("/api-keys", access=USER_ADMINS, takes_idempotency_key=False, summary="Make an API key")
+    @post("/api-keys", access=USER_ADMINS, takes_idempotency_key=False, summary="Add an API key")
     async def create_api_key(
-        self,
-        data: JSONBody[ApiKeyIn],
-        api_keys: NamedDependency[ApiKeys],
-        caller: NamedDependency[Caller],
+        self, data: JSONBody[ApiKeyIn], api_keys: NamedDependency[ApiKeys], caller: NamedDependency[Caller]
     ) -> WithETag[NewApiKey]:
-        """Make a key, and show it: this is the only time. 409 where a key in use has that name in the school."""
-        made = await api_keys.create(caller.tenant, data)
-        return unstored(created(made, f"/api-keys/{made.id}"))
+        """Add a key and return it. Store it now: no later answer shows it.
+
+        409 if the school already uses a key with this name.
+        """
+        api_key = await api_keys.create(caller.tenant, data)
+        return unstored(created(api_key, f"/api-keys/{api_key.id}"))
 
     @get("/api-keys", access=USER_ADMINS, summary="List API keys")
     async def list_api_keys(
@@ -43,17 +47,14 @@ class ApiKeyController(Controller):
         caller: NamedDependency[Caller],
         school_id: OfSchool = None,
     ) -> Response[list[ApiKey]]:
-        """List keys, newest last, the revoked ones too. An administrator of one school sees those of that school."""
+        """List keys, newest last, with the revoked ones. An administrator of one school sees that school's keys."""
         return page.answer(await api_keys.list(caller.tenant, school_id, page))
 
     @get("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Get an API key")
     async def get_api_key(
-        self,
-        api_key_id: FromPath[UUID],
-        api_keys: NamedDependency[ApiKeys],
-        caller: NamedDependency[Caller],
+        self, api_key_id: FromPath[UUID], api_keys: NamedDependency[ApiKeys], caller: NamedDependency[Caller]
     ) -> WithETag[ApiKey]:
-        """Return what is known of a key; not the key itself."""
+        """Return the description of a key, without the key itself."""
         return with_etag(await api_keys.get(caller.tenant, api_key_id))
 
     @delete("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Revoke an API key")
@@ -64,5 +65,11 @@ class ApiKeyController(Controller):
         if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
     ) -> None:
-        """Let a key open nothing from now on; it stays in the list, for the audit trail names it."""
+        """Revoke a key at once and for good. It stays in the list, because the audit trail names it."""
         await api_keys.revoke(caller.tenant, api_key_id, if_match)
+
+
+def room(database: Database) -> Room:
+    """Return what API keys bring to the application."""
+    tag = Tag("api-keys", "Keys for programs that call the API.")
+    return Room(tag, ApiKeyController, meanings=MEANINGS, api_keys=ApiKeys(database))

@@ -1,15 +1,15 @@
-"""What comes out of /audit."""
+"""The body of /audit."""
 
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 
-class AuditedEntity(Enum):
-    """What is audited."""
+class AuditedEntity(StrEnum):
+    """The audited tables."""
 
     SCHOOLS = "schools"
     STUDENTS = "students"
@@ -20,27 +20,28 @@ class AuditedEntity(Enum):
 
 
 class AuditEntry(Struct, frozen=True):
-    """One change of one thing."""
+    """One change of one row, or one log-in."""
 
     id: UUID
     school_id: UUID
-    """The nil UUID for what belongs to no school."""
+    """The nil UUID if the row belongs to no school, such as an administrator of all schools."""
     entity: AuditedEntity
     entity_id: UUID
     action: str
-    """INSERT, UPDATE or DELETE; of users also LOGIN, LOGIN_FAILED and TOKEN_REUSED (a spent refresh token came)."""
+    """INSERT, UPDATE or DELETE; for users also LOGIN, LOGIN_FAILED or TOKEN_REUSED (a refresh token came twice)."""
     actor: str
-    """The user's name, or "role:..." for a change that did not come through the API."""
+    """The username or the API key; "role:..." for a change that did not come through the API."""
     database_role: str
-    """Who was logged in to the database; for a change through the API its role."""
+    """The role that was logged in to the database. For a change through the API it is the role of the service."""
     request_id: str | None
     """The X-Request-Id of the request that made the change."""
     row_before: dict[str, Any] | None
-    """The row as the database had it; amounts are exact JSON numbers here."""
+    """The row before the change. Amounts are exact JSON numbers here."""
     row_after: dict[str, Any] | None
+    """The row after the change."""
     position: int | None
-    """Its place in the chain of its school; null until it is sealed, a moment after the change."""
+    """The position in the chain of the school; null until the entry is sealed, a moment after the change."""
     hash: str | None
-    """SHA-256 over the hash of the entry before it and its own content, in hexadecimal digits."""
+    """SHA-256 of the hash of the entry before and the content of this entry, in hexadecimal digits."""
     created_at: datetime
     """When the change was made."""

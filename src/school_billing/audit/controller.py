@@ -5,21 +5,25 @@ from uuid import UUID
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Tag
 from litestar.params import QueryParameter
 
 from school_billing.audit.contracts import AuditedEntity, AuditEntry
-from school_billing.audit.repository import AuditFilter, AuditLog
+from school_billing.audit.errors import MEANINGS
+from school_billing.audit.repository import AuditLog
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS
+from school_billing.platform.database.pool import Database
+from school_billing.platform.rooms import Room
 from school_billing.platform.web.pages import Page
 
-OfEntity = Annotated[AuditedEntity | None, QueryParameter(description="Only changes of this kind of thing.")]
-OfEntityId = Annotated[UUID | None, QueryParameter(description="Only changes of the thing of this id.")]
+OfEntity = Annotated[AuditedEntity | None, QueryParameter(description="Only changes of this table.")]
+OfEntityId = Annotated[UUID | None, QueryParameter(description="Only changes of the row with this id.")]
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only changes in this school.")]
 
 
 class AuditController(Controller):
-    """The audit trail."""
+    """The routes of the audit trail."""
 
     path = "/"
     tags = ("audit",)
@@ -34,11 +38,15 @@ class AuditController(Controller):
         entity_id: OfEntityId = None,
         school_id: OfSchool = None,
     ) -> Response[list[AuditEntry]]:
-        """List every change to what is audited, in the order of the changes; and who logged in, or tried to.
+        """List all changes of schools, students, invoices, payments, users and API keys, in order, and all log-ins.
 
-        Schools, students, invoices, payments, users and API keys are. Each entry has the row before and after, who
-        made the change and with which request. It is sealed a moment later with a hash that chains it to the entry
-        before it in its school.
+        An entry has the row before and after the change, the actor and the request. A moment later it is sealed: it
+        gets a hash of its content and of the entry before it in the same school.
         """
-        wanted = AuditFilter(entity=entity, entity_id=entity_id, school_id=school_id)
-        return page.answer(await audit_log.list(caller.tenant, wanted, page))
+        return page.answer(await audit_log.list(caller.tenant, page, entity, entity_id, school_id))
+
+
+def room(database: Database) -> Room:
+    """Return what the audit trail brings to the application."""
+    tag = Tag("audit", "Who changed what, when.")
+    return Room(tag, AuditController, meanings=MEANINGS, audit_log=AuditLog(database))

@@ -1,4 +1,4 @@
-"""Which of the schema's constraints protects the audit trail; only a person at psql meets one."""
+"""The errors of the audit trail. Only SQL written by hand can meet one."""
 
 from functools import partial
 
@@ -14,9 +14,9 @@ class AuditTrailProtected(Conflict):
 MEANINGS: Meanings = {
     "audit_log_pkey": DuplicateId,
     "audit_log_append_only": AuditTrailProtected,
-    "audit_log_position_key": partial(AuditTrailProtected, "Two entries cannot have one place in a chain."),
-    "audit_log_action_known": partial(AuditTrailProtected, "An entry is about a change or a log-in."),
-    "audit_log_sealed_whole": partial(AuditTrailProtected, "A sealed entry has a place and a hash."),
+    "audit_log_position_key": partial(AuditTrailProtected, "Another entry has this position in the chain."),
+    "audit_log_action_known": partial(AuditTrailProtected, "An entry records a change or a log-in."),
+    "audit_log_sealed_whole": partial(AuditTrailProtected, "A sealed entry has a position and a hash."),
     "audited_tables_never_truncated": partial(
         AuditTrailProtected, "Delete the rows one by one, so that the audit trail records each."
     ),

@@ -1,1 +1,1 @@
-"""Access: who the caller is, and what that caller may do."""
+"""Authentication and roles: who the caller is, and which routes the caller may use."""

@@ -1,4 +1,4 @@
-"""What can go wrong with logging in, and which of the schema's constraints means which of it."""
+"""The errors of authentication, and which constraint of the schema means which error."""
 
 from functools import partial
 
@@ -32,7 +32,7 @@ class TooManyLogins(TooManyRequests):
 
 
 class TooBusy(Unavailable):
-    """Too many users are logging in. Please try again."""
+    """Too many users are logging in. Try again in a moment."""
 
     code = "too_busy"
 

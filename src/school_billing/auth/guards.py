@@ -1,4 +1,4 @@
-"""The guard in front of every route: open, for readers, for the operator, or for the roles that the route names."""
+"""The check before every handler: whether the caller may use the route."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute
 
-from school_billing.auth.admission import Admission
+from school_billing.auth.authenticator import Authenticator
 from school_billing.auth.contracts import Caller, Role
 from school_billing.auth.secrets import API_KEY_PREFIX
 from school_billing.auth.tokens import Claims, InvalidToken, Tokens
@@ -23,52 +23,51 @@ from school_billing.platform.web.requests import header_values
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
 OPEN = "open"
-"""A route for everybody."""
+"""Everybody may use the route."""
 INTERNAL = "internal"
-"""A route for the operator: open, or behind INTERNAL_TOKEN, and on INTERNAL_PORT alone where that is set."""
+"""For the operator: everybody, or with INTERNAL_TOKEN if it is set, and on INTERNAL_PORT only if it is set."""
 HEALTH = "health"
-"""A route for everybody, on every port."""
+"""Everybody may use the route, on every port."""
 READERS = "readers"
-"""A route for every user, and for everybody where reads are public."""
+"""Every user and API key may use the route, and everybody if reads are public."""
 USERS = frozenset(Role)
-"""A route for everybody with a token."""
+"""Every user and API key may use the route."""
 ADMINS = frozenset({Role.ADMIN})
-"""A route for administrators."""
+"""Administrators may use the route."""
 USER_ADMINS = "administrators who are people"
-"""A route for administrators with a session: a key that could make users and keys would outlive whoever made it."""
+"""Administrators with a session may use the route. A key that adds users would outlive its owner's account."""
 ACCOUNTANTS = frozenset({Role.ADMIN, Role.ACCOUNTANT})
-"""A route for those who keep the books."""
+"""Accountants and administrators may use the route."""
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_ANYBODY = Caller(name="", role=Role.VIEWER, tenant=None)
+_ANONYMOUS = Caller(name="", role=Role.VIEWER, tenant=None)
 
 
 class InternalTokenNeeded(NotAuthenticated):
-    """This needs the operator's token."""
+    """Send the operator's token (INTERNAL_TOKEN)."""
 
-    # Basic, for it is what a browser asks a person for (RFC 7617); the token goes where the password goes.
+    # A browser asks for a Basic password (RFC 7617), and the token is that password.
     headers = {"WWW-Authenticate": 'Basic realm="school-billing internal", charset="UTF-8"'}
 
 
 class Guard:
-    """The step before every handler: whether the caller may use the route.
+    """Refuses callers who may not use a route, and remembers the others.
 
-    A route says who may use it with `access=`: OPEN, HEALTH, INTERNAL, READERS or a set of roles. A route that says
-    nothing is for administrators, so that forgetting it locks a door rather than opening one.
+    `access=` of a route is one of the constants above. The default is ADMINS, so a route without it is safe.
     """
 
-    def __init__(self, settings: Settings, tokens: Tokens, admission: Admission) -> None:
+    def __init__(self, settings: Settings, tokens: Tokens, authenticator: Authenticator) -> None:
         self._reads_are_public = settings.reads_are_public
         self._internal_port = settings.internal_port
         self._internal_token = settings.internal_token.encode()
         self._tokens = tokens
-        self._admission = admission
+        self._authenticator = authenticator
 
     async def __call__(self, request: AnyRequest) -> None:
-        """Let the caller through and remember who it is.
+        """Check the request.
 
         Raises:
-            NotAuthenticated: There is no token, or not a valid one.
+            NotAuthenticated: There is no valid token.
             Forbidden: The caller's role may not use the route.
             NotFoundException: The route is not served on this port.
         """
@@ -84,72 +83,70 @@ class Guard:
         if credential is None:
             if access != READERS or not self._reads_are_public:
                 raise NotAuthenticated
-            context().caller = _ANYBODY
+            context().caller = _ANONYMOUS
             return
         if request.method in _WITH_BODY:
-            # All of it, before the question: whose session ends while a body trickles in does nothing more.
+            # The body first: a session that ends while a slow body arrives must not change anything.
             await request.body()
-        caller = await self._admit(credential)
+        caller = await self._authenticate(credential)
         if access == USER_ADMINS:
             if caller.role is not Role.ADMIN:
                 raise Forbidden
             if caller.user_id is None:
-                raise Forbidden("An API key cannot manage users and keys.")
+                raise Forbidden("An API key cannot manage users and API keys.")
         elif access != READERS and caller.role not in access:
             raise Forbidden
-        known = context()
-        known.caller = caller
-        known.actor = caller.name
-        known.actor_school = None if caller.tenant is None else str(caller.tenant)
+        request_context = context()
+        request_context.caller = caller
+        request_context.actor = caller.name
+        request_context.actor_school = None if caller.tenant is None else str(caller.tenant)
 
-    async def _admit(self, credential: Claims | str) -> Caller:
+    async def _authenticate(self, credential: Claims | str) -> Caller:
         if isinstance(credential, str):
-            caller = await self._admission.of_key(credential)
-            if caller is None:
-                raise NotAuthenticated("The API key is not valid, or it was revoked.")
+            if caller := await self._authenticator.of_key(credential):
+                return caller
+            raise NotAuthenticated("The API key is not valid, or it was revoked.")
+        if caller := await self._authenticator.of_session(credential):
             return caller
-        caller = await self._admission.of_session(credential)
-        if caller is None:
-            raise NotAuthenticated("The session of the access token is over. Log in again.")
-        return caller
+        raise NotAuthenticated("The session of the access token has ended. Log in again.")
 
     def _check_port(self, request: AnyRequest, access: object) -> None:
-        # Which port a connection came in by is the socket's to say, and no header's.
+        # The port comes from the socket, because a client can write anything in a header.
         server = request.scope.get("server")
         if (access == INTERNAL) != (server is not None and server[1] == self._internal_port):
             raise NotFoundException
 
     def _check_internal_token(self, request: AnyRequest) -> None:
-        if not self._internal_token:
-            return
-        if not hmac.compare_digest(_token_or_password(request), self._internal_token):
+        if self._internal_token and not hmac.compare_digest(_token_or_password(request), self._internal_token):
             raise InternalTokenNeeded
 
     def _read_credential(self, request: AnyRequest) -> Claims | str | None:
-        """Return what the access token says, or the API key; None where the request has neither."""
+        """Return the claims of the access token, or the API key; None if the request has neither."""
         headers = header_values(request, b"authorization")
         if not headers:
             return None
-        scheme, _, given = headers[0].partition(" ")
-        token = given.strip()
+        scheme, _, rest = headers[0].partition(" ")
+        token = rest.strip()
         if len(headers) > 1 or scheme.lower() != "bearer":
-            raise NotAuthenticated("There must be one Authorization header: Bearer <access token or API key>.")
+            raise NotAuthenticated("Send one header Authorization: Bearer <access token or API key>.")
         if token.startswith(API_KEY_PREFIX):
             return token
         try:
             return self._tokens.read(token)
         except InvalidToken:
-            raise NotAuthenticated("The access token is not valid, or it has expired.") from None
+            raise NotAuthenticated(
+                "The access token is not valid, or it has expired. Refresh it, or log in again."
+            ) from None
 
 
 def _token_or_password(request: AnyRequest) -> bytes:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":
-            return given.strip().encode()
+            return rest.strip().encode()
         case "basic":
             try:
-                return base64.b64decode(given.strip().encode(), validate=True).partition(b":")[2]
+                return base64.b64decode(rest.strip().encode(), validate=True).partition(b":")[2]
             except binascii.Error:
                 return b""
         case _:
@@ -157,7 +154,7 @@ def _token_or_password(request: AnyRequest) -> bytes:
 
 
 class DocumentAccess(ReceiveRoutePlugin):
-    """Shows in OpenAPI which routes need a token, from the same `access=` that the guard obeys."""
+    """Shows in OpenAPI which routes need a token, by the same `access=` that the guard checks."""
 
     def __init__(self, settings: Settings) -> None:
         self._reads_are_public = settings.reads_are_public
@@ -178,5 +175,5 @@ class DocumentAccess(ReceiveRoutePlugin):
 
 
 def provide_caller() -> Caller:
-    """Return who sends the request at work, as the guard found."""
+    """Return the caller of the current request, whom the guard has checked."""
     return cast("Caller", context().caller)

@@ -1,4 +1,4 @@
-"""Logging in: a password becomes a session, a refresh token the next pair of tokens, and a log-out ends both."""
+"""Logging in: a password starts a session, a refresh token continues it, and a log-out ends it."""
 
 import structlog
 
@@ -16,7 +16,10 @@ log = structlog.get_logger("school_billing.auth")
 
 
 class LoginService:
-    """Lets users in and out; counts who tries."""
+    """Starts, continues and ends sessions, and counts the outcomes.
+
+    A request with a password raises TooManyLogins if too many failed for this account or from this address.
+    """
 
     def __init__(self, sessions: Sessions, tokens: Tokens, metrics: Metrics) -> None:
         self._sessions = sessions
@@ -24,12 +27,7 @@ class LoginService:
         self._metrics = metrics
 
     async def log_in(self, login: Login, address: str | None) -> SessionTokens:
-        """Begin a session.
-
-        Raises:
-            TooManyLogins: Too many failed, of this account or from this address.
-            WrongCredentials: There is no such user, the password is another, or the user is disabled.
-        """
+        """Start a session. WrongCredentials for an unknown or disabled user, too."""
         attempt = await self._verify(login.username, login.password, address, login.refresh_token)
         if attempt is not None and attempt.password_hash is not None:
             context().actor = attempt.username
@@ -39,19 +37,15 @@ class LoginService:
                 session, refresh_token = started
                 self._metrics.logins.labels("succeeded").inc()
                 return self._pair(self._tokens.issue(session.user_id, session.session_id), refresh_token)
-            await self._sessions.note_failure(attempt, address)
+            await self._sessions.audit_failure(attempt, address)
         self._metrics.logins.labels("refused").inc()
         raise WrongCredentials
 
     async def refresh(self, token: str, address: str | None) -> SessionTokens:
-        """Continue a session with a new pair of tokens.
-
-        Raises:
-            InvalidRefreshToken: The token is unknown or spent, or the session is over.
-        """
+        """Continue a session with a new pair of tokens. InvalidRefreshToken if the token is not valid any more."""
         refreshed, refresh_token = await self._sessions.refresh(token, address)
         if refreshed.was_spent:
-            log.warning("a spent refresh token was presented; its session has ended")
+            log.warning("a refresh token was used twice; its session has ended")
         if refreshed.session_id is None or refreshed.user_id is None:
             self._metrics.refreshes.labels("reused" if refreshed.was_spent else "refused").inc()
             raise InvalidRefreshToken
@@ -59,18 +53,16 @@ class LoginService:
         return self._pair(self._tokens.issue(refreshed.user_id, refreshed.session_id), refresh_token)
 
     async def log_out(self, token: str) -> None:
-        """End the session of a refresh token; nothing happens where there is none."""
+        """End the session of a refresh token, if there is one."""
         await self._sessions.end(token)
 
     async def change_password(self, username: str, change: PasswordChange, address: str | None) -> None:
-        """Give a user another password, and end all the user's sessions.
+        """Change a user's own password, and end all sessions of the user.
 
-        Raises:
-            TooManyLogins: Too many log-ins failed, of this account or from this address.
-            InvalidBody: The current password is another, or the new one breaks a rule.
+        InvalidBody if the current password is wrong, or if the new one breaks a rule.
         """
-        if fault := password_fault(username, change.new_password):
-            raise InvalidBody(errors=[FieldError("new_password", fault)])
+        if message := password_fault(username, change.new_password):
+            raise InvalidBody(errors=[FieldError("new_password", message)])
         attempt = await self._verify(username, change.current_password, address)
         if attempt is not None:
             new_password_hash = await hash_new_password(change.new_password, address)
@@ -79,13 +71,13 @@ class LoginService:
         raise InvalidBody(errors=[FieldError("current_password", "This is not your password")])
 
     async def _verify(
-        self, username: str, password: str, address: str | None, known_by: str | None = None
+        self, username: str, password: str, address: str | None, refresh_token: str | None = None
     ) -> Attempt | None:
-        """Return the attempt where the password is the account's; note the failure where it is not.
+        """Return the attempt if the password is right; else audit the failure and return None.
 
-        Whether there is such an account makes no difference in what is done, so that it makes none in time.
+        Both take the same steps if there is no such account, so the time of the answer does not show that.
         """
-        attempt = await self._sessions.attempt(username, address, known_by)
+        attempt = await self._sessions.attempt(username, address, refresh_token)
         if attempt.retry_after_seconds is not None:
             await self._sessions.uncount(attempt)
             self._metrics.logins.labels("throttled").inc()
@@ -95,10 +87,10 @@ class LoginService:
             is_wrong = not await password_matches(attempt.password_hash, password, address)
         finally:
             if not is_wrong:
-                # It was right, or nobody had the time to look at it: no guess either way.
+                # The password was right, or the server was too busy to check it.
                 await self._sessions.uncount(attempt)
         if is_wrong:
-            await self._sessions.note_failure(attempt, address)
+            await self._sessions.audit_failure(attempt, address)
             return None
         return attempt
 

@@ -1,4 +1,4 @@
-"""Logging in: the throttles, the sessions and their refresh tokens."""
+"""The tables of log-ins: login_throttles, sessions and refresh_tokens."""
 
 from uuid import UUID
 
@@ -10,39 +10,39 @@ from school_billing.platform.database.sql import Query
 
 
 class Attempt(Struct, frozen=True):
-    """An attempt to log in: the account of that name, and whether it may be tried."""
+    """An attempt to log in, and the account with that username."""
 
     user_id: UUID | None
     username: str | None
     password_hash: str | None
-    """None where there is no such account, or it is disabled."""
+    """None if there is no such account, or if it is disabled."""
     school_id: UUID | None
     session_generation: int | None
     buckets: list[bytes]
-    """Where it was counted, for it to be taken off."""
+    """The counters that counted this attempt."""
     retry_after_seconds: int | None
-    """For how long nobody may try; None where this one may."""
+    """The seconds until the next attempt is allowed; None if this one is allowed."""
 
 
 class StartedSession(Struct, frozen=True):
-    """A session that began."""
+    """A new session."""
 
     session_id: UUID
     user_id: UUID
 
 
 class Refreshed(Struct, frozen=True):
-    """What became of a refresh token."""
+    """The outcome of a refresh."""
 
     session_id: UUID | None
-    """The session that goes on; None where none does."""
+    """The session that continues; None if the token is not valid."""
     user_id: UUID | None
     was_spent: bool
-    """Whether the token was an old one, and the session has ended for it."""
+    """Whether the token was used before, which has ended its session."""
 
 
 class EndedSession(Struct, frozen=True):
-    """A session that ended."""
+    """A session that has ended."""
 
     session_id: UUID
     user_id: UUID
@@ -55,22 +55,22 @@ class ChangedPassword(Struct, frozen=True):
 
 
 class Noted(Struct, frozen=True):
-    """That something is in the audit trail."""
+    """The result of a query that writes an audit entry; always true."""
 
     noted: bool
 
 
 class Uncounted(Struct, frozen=True):
-    """How many counters an attempt was taken off."""
+    """The number of counters that no longer count an attempt."""
 
     uncounted: int
 
 
 class LoginLimits(Struct, frozen=True):
-    """How many log-ins may fail in a window, and how long that is."""
+    """How many log-ins may fail in a window of time."""
 
     per_account: int
-    """From one address; from all together ten times as many."""
+    """For one account from one address. From all addresses together it is ten times as many."""
     per_address: int
     window_seconds: int
 
@@ -80,12 +80,12 @@ ATTEMPT = Query(
     Attempt,
     username=str,
     address=str | None,
-    known_by=bytes | None,
+    refresh_token_hash=bytes | None,
     most_per_account=int,
     most_per_address=int,
     window_seconds=int,
 )
-NOTE_FAILURE = Query(
+AUDIT_FAILURE = Query(
     "auth/audit_failed_login",
     Noted,
     user_id=UUID | None,
@@ -105,21 +105,9 @@ START_SESSION = Query(
     token_hash=bytes,
     lifetime_seconds=int,
 )
-REFRESH_SESSION = Query(
-    "auth/refresh_session",
-    Refreshed,
-    token_hash=bytes,
-    new_token_hash=bytes,
-    address=str | None,
-)
+REFRESH_SESSION = Query("auth/refresh_session", Refreshed, token_hash=bytes, new_token_hash=bytes, address=str | None)
 END_SESSION = Query("auth/end_session", EndedSession, token_hash=bytes)
-CHANGE_PASSWORD = Query(
-    "auth/change_password",
-    ChangedPassword,
-    user_id=UUID,
-    password_hash=str,
-    new_password_hash=str,
-)
+CHANGE_PASSWORD = Query("auth/change_password", ChangedPassword, user_id=UUID, password_hash=str, new_password_hash=str)
 
 
 class Sessions:
@@ -130,25 +118,22 @@ class Sessions:
         self._limits = limits
         self._lifetime_seconds = lifetime_seconds
 
-    async def attempt(self, username: str, address: str | None, known_by: str | None = None) -> Attempt:
-        """Count an attempt to log in, and return the account that it is for.
-
-        `known_by` is a refresh token that the caller had of an earlier session, if any.
-        """
+    async def attempt(self, username: str, address: str | None, refresh_token: str | None = None) -> Attempt:
+        """Count an attempt to log in, and return the account. `refresh_token` is of an earlier session, if any."""
         return await self._database.one(
             ATTEMPT,
             username=username.lower(),
             address=address,
-            known_by=None if known_by is None else hash_secret(known_by),
+            refresh_token_hash=None if refresh_token is None else hash_secret(refresh_token),
             most_per_account=self._limits.per_account,
             most_per_address=self._limits.per_address,
             window_seconds=self._limits.window_seconds,
         )
 
-    async def note_failure(self, attempt: Attempt, address: str | None) -> None:
-        """Tell the audit trail that an attempt failed."""
+    async def audit_failure(self, attempt: Attempt, address: str | None) -> None:
+        """Add a failed attempt to the audit trail."""
         await self._database.one(
-            NOTE_FAILURE,
+            AUDIT_FAILURE,
             user_id=attempt.user_id,
             school_id=attempt.school_id,
             username=attempt.username,
@@ -156,17 +141,15 @@ class Sessions:
         )
 
     async def uncount(self, attempt: Attempt) -> None:
-        """Take an attempt off its counters, because it did not guess a password."""
+        """Take an attempt off its counters, because it was no wrong guess."""
         await self._database.one(UNCOUNT_ATTEMPTS, buckets=attempt.buckets)
 
     async def start(
         self, attempt: Attempt, address: str | None, new_password_hash: str | None
     ) -> tuple[StartedSession, str] | None:
-        """Begin a session for the account of an attempt whose password was right.
+        """Start a session after a right password, and return it with its first refresh token.
 
-        Returns:
-            The session and its first refresh token; None where the user is disabled or got another password
-            meanwhile.
+        None if the user was disabled or got another password in the meantime.
         """
         token = new_secret(REFRESH_TOKEN_PREFIX)
         session = await self._database.one_or_none(
@@ -182,26 +165,19 @@ class Sessions:
         return None if session is None else (session, token)
 
     async def refresh(self, token: str, address: str | None) -> tuple[Refreshed, str]:
-        """Spend a refresh token; return what became of it, and the next token of the session that goes on."""
+        """Use a refresh token up, and return the outcome with the session's next refresh token."""
         new_token = new_secret(REFRESH_TOKEN_PREFIX)
         refreshed = await self._database.one(
-            REFRESH_SESSION,
-            token_hash=hash_secret(token),
-            new_token_hash=hash_secret(new_token),
-            address=address,
+            REFRESH_SESSION, token_hash=hash_secret(token), new_token_hash=hash_secret(new_token), address=address
         )
         return refreshed, new_token
 
     async def end(self, token: str) -> None:
-        """End the session of a refresh token, if there is one that goes on."""
+        """End the session of a refresh token, if it has not ended."""
         await self._database.one_or_none(END_SESSION, token_hash=hash_secret(token))
 
     async def change_password(self, attempt: Attempt, new_password_hash: str) -> bool:
-        """Give the account of an attempt whose password was right a new one, and end its sessions.
-
-        Returns:
-            Whether it was done: not where the password changed meanwhile.
-        """
+        """Set a new password after a right one, and end all sessions. False if it changed in the meantime."""
         changed = await self._database.one_or_none(
             CHANGE_PASSWORD,
             user_id=attempt.user_id,

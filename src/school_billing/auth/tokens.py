@@ -1,4 +1,4 @@
-"""Access tokens: JWT (RFC 7519) signed with HS256. A token names a session; the database says what it may."""
+"""Access tokens: JWTs (RFC 7519) signed with HS256. A token names a session; the database says what it may do."""
 
 import hashlib
 import time
@@ -16,40 +16,36 @@ _ISSUER = "school-billing"
 _AUDIENCE = "school-billing-api"
 _REQUIRED = ["iss", "aud", "sub", "sid", "iat", "nbf", "exp", "jti"]
 _LEEWAY_SECONDS = 5
-"""How far apart the clocks of two servers may be."""
-_VERIFIED_MOST = 4_096
-"""Of how many tokens it is remembered that they are genuine: some 3 MB."""
+"""The difference that is allowed between the clocks of two servers."""
+_CACHE_SIZE = 4_096
+"""The number of verified tokens that are remembered: some 3 MB."""
 
 
 class InvalidToken(Exception):
-    """The token is not one that this service gave, or its time is over."""
+    """The token was not issued by this service, or it has expired."""
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says: whose it is, and of which session."""
+    """The user and the session that a token names, and when it expires."""
 
     user_id: UUID
     session_id: UUID
-
-
-class _Verified(msgspec.Struct, frozen=True):
-    claims: Claims
     expires_at: int
 
 
 class Tokens:
-    """Makes access tokens with the first of the secrets, and reads those of all, so that a secret can be replaced."""
+    """Issues access tokens with the first secret and accepts those of all secrets, so that a secret can be replaced."""
 
     def __init__(self, secrets: Sequence[str], lifetime_seconds: int) -> None:
         self._secrets = {_key_id(secret): secret for secret in secrets}
         self._newest = _key_id(secrets[0])
         self.lifetime_seconds = lifetime_seconds
-        # To verify a signature takes longer than to answer most requests, and what was signed once stays so. Only what
-        # is valid is kept.
-        self._verified = lru_cache(_VERIFIED_MOST)(self._verify)
+        # Verifying a signature takes longer than answering most requests, and a valid signature stays valid.
+        # lru_cache does not store exceptions, so it holds valid tokens only.
+        self._verified = lru_cache(_CACHE_SIZE)(self._verify)
 
     def issue(self, user_id: UUID, session_id: UUID) -> str:
-        """Make a token; it is valid for `lifetime_seconds` from now."""
+        """Make a token that is valid for `lifetime_seconds` from now."""
         now = datetime.now(UTC)
         claims = {
             "iss": _ISSUER,
@@ -64,34 +60,29 @@ class Tokens:
         return jwt.encode(claims, self._secrets[self._newest], _ALGORITHM, headers={"kid": self._newest})
 
     def read(self, token: str) -> Claims:
-        """Return what a token says.
-
-        Raises:
-            InvalidToken: Its key, its signature, its issuer, its audience, its claims or its time are not right.
-        """
-        verified = self._verified(token)
-        if verified.expires_at <= time.time() - _LEEWAY_SECONDS:
+        """Return the claims of a token. InvalidToken if its key, signature, claims or time are wrong."""
+        claims = self._verified(token)
+        if claims.expires_at <= time.time() - _LEEWAY_SECONDS:
             raise InvalidToken
-        return verified.claims
+        return claims
 
-    def _verify(self, token: str) -> _Verified:
+    def _verify(self, token: str) -> Claims:
         try:
             secret = self._secrets[jwt.get_unverified_header(token)["kid"]]
             claims: dict[str, Any] = jwt.decode(
                 token,
                 secret,
-                algorithms=[_ALGORITHM],  # Pinned: what the token's own header asks for counts for nothing.
+                algorithms=[_ALGORITHM],  # Fixed, because the token's own header could name a weaker one.
                 issuer=_ISSUER,
                 audience=_AUDIENCE,
                 leeway=_LEEWAY_SECONDS,
                 options={"require": _REQUIRED},
             )
-            known = Claims(user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]))
-            return _Verified(known, int(claims["exp"]))
+            return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))
         except (jwt.InvalidTokenError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InvalidToken from error
 
 
 def _key_id(secret: str) -> str:
-    """Return the `kid` of a secret (RFC 7515 section 4.1.4), which follows from it: there is nothing to configure."""
+    """Derive the `kid` (RFC 7515 section 4.1.4) from a secret, so that it needs no setting."""
     return hashlib.sha256(b"school-billing kid " + secret.encode()).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""Whether the service is well, for load balancers and Prometheus."""
+"""Health checks and metrics, for load balancers and Prometheus."""

@@ -1,10 +1,10 @@
-"""What comes out of /health."""
+"""The body of /health."""
 
 from msgspec import Struct
 
 
 class Health(Struct, frozen=True):
-    """The answer of something that is well."""
+    """The answer of a part that works."""
 
     status: str
-    """Always "ok": what is not well answers 503."""
+    """Always "ok". A part that does not work answers 503."""

@@ -1,4 +1,4 @@
-"""A question that only a working database answers."""
+"""The health check of the database."""
 
 from school_billing.health.contracts import Health
 from school_billing.platform.database.pool import Database
@@ -8,15 +8,11 @@ CHECK = Query("health/check", Health)
 
 
 class HealthChecks:
-    """Asks the database."""
+    """Runs a query that reads no table."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def check(self) -> Health:
-        """Return that the database answers.
-
-        Raises:
-            DatabaseUnavailable: It does not.
-        """
+        """Return "ok". DatabaseUnavailable if the database does not answer."""
         return await self._database.one(CHECK)

@@ -1,1 +1,1 @@
-"""Invoices raised on students."""
+"""Invoices: what students are billed."""

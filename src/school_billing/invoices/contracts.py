@@ -1,7 +1,7 @@
-"""What goes in and out of /invoices."""
+"""The bodies of /invoices."""
 
 from datetime import date, datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -11,31 +11,30 @@ from school_billing.money import Amount, Money
 from school_billing.platform.web.types import Instant, LongText
 
 Description = Annotated[LongText, Meta(examples=["Annual tuition"])]
-VoidReason = Annotated[LongText, Meta(min_length=1, description="Why it was voided.", examples=["Entered twice"])]
+VoidReason = Annotated[
+    LongText, Meta(min_length=1, description="Why the invoice was voided.", examples=["Entered twice"])
+]
 DueDate = Annotated[
     date,
-    Meta(
-        description="The last day to pay, in the school's time zone; may lie in the past.",
-        examples=["2026-02-28"],
-    ),
+    Meta(description="The last day to pay, in the school's time zone. It may be in the past.", examples=["2026-02-28"]),
 ]
 
 
-class InvoiceStatus(Enum):
-    """Where an invoice stands; follows from its movements."""
+class InvoiceStatus(StrEnum):
+    """The status of an invoice. It follows from its payments and refunds."""
 
     PENDING = "PENDING"
     """Nothing is paid."""
     PARTIAL = "PARTIAL"
-    """Some is paid."""
+    """A part is paid."""
     PAID = "PAID"
-    """All is paid."""
+    """The whole amount is paid."""
     VOID = "VOID"
-    """It counts for nothing."""
+    """Nothing is owed on it, and no total counts it."""
 
 
 class Invoice(Struct, frozen=True):
-    """An invoice, with what its movements come to."""
+    """An invoice, with the totals of its payments and refunds."""
 
     id: UUID
     school_id: UUID
@@ -54,35 +53,35 @@ class Invoice(Struct, frozen=True):
     paid_total: Money
     """Payments less refunds."""
     balance_due: Money
-    """What is still owed; nothing for a void invoice."""
+    """The amount still owed; 0.00 if the invoice is void."""
     created_at: datetime
     updated_at: datetime
 
 
 class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An invoice to be raised on a student."""
+    """A new invoice for a student."""
 
     student_id: UUID
     total_amount: Amount
     due_date: DueDate
     description: Description | None = None
     issued_at: Instant | None = None
-    """Now, if it is not given."""
+    """Now by default."""
 
 
 class InvoiceVoid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why an invoice is to count for nothing."""
+    """The reason for voiding an invoice."""
 
     reason: VoidReason
 
 
 class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What should change of an invoice; a field that is absent stays as it is, and null clears it."""
+    """Changes of an invoice. A field that is absent stays as it is; null clears it."""
 
     student_id: UUID | UnsetType = UNSET
-    """Another student of the same school; only while the invoice has no movements."""
+    """Another student of the same school. Only an invoice without payments can change its student."""
     total_amount: Amount | UnsetType = UNSET
-    """Not below what is paid."""
+    """At least the amount that is paid."""
     due_date: DueDate | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
     issued_at: Instant | UnsetType = UNSET

@@ -6,38 +6,39 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
-from school_billing.invoices.repository import InvoiceFilter, Invoices
+from school_billing.invoices.errors import MEANINGS
+from school_billing.invoices.repository import Invoices
+from school_billing.platform.database.pool import Database
+from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.students.repository import Students
 
-OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
-OfStudent = Annotated[UUID | None, QueryParameter(description="Only of this student.")]
-WithStatus = Annotated[InvoiceStatus | None, QueryParameter(description="Only in this status.")]
-DueFrom = Annotated[date | None, QueryParameter(description="Only due on this day or later.")]
-DueTo = Annotated[date | None, QueryParameter(description="Only due on this day or earlier.")]
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only invoices of this school.")]
+OfStudent = Annotated[UUID | None, QueryParameter(description="Only invoices of this student.")]
+WithStatus = Annotated[InvoiceStatus | None, QueryParameter(description="Only invoices with this status.")]
+DueFrom = Annotated[date | None, QueryParameter(description="Only invoices due on this day or later.")]
+DueTo = Annotated[date | None, QueryParameter(description="Only invoices due on this day or earlier.")]
 
 
 class InvoiceController(Controller):
-    """Invoices raised on students."""
+    """The routes of invoices."""
 
     path = "/"
     tags = ("invoices",)
 
-    @post("/invoices", access=ACCOUNTANTS, summary="Raise an invoice")
+    @post("/invoices", access=ACCOUNTANTS, summary="Add an invoice")
     async def create_invoice(
-        self,
-        data: JSONBody[InvoiceIn],
-        invoices: NamedDependency[Invoices],
-        caller: NamedDependency[Caller],
+        self, data: JSONBody[InvoiceIn], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
     ) -> WithETag[Invoice]:
-        """Raise an invoice on a student; the school is the student's own."""
+        """Bill a student. The invoice belongs to the student's school."""
         invoice = await invoices.create(caller.tenant, data)
         return created(invoice, f"/invoices/{invoice.id}")
 
@@ -54,14 +55,16 @@ class InvoiceController(Controller):
         due_to: DueTo = None,
     ) -> Response[list[Invoice]]:
         """List invoices, newest last."""
-        wanted = InvoiceFilter(
+        rows = await invoices.list(
+            caller.tenant,
+            page,
             school_id=school_id,
             student_id=student_id,
             status=status,
             due_from=due_from,
             due_to=due_to,
         )
-        return page.answer(await invoices.list(caller.tenant, wanted, page))
+        return page.answer(rows)
 
     @get("/students/{student_id:str}/invoices", access=READERS, summary="List a student's invoices")
     async def list_invoices_of_student(
@@ -76,18 +79,16 @@ class InvoiceController(Controller):
         due_to: DueTo = None,
     ) -> Response[list[Invoice]]:
         """List a student's invoices, newest last."""
-        wanted = InvoiceFilter(student_id=student_id, status=status, due_from=due_from, due_to=due_to)
-        found = await invoices.list(caller.tenant, wanted, page)
-        if not found:
+        rows = await invoices.list(
+            caller.tenant, page, student_id=student_id, status=status, due_from=due_from, due_to=due_to
+        )
+        if not rows:
             await students.get(caller.tenant, student_id)
-        return page.answer(found)
+        return page.answer(rows)
 
     @get("/invoices/{invoice_id:str}", access=READERS, summary="Get an invoice")
     async def get_invoice(
-        self,
-        invoice_id: FromPath[UUID],
-        invoices: NamedDependency[Invoices],
-        caller: NamedDependency[Caller],
+        self, invoice_id: FromPath[UUID], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
     ) -> WithETag[Invoice]:
         """Return one invoice."""
         return with_etag(await invoices.get(caller.tenant, invoice_id))
@@ -101,9 +102,10 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> WithETag[Invoice]:
-        """Change the fields that the body names; null clears the description.
+        """Change the given fields. null clears the description.
 
-        409 for a total below what is paid, and for another student once money has moved.
+        409 if the invoice is void, if the total would fall below what is paid, or if the student would change and the
+        invoice has payments.
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 
@@ -116,9 +118,9 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> WithETag[Invoice]:
-        """Let an invoice count for nothing from now on. There is no way back, and it takes no more movements.
+        """Void an invoice for good. From now on nothing is owed on it, and it takes no payments.
 
-        409 while something is paid on it that was not refunded, and where it is void already.
+        409 if a payment on it is not refunded, or if it is already void.
         """
         return with_etag(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
 
@@ -130,5 +132,11 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete an invoice. 409 while it has movements."""
+        """Delete an invoice. 409 if it has payments, refunded or not: void it instead."""
         await invoices.delete(caller.tenant, invoice_id, if_match)
+
+
+def room(database: Database) -> Room:
+    """Return what invoices bring to the application."""
+    tag = Tag("invoices", "What students are billed.")
+    return Room(tag, InvoiceController, meanings=MEANINGS, invoices=Invoices(database))

@@ -1,4 +1,4 @@
-"""What can go wrong with invoices, and which of the schema's constraints means which of it."""
+"""The errors of invoices, and which constraint of the schema means which error."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from school_billing.students.errors import StudentNotFound
 
 
 class InvoiceNotFound(NotFound):
-    """There is no such invoice."""
+    """There is no such invoice, or you cannot see it."""
 
     code = "invoice_not_found"
 
@@ -25,13 +25,13 @@ class InvoiceIsVoid(Conflict):
 
 
 class Overpayment(Conflict):
-    """More would be paid than the invoice's total amount."""
+    """The payments would exceed the total amount of the invoice."""
 
     code = "overpayment"
 
 
 class OverRefund(Conflict):
-    """More would be refunded than was paid on the invoice."""
+    """The refunds would exceed the payments on the invoice."""
 
     code = "over_refund"
 
@@ -46,15 +46,15 @@ class StudentHasInvoices(InUse):
     """The student has invoices and cannot be deleted."""
 
 
-_A_DAY = "A day is between 1900-01-01 and 2999-12-31."
+_CALENDAR = "A date is between 1900-01-01 and 2999-12-31."
 
 MEANINGS: Meanings = {
     "invoices_pkey": DuplicateId,
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
     "invoices_total_amount_positive": breaks_rule("total_amount", "An amount is above zero."),
-    "invoices_due_date_in_calendar": breaks_rule("due_date", _A_DAY),
-    "invoices_issued_at_in_calendar": breaks_rule("issued_at", _A_DAY),
+    "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
+    "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
     "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),
     "invoices_void_reason_length": breaks_rule("reason", "A reason has 1 to 500 characters."),
     "invoices_void_has_reason": breaks_rule("reason", "A void invoice has a reason."),

@@ -2,49 +2,47 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
-
+from school_billing.auth.contracts import Tenant
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
 from school_billing.invoices.errors import InvoiceHasPayments, InvoiceIsVoid, InvoiceNotFound
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
 from school_billing.students.errors import StudentNotFound
 
-_LISTED: dict[str, Any] = {
-    "tenant": UUID | None,
-    "status": str | None,
-    "due_from": date | None,
-    "due_to": date | None,
-    "after": UUID,
-    "limit": int,
-    "offset": int,
-}
-
 CREATE = Query(
     "invoices/create",
     Invoice,
-    tenant=UUID | None,
+    tenant=Tenant,
     student_id=UUID,
     total_amount=Decimal,
     issued_at=datetime | None,
     due_date=date,
     description=str | None,
 )
-GET = Query("invoices/get", Invoice, tenant=UUID | None, invoice_id=UUID)
-LIST = Query("invoices/list", Invoice, **_LISTED)
-LIST_OF_SCHOOL = Query("invoices/list_of_school", Invoice, school_id=UUID, **_LISTED)
-LIST_OF_STUDENT = Query("invoices/list_of_student", Invoice, student_id=UUID, school_id=UUID | None, **_LISTED)
+GET = Query("invoices/get", Invoice, tenant=Tenant, invoice_id=UUID)
+LIST = Query(
+    "invoices/list",
+    Invoice,
+    tenant=Tenant,
+    status=str | None,
+    due_from=date | None,
+    due_to=date | None,
+    after=UUID,
+    limit=int,
+    offset=int,
+)
+LIST_OF_SCHOOL = Query("invoices/list_of_school", Invoice, school_id=UUID, **LIST.takes)
+LIST_OF_STUDENT = Query("invoices/list_of_student", Invoice, student_id=UUID, school_id=UUID | None, **LIST.takes)
 UPDATE = Query(
     "invoices/update",
     Invoice,
-    tenant=UUID | None,
+    tenant=Tenant,
     invoice_id=UUID,
     if_match=Versions,
     student_id=UUID | None,
@@ -54,32 +52,18 @@ UPDATE = Query(
     description_given=bool,
     description=str | None,
 )
-VOID = Query("invoices/void", Invoice, tenant=UUID | None, invoice_id=UUID, if_match=Versions, reason=str)
-DELETE = Query("invoices/delete", Invoice, tenant=UUID | None, invoice_id=UUID, if_match=Versions)
-
-
-class InvoiceFilter(Struct, frozen=True, kw_only=True):
-    """Which invoices a list holds; None means any."""
-
-    school_id: UUID | None = None
-    student_id: UUID | None = None
-    status: InvoiceStatus | None = None
-    due_from: date | None = None
-    due_to: date | None = None
+VOID = Query("invoices/void", Invoice, tenant=Tenant, invoice_id=UUID, if_match=Versions, reason=str)
+DELETE = Query("invoices/delete", Invoice, tenant=Tenant, invoice_id=UUID, if_match=Versions)
 
 
 class Invoices:
-    """Invoices; `tenant` is the school that the caller is bound to, None for all."""
+    """Invoices. An invoice of another school than the tenant is an InvoiceNotFound."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, tenant: UUID | None, invoice: InvoiceIn) -> Invoice:
-        """Raise an invoice on a student.
-
-        Raises:
-            StudentNotFound: There is no such student, or it is another school's.
-        """
+    async def create(self, tenant: Tenant, invoice: InvoiceIn) -> Invoice:
+        """Add an invoice. StudentNotFound if there is no such student."""
         async with once(self._database):
             created = await self._database.one_or_none(
                 CREATE,
@@ -94,45 +78,40 @@ class Invoices:
             raise StudentNotFound
         return created
 
-    async def get(self, tenant: UUID | None, invoice_id: UUID) -> Invoice:
-        """Return an invoice.
-
-        Raises:
-            InvoiceNotFound: There is none of that id, or it is another school's.
-        """
+    async def get(self, tenant: Tenant, invoice_id: UUID) -> Invoice:
+        """Return an invoice."""
         invoice = await self._database.one_or_none(GET, tenant=tenant, invoice_id=invoice_id)
         if invoice is None:
             raise InvoiceNotFound
         return invoice
 
-    async def list(self, tenant: UUID | None, wanted: InvoiceFilter, page: Page) -> list[Invoice]:
-        """Return a page of invoices and one more, by the narrowest index."""
-        common: dict[str, Any] = {
-            "tenant": tenant,
-            "status": wanted.status and wanted.status.value,
-            "due_from": wanted.due_from,
-            "due_to": wanted.due_to,
-            "after": page.after,
-            "limit": page.fetch,
-            "offset": page.offset,
-        }
-        school_id = wanted.school_id or tenant
-        if wanted.student_id is not None:
+    async def list(
+        self,
+        tenant: Tenant,
+        page: Page,
+        *,
+        school_id: UUID | None = None,
+        student_id: UUID | None = None,
+        status: InvoiceStatus | None,
+        due_from: date | None,
+        due_to: date | None,
+    ) -> list[Invoice]:
+        """Return a page of invoices and one more. A filter that is None does not apply."""
+        filters = {"tenant": tenant, "status": status, "due_from": due_from, "due_to": due_to}
+        rows = {"after": page.after, "limit": page.fetch, "offset": page.offset}
+        school_id = school_id or tenant
+        if student_id is not None:
             return await self._database.all(
-                LIST_OF_STUDENT, student_id=wanted.student_id, school_id=school_id, **common
+                LIST_OF_STUDENT, student_id=student_id, school_id=school_id, **filters, **rows
             )
         if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **common)
-        return await self._database.all(LIST, **common)
+            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **rows)
+        return await self._database.all(LIST, **filters, **rows)
 
-    async def update(self, tenant: UUID | None, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
-        """Change what `patch` names.
+    async def update(self, tenant: Tenant, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
+        """Change the given fields of an invoice that is not void.
 
-        Raises:
-            InvoiceNotFound: There is none of that id, or it is another school's.
-            PreconditionFailed: It is of another version than `if_match` names.
-            InvoiceIsVoid: It counts for nothing any more.
-            InvoiceHasPayments: It would move to another student although money has moved.
+        InvoiceHasPayments if the student would change and the invoice has payments.
         """
         updated = await self._database.one_or_none(
             UPDATE,
@@ -148,39 +127,24 @@ class Invoices:
         )
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
-            if_match.require(invoice)
-            if invoice.voided_at is not None:
-                raise InvoiceIsVoid
-            raise InvoiceHasPayments("The invoice has movements and cannot change its student.")
+            error = InvoiceHasPayments("The invoice has payments, so it cannot change its student.")
+            refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
         return updated
 
-    async def void(self, tenant: UUID | None, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
-        """Let an invoice count for nothing from now on; only where nothing is paid net.
-
-        Raises:
-            InvoiceNotFound: There is none of that id, or it is another school's.
-            PreconditionFailed: It is of another version than `if_match` names.
-            InvoiceIsVoid: It is already.
-        """
+    async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
+        """Take an invoice out of every total. A check refuses it if payments are not refunded."""
         voided = await self._database.one_or_none(
             VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
         )
         if voided is None:
-            if_match.require(await self.get(tenant, invoice_id))
-            raise InvoiceIsVoid("The invoice is void already.")
+            refuse_change(await self.get(tenant, invoice_id), if_match, InvoiceIsVoid("The invoice is already void."))
         return voided
 
-    async def delete(self, tenant: UUID | None, invoice_id: UUID, if_match: IfMatch) -> None:
-        """Delete an invoice without movements.
-
-        Raises:
-            InvoiceNotFound: There is none of that id, or it is another school's.
-            PreconditionFailed: It is of another version than `if_match` names.
-            InvoiceHasPayments: Money has moved on it.
-        """
+    async def delete(self, tenant: Tenant, invoice_id: UUID, if_match: IfMatch) -> None:
+        """Delete an invoice. InvoiceHasPayments if it has payments, refunded or not."""
         deleted = await self._database.one_or_none(
             DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions
         )
         if deleted is None:
-            if_match.require(await self.get(tenant, invoice_id))
-            raise InvoiceHasPayments("The invoice has movements and cannot be deleted.")
+            error = InvoiceHasPayments("The invoice has payments and cannot be deleted.")
+            refuse_change(await self.get(tenant, invoice_id), if_match, error)

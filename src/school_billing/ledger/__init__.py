@@ -1,1 +1,1 @@
-"""Proof that the books are right: every total against its movements, every audit chain against its entries."""
+"""Verification of the books: the totals of invoices against their payments, and the chains of the audit trail."""

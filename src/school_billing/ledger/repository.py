@@ -1,4 +1,4 @@
-"""The verification of the whole database, in SQL."""
+"""Queries that verify and seal the whole database, over all schools."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -11,7 +11,7 @@ from school_billing.platform.database.sql import Query
 
 
 class WrongTotals(Struct, frozen=True):
-    """An invoice whose totals are not the sum of its movements."""
+    """An invoice whose totals differ from the sums of its payments and refunds."""
 
     id: UUID
     school_id: UUID
@@ -22,13 +22,14 @@ class WrongTotals(Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"invoice {self.id} of school {self.school_id}: payments {self.payments_total}, their sum "
-            f"{self.payments_sum}; refunds {self.refunds_total}, their sum {self.refunds_sum}"
+            f"invoice {self.id} of school {self.school_id}: "
+            f"payments_total {self.payments_total}, but its payments sum to {self.payments_sum}; "
+            f"refunds_total {self.refunds_total}, but its refunds sum to {self.refunds_sum}"
         )
 
 
 class BrokenLink(Struct, frozen=True):
-    """An entry of the audit trail at which the chain of its school does not hold."""
+    """An entry of the audit trail that does not fit the chain of its school."""
 
     id: UUID
     school_id: UUID
@@ -36,7 +37,7 @@ class BrokenLink(Struct, frozen=True):
     finding: str
 
     def __str__(self) -> str:
-        return f"audit entry {self.id}, number {self.position} of school {self.school_id}: {self.finding}"
+        return f"audit entry {self.id}, position {self.position} of school {self.school_id}: {self.finding}"
 
 
 class Sealed(Struct, frozen=True):
@@ -46,64 +47,65 @@ class Sealed(Struct, frozen=True):
 
 
 class Overdue(Struct, frozen=True):
-    """What is overdue in one currency, in all schools."""
+    """The sum that is overdue in one currency, over all schools."""
 
     currency: str
     overdue: Decimal
 
 
-class Extent(Struct, frozen=True):
-    """How much there is to verify."""
+class Summary(Struct, frozen=True):
+    """How many rows there are to verify."""
 
     invoices: int
-    movements: int
+    payments: int
+    """Payments and refunds."""
     sealed_entries: int
     unsealed_entries: int
     head: str
-    """SHA-256 over the last hash of every chain, in hexadecimal digits."""
+    """SHA-256 of the last hashes of all chains, in hexadecimal digits."""
 
 
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals, limit=int)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink, limit=int)
 SEAL = Query("ledger/seal", Sealed, limit=int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
-SUMMARY = Query("ledger/summary", Extent)
+SUMMARY = Query("ledger/summary", Summary)
 
-_SEALED_AT_ONCE = 5_000
+_BATCH_SIZE = 5_000
 
 
 class Ledger:
-    """The whole of the books, of all schools."""
+    """Verifies and seals the books of all schools."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def differences(self, limit: int) -> list[WrongTotals | BrokenLink]:
-        """Return the first `limit` differences of each kind; none means that the books are right."""
+        """Return the first `limit` differences of each kind; an empty list if the books are right."""
         return [
             *await self._database.all(VERIFY_TOTALS, limit=limit),
             *await self._database.all(VERIFY_CHAIN, limit=limit),
         ]
 
-    async def extent(self) -> Extent:
-        """Return how much was verified, and the hash to keep elsewhere."""
+    async def summary(self) -> Summary:
+        """Count the rows that `differences` verifies, and return the hash to keep outside of this database."""
         return await self._database.one(SUMMARY)
 
     async def overdue(self) -> list[Overdue]:
-        """Return what is overdue, by currency."""
+        """Return the sum that is overdue, for each currency."""
         return await self._database.all(OVERDUE)
 
     async def seal(self) -> int:
-        """Chain every audit entry that waits for it, and return how many did; another sealer at work is left to it."""
+        """Seal all unsealed audit entries and return their number. Do nothing while another process seals."""
         total = 0
         while True:
             try:
-                sealed = await self._database.one(SEAL, limit=_SEALED_AT_ONCE)
+                sealed = await self._database.one(SEAL, limit=_BATCH_SIZE)
             except ConstraintViolated as error:
                 if error.constraint != "audit_log_position_key":
                     raise
-                # Another sealer finished between this statement's snapshot and its lock: the work is done.
+                # Another process sealed these entries between this statement's snapshot and its lock.
                 return total
             total += sealed.sealed
-            if sealed.sealed < _SEALED_AT_ONCE:
+            if sealed.sealed < _BATCH_SIZE:
                 return total

@@ -1,7 +1,7 @@
-"""What goes in and out of /payments."""
+"""The bodies of /payments."""
 
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -11,21 +11,21 @@ from school_billing.money import Amount, Money
 from school_billing.platform.web.types import Instant, Name, ShortText
 from school_billing.schools.contracts import Currency
 
-Method = Annotated[ShortText, Meta(description="How the money moved.", examples=["bank_transfer"])]
-Reference = Annotated[Name, Meta(description="What the payer or the bank calls it.", examples=["DEMO-PAID-1"])]
+Method = Annotated[ShortText, Meta(description="How the money was paid.", examples=["bank_transfer"])]
+Reference = Annotated[Name, Meta(description="The reference of the payer or the bank.", examples=["DEMO-PAID-1"])]
 
 
-class PaymentKind(Enum):
-    """Which way the money moved."""
+class PaymentKind(StrEnum):
+    """Whether money came in or went back."""
 
     PAYMENT = "PAYMENT"
-    """To the school."""
+    """Money paid to the school."""
     REFUND = "REFUND"
-    """Back from the school; the amount is positive all the same."""
+    """Money paid back by the school. The amount is positive, too."""
 
 
 class Payment(Struct, frozen=True):
-    """A movement of money on an invoice."""
+    """A payment on an invoice, or a refund of one."""
 
     id: UUID
     school_id: UUID
@@ -33,18 +33,18 @@ class Payment(Struct, frozen=True):
     kind: PaymentKind
     amount: Money
     currency: Currency
-    """The school's."""
+    """The currency of the school."""
     method: Method | None
     reference: Reference | None
     paid_at: datetime
-    """When the money moved."""
+    """When the money was paid or refunded."""
     created_at: datetime
     """When it was recorded."""
     updated_at: datetime
 
 
 class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A movement to be recorded on an invoice."""
+    """A new payment or refund on an invoice."""
 
     invoice_id: UUID
     amount: Amount
@@ -52,14 +52,14 @@ class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     method: Method | None = None
     reference: Reference | None = None
     paid_at: Instant | None = None
-    """Now, if it is not given; not in the future."""
+    """Now by default. It cannot be in the future."""
 
 
 class PaymentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What should change of a movement; a field that is absent stays as it is, and null clears it."""
+    """Changes of a payment or refund. A field that is absent stays as it is; null clears it."""
 
     invoice_id: UUID | UnsetType = UNSET
-    """Another invoice of the same school, to which the movement goes."""
+    """Moves the payment to another invoice of the same school."""
     amount: Amount | UnsetType = UNSET
     kind: PaymentKind | UnsetType = UNSET
     method: Method | UnsetType | None = UNSET

@@ -6,35 +6,37 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
-from school_billing.payments.repository import PaymentFilter, Payments
+from school_billing.payments.errors import MEANINGS
+from school_billing.payments.repository import Payments
+from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 
-OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
-OfInvoice = Annotated[UUID | None, QueryParameter(description="Only on this invoice.")]
-OfKind = Annotated[PaymentKind | None, QueryParameter(description="Only payments, or refunds.")]
-ByMethod = Annotated[str | None, QueryParameter(max_length=50, description="Only by this method.")]
-WithReference = Annotated[str | None, QueryParameter(max_length=255, description="Only with this reference.")]
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only payments of this school.")]
+OfInvoice = Annotated[UUID | None, QueryParameter(description="Only payments on this invoice.")]
+OfKind = Annotated[PaymentKind | None, QueryParameter(description="Only payments, or only refunds.")]
+ByMethod = Annotated[str | None, QueryParameter(max_length=50, description="Only payments by this method.")]
+WithReference = Annotated[str | None, QueryParameter(max_length=255, description="Only payments with this reference.")]
 PaidFrom = Annotated[
-    date | None,
-    QueryParameter(description="Only paid on this day or later, in the school's time zone."),
+    date | None, QueryParameter(description="Only payments on this day or later, in the school's time zone.")
 ]
 PaidTo = Annotated[
-    date | None,
-    QueryParameter(description="Only paid on this day or earlier, in the school's time zone."),
+    date | None, QueryParameter(description="Only payments on this day or earlier, in the school's time zone.")
 ]
 
 
 class PaymentController(Controller):
-    """Movements of money on invoices: payments and refunds."""
+    """The routes of payments and refunds."""
 
     path = "/"
     tags = ("payments",)
@@ -47,12 +49,12 @@ class PaymentController(Controller):
         caller: NamedDependency[Caller],
         metrics: NamedDependency[Metrics],
     ) -> WithETag[Payment]:
-        """Record a movement on an invoice.
+        """Record a payment or a refund on an invoice.
 
-        409 if more would be paid than the invoice's total, or more refunded than was paid, or if it is void.
+        409 if the invoice is void, if the payments would exceed its total, or if the refunds would exceed the payments.
         """
         payment = await payments.create(caller.tenant, data)
-        metrics.count_movement(data.kind.value, payment.currency, data.amount)
+        metrics.count_movement(data.kind, payment.currency, data.amount)
         return created(payment, f"/payments/{payment.id}")
 
     @get("/payments", access=READERS, summary="List payments and refunds")
@@ -69,8 +71,10 @@ class PaymentController(Controller):
         paid_from: PaidFrom = None,
         paid_to: PaidTo = None,
     ) -> Response[list[Payment]]:
-        """List movements in the order in which they were recorded."""
-        wanted = PaymentFilter(
+        """List payments and refunds, newest last, in the order in which they were recorded."""
+        rows = await payments.list(
+            caller.tenant,
+            page,
             school_id=school_id,
             invoice_id=invoice_id,
             kind=kind,
@@ -79,9 +83,9 @@ class PaymentController(Controller):
             paid_from=paid_from,
             paid_to=paid_to,
         )
-        return page.answer(await payments.list(caller.tenant, wanted, page))
+        return page.answer(rows)
 
-    @get("/invoices/{invoice_id:str}/payments", access=READERS, summary="List an invoice's movements")
+    @get("/invoices/{invoice_id:str}/payments", access=READERS, summary="List an invoice's payments and refunds")
     async def list_payments_of_invoice(
         self,
         invoice_id: FromPath[UUID],
@@ -92,21 +96,17 @@ class PaymentController(Controller):
         kind: OfKind = None,
         method: ByMethod = None,
     ) -> Response[list[Payment]]:
-        """List an invoice's payments and refunds in the order in which they were recorded."""
-        wanted = PaymentFilter(invoice_id=invoice_id, kind=kind, method=method)
-        found = await payments.list(caller.tenant, wanted, page)
-        if not found:
+        """List an invoice's payments and refunds, newest last, in the order in which they were recorded."""
+        rows = await payments.list(caller.tenant, page, invoice_id=invoice_id, kind=kind, method=method)
+        if not rows:
             await invoices.get(caller.tenant, invoice_id)
-        return page.answer(found)
+        return page.answer(rows)
 
     @get("/payments/{payment_id:str}", access=READERS, summary="Get a payment or a refund")
     async def get_payment(
-        self,
-        payment_id: FromPath[UUID],
-        payments: NamedDependency[Payments],
-        caller: NamedDependency[Caller],
+        self, payment_id: FromPath[UUID], payments: NamedDependency[Payments], caller: NamedDependency[Caller]
     ) -> WithETag[Payment]:
-        """Return one movement."""
+        """Return one payment or refund."""
         return with_etag(await payments.get(caller.tenant, payment_id))
 
     @patch("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Change a payment or a refund")
@@ -118,9 +118,10 @@ class PaymentController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> WithETag[Payment]:
-        """Change the fields that the body names, and the invoice's totals with them.
+        """Change the given fields. The totals of the invoice change with them.
 
-        Another invoice_id moves the movement there. 409 where an invoice would be overpaid, or over-refunded.
+        Another invoice_id moves the payment to that invoice. 409 if the payments on an invoice would exceed its total,
+        or its refunds the payments.
         """
         return with_etag(await payments.update(caller.tenant, payment_id, data, if_match))
 
@@ -132,5 +133,11 @@ class PaymentController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete a movement and take it off the invoice's totals. 409 where it was refunded."""
+        """Delete a payment or refund. The totals of the invoice change with it. 409 if the payment was refunded."""
         await payments.delete(caller.tenant, payment_id, if_match)
+
+
+def room(database: Database) -> Room:
+    """Return what payments bring to the application."""
+    tag = Tag("payments", "Payments and refunds on invoices.")
+    return Room(tag, PaymentController, meanings=MEANINGS, payments=Payments(database))

@@ -1,4 +1,4 @@
-"""What can go wrong with payments, and which of the schema's constraints means which of it."""
+"""The errors of payments, and which constraint of the schema means which error."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from school_billing.platform.web.errors import DuplicateId, InUse, Meanings, Not
 
 
 class PaymentNotFound(NotFound):
-    """There is no such payment or refund."""
+    """There is no such payment or refund, or you cannot see it."""
 
     code = "payment_not_found"
 

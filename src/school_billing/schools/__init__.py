@@ -1,1 +1,1 @@
-"""Schools: the tenants, each with its currency and its time zone."""
+"""Schools: the tenants, each with its own currency and time zone."""

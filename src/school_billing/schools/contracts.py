@@ -1,4 +1,4 @@
-"""What goes in and out of /schools."""
+"""The bodies of /schools."""
 
 from datetime import datetime
 from functools import cache
@@ -19,11 +19,7 @@ class Currency(Scalar, str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read a currency code.
-
-        Raises:
-            ValueError: There is no such currency.
-        """
+        """Read a currency code. ValueError if no country uses such a currency."""
         if not isinstance(value, str) or value not in _currencies():
             raise ValueError("Expected an ISO 4217 currency code such as USD")
         return cls(value)
@@ -36,23 +32,19 @@ class TimeZone(Scalar, str):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read the name of a time zone.
-
-        Raises:
-            ValueError: There is no such zone.
-        """
+        """Read the name of a time zone. ValueError if there is no such zone."""
         if not isinstance(value, str) or value not in _time_zones():
             raise ValueError("Expected an IANA time zone such as America/Chicago")
         return cls(value)
 
 
-# PostgreSQL takes the first four for abbreviations, of zones without summer time, and does not know the last.
+# PostgreSQL reads the first four as abbreviations of zones without summer time, and does not know the last.
 _AMBIGUOUS = {"CET", "EET", "MET", "WET", "localtime"}
 
 
 @cache
 def _currencies() -> frozenset[str]:
-    # Those that are legal tender somewhere today; the list of all has the Deutsche Mark and "no currency" in it.
+    # Only legal tender of today: babel also lists the Deutsche Mark and "no currency".
     uses = babel.core.get_global("territory_currencies").values()
     return frozenset(code for territory in uses for code, _, until, tender in territory if until is None and tender)
 
@@ -65,21 +57,21 @@ def _time_zones() -> frozenset[str]:
 SchoolName = Annotated[Name, Meta(examples=["Springfield Elementary"])]
 
 
-class School(Struct, frozen=True, kw_only=False):
-    """A school."""
+class School(Struct, frozen=True):
+    """A school: a tenant with its own currency and time zone."""
 
     id: UUID
     name: SchoolName
     currency: Currency
-    """The currency of every amount of the school (ISO 4217)."""
+    """The currency of all amounts of the school (ISO 4217)."""
     time_zone: TimeZone
-    """Where the school's days begin and end (IANA)."""
+    """The IANA time zone that decides when the school's days begin and end."""
     created_at: datetime
     updated_at: datetime
 
 
 class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A school to be added."""
+    """A new school."""
 
     name: SchoolName
     currency: Currency = Currency("USD")
@@ -87,9 +79,9 @@ class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What should change of a school; a field that is absent stays as it is."""
+    """Changes of a school. A field that is absent stays as it is."""
 
     name: SchoolName | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
-    """Can change only while the school has no invoices: their amounts would mean something else."""
+    """It can only change while the school has no invoices."""
     time_zone: TimeZone | UnsetType = UNSET

@@ -1,16 +1,16 @@
-"""What can go wrong with schools, and which of the schema's constraints means which of it."""
+"""The errors of schools, and which constraint of the schema means which error."""
 
 from school_billing.platform.web.errors import Conflict, DuplicateId, Meanings, NotFound, breaks_rule
 
 
 class SchoolNotFound(NotFound):
-    """There is no such school."""
+    """There is no such school, or you cannot see it."""
 
     code = "school_not_found"
 
 
 class CurrencyInUse(Conflict):
-    """The school has invoices in its currency, so the currency cannot change."""
+    """The school has invoices, so its currency cannot change."""
 
     code = "currency_in_use"
 

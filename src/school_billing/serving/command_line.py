@@ -302,12 +302,12 @@ def _verify(settings: Settings, options: argparse.Namespace) -> None:
         async with _patient_database(settings) as database:
             ledger = Ledger(database)
             differences = await ledger.differences(options.limit)
-            extent = await ledger.extent()
+            summary = await ledger.summary()
         for difference in differences:
             print(difference)
         print(
-            f"{extent.invoices} invoices, {extent.movements} movements, {extent.sealed_entries} sealed audit entries "
-            f"({extent.unsealed_entries} not yet), head {extent.head}: "
+            f"{summary.invoices} invoices, {summary.payments} payments and refunds, "
+            f"{summary.sealed_entries} sealed audit entries ({summary.unsealed_entries} not yet), head {summary.head}: "
             + ("THEY DIFFER, see above" if differences else "all agree")
         )
         return not differences

@@ -1,4 +1,4 @@
-"""What goes in and out of /students."""
+"""The bodies of /students."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from school_billing.platform.web.types import Name
 
 FullName = Annotated[Name, Meta(examples=["Lisa Simpson"])]
-ExternalId = Annotated[Name, Meta(description="The school's own number; unique in the school.", examples=["S-1024"])]
+ExternalId = Annotated[
+    Name, Meta(description="The school's own number of the student, unique in the school.", examples=["S-1024"])
+]
 
 
 class Student(Struct, frozen=True):
@@ -24,7 +26,7 @@ class Student(Struct, frozen=True):
 
 
 class StudentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A student to be added."""
+    """A new student."""
 
     school_id: UUID
     full_name: FullName
@@ -32,7 +34,7 @@ class StudentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StudentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What should change of a student; a field that is absent stays as it is, and null clears it."""
+    """Changes of a student. A field that is absent stays as it is; null clears it."""
 
     full_name: FullName | UnsetType = UNSET
     external_id: ExternalId | UnsetType | None = UNSET

@@ -5,39 +5,41 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
+from school_billing.platform.database.pool import Database
+from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.repository import Schools
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
-from school_billing.students.repository import StudentFilter, Students
+from school_billing.students.errors import MEANINGS
+from school_billing.students.repository import Students
 
-OfSchool = Annotated[UUID | None, QueryParameter(description="Only of this school.")]
-WithExternalId = Annotated[str | None, QueryParameter(max_length=255, description="Only the one of this external id.")]
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only students of this school.")]
+WithExternalId = Annotated[
+    str | None, QueryParameter(max_length=255, description="Only the student with this external id.")
+]
 WithName = Annotated[
-    str | None,
-    QueryParameter(max_length=255, description="Only those whose name has this in it, in any case."),
+    str | None, QueryParameter(max_length=255, description="Only students whose name contains this text, in any case.")
 ]
 
 
 class StudentController(Controller):
-    """Students of a school."""
+    """The routes of students."""
 
     path = "/"
     tags = ("students",)
 
     @post("/students", access=ACCOUNTANTS, summary="Add a student")
     async def create_student(
-        self,
-        data: JSONBody[StudentIn],
-        students: NamedDependency[Students],
-        caller: NamedDependency[Caller],
+        self, data: JSONBody[StudentIn], students: NamedDependency[Students], caller: NamedDependency[Caller]
     ) -> WithETag[Student]:
-        """Add a student to a school. 409 if the school has one of the same external id."""
+        """Add a student to a school. 409 if the school already has a student with this external id."""
         student = await students.create(caller.tenant, data)
         return created(student, f"/students/{student.id}")
 
@@ -52,8 +54,7 @@ class StudentController(Controller):
         name: WithName = None,
     ) -> Response[list[Student]]:
         """List students, newest last."""
-        wanted = StudentFilter(school_id=school_id, external_id=external_id, name=name)
-        return page.answer(await students.list(caller.tenant, wanted, page))
+        return page.answer(await students.list(caller.tenant, page, school_id, external_id, name))
 
     @get("/schools/{school_id:str}/students", access=READERS, summary="List a school's students")
     async def list_students_of_school(
@@ -67,18 +68,14 @@ class StudentController(Controller):
         name: WithName = None,
     ) -> Response[list[Student]]:
         """List a school's students, newest last."""
-        wanted = StudentFilter(school_id=school_id, external_id=external_id, name=name)
-        found = await students.list(caller.tenant, wanted, page)
-        if not found:
+        rows = await students.list(caller.tenant, page, school_id, external_id, name)
+        if not rows:
             await schools.get(caller.tenant, school_id)
-        return page.answer(found)
+        return page.answer(rows)
 
     @get("/students/{student_id:str}", access=READERS, summary="Get a student")
     async def get_student(
-        self,
-        student_id: FromPath[UUID],
-        students: NamedDependency[Students],
-        caller: NamedDependency[Caller],
+        self, student_id: FromPath[UUID], students: NamedDependency[Students], caller: NamedDependency[Caller]
     ) -> WithETag[Student]:
         """Return one student."""
         return with_etag(await students.get(caller.tenant, student_id))
@@ -92,7 +89,7 @@ class StudentController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> WithETag[Student]:
-        """Change the fields that the body names; null clears the external id."""
+        """Change the given fields. null clears the external id."""
         return with_etag(await students.update(caller.tenant, student_id, data, if_match))
 
     @delete("/students/{student_id:str}", access=ACCOUNTANTS, summary="Delete a student")
@@ -103,5 +100,11 @@ class StudentController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete a student. 409 while there are invoices."""
+        """Delete a student. 409 if the student has invoices."""
         await students.delete(caller.tenant, student_id, if_match)
+
+
+def room(database: Database) -> Room:
+    """Return what students bring to the application."""
+    tag = Tag("students", "The students of a school.")
+    return Room(tag, StudentController, meanings=MEANINGS, students=Students(database))

@@ -1,11 +1,11 @@
-"""What can go wrong with students, and which of the schema's constraints means which of it."""
+"""The errors of students, and which constraint of the schema means which error."""
 
 from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
 
 class StudentNotFound(NotFound):
-    """There is no such student."""
+    """There is no such student, or you cannot see it."""
 
     code = "student_not_found"
 

@@ -2,31 +2,23 @@
 
 from uuid import UUID
 
-from msgspec import Struct
-
+from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.conditional import IfMatch, Versions
+from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
 
-CREATE = Query(
-    "students/create",
-    Student,
-    tenant=UUID | None,
-    school_id=UUID,
-    full_name=str,
-    external_id=str | None,
-)
-GET = Query("students/get", Student, tenant=UUID | None, student_id=UUID)
+CREATE = Query("students/create", Student, tenant=Tenant, school_id=UUID, full_name=str, external_id=str | None)
+GET = Query("students/get", Student, tenant=Tenant, student_id=UUID)
 LIST = Query(
     "students/list",
     Student,
-    tenant=UUID | None,
+    tenant=Tenant,
     external_id=str | None,
     name=str | None,
     after=UUID,
@@ -37,37 +29,24 @@ LIST_OF_SCHOOL = Query("students/list_of_school", Student, school_id=UUID, **LIS
 UPDATE = Query(
     "students/update",
     Student,
-    tenant=UUID | None,
+    tenant=Tenant,
     student_id=UUID,
     if_match=Versions,
     full_name=str | None,
     external_id_given=bool,
     external_id=str | None,
 )
-DELETE = Query("students/delete", Student, tenant=UUID | None, student_id=UUID, if_match=Versions)
-
-
-class StudentFilter(Struct, frozen=True, kw_only=True):
-    """Which students a list holds; None means any."""
-
-    school_id: UUID | None = None
-    external_id: str | None = None
-    name: str | None = None
-    """A part of the name, whatever its case."""
+DELETE = Query("students/delete", Student, tenant=Tenant, student_id=UUID, if_match=Versions)
 
 
 class Students:
-    """Students; `tenant` is the school that the caller is bound to, None for all."""
+    """Students. A student of another school than the tenant is a StudentNotFound."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, tenant: UUID | None, student: StudentIn) -> Student:
-        """Add a student to a school.
-
-        Raises:
-            SchoolNotFound: There is no such school, or it is another's.
-        """
+    async def create(self, tenant: Tenant, student: StudentIn) -> Student:
+        """Add a student. SchoolNotFound if there is no such school."""
         async with once(self._database):
             created = await self._database.one_or_none(
                 CREATE,
@@ -80,39 +59,26 @@ class Students:
             raise SchoolNotFound
         return created
 
-    async def get(self, tenant: UUID | None, student_id: UUID) -> Student:
-        """Return a student.
-
-        Raises:
-            StudentNotFound: There is none of that id, or it is another school's.
-        """
+    async def get(self, tenant: Tenant, student_id: UUID) -> Student:
+        """Return a student."""
         student = await self._database.one_or_none(GET, tenant=tenant, student_id=student_id)
         if student is None:
             raise StudentNotFound
         return student
 
-    async def list(self, tenant: UUID | None, wanted: StudentFilter, page: Page) -> list[Student]:
-        """Return a page of students and one more."""
-        common = {
-            "tenant": tenant,
-            "external_id": wanted.external_id,
-            "name": wanted.name,
-            "after": page.after,
-            "limit": page.fetch,
-            "offset": page.offset,
-        }
-        school_id = wanted.school_id or tenant
+    async def list(
+        self, tenant: Tenant, page: Page, school_id: UUID | None, external_id: str | None, name: str | None
+    ) -> list[Student]:
+        """Return a page of students and one more. A filter that is None does not apply."""
+        filters = {"tenant": tenant, "external_id": external_id, "name": name}
+        rows = {"after": page.after, "limit": page.fetch, "offset": page.offset}
+        school_id = school_id or tenant
         if school_id is None:
-            return await self._database.all(LIST, **common)
-        return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **common)
+            return await self._database.all(LIST, **filters, **rows)
+        return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **rows)
 
-    async def update(self, tenant: UUID | None, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
-        """Change what `patch` names.
-
-        Raises:
-            StudentNotFound: There is none of that id, or it is another school's.
-            PreconditionFailed: It is of another version than `if_match` names.
-        """
+    async def update(self, tenant: Tenant, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
+        """Change the given fields."""
         updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
@@ -122,21 +88,12 @@ class Students:
             external_id_given=is_given(patch.external_id),
             external_id=set_or_none(patch.external_id),
         )
-        if updated is None:
-            if_match.require(await self.get(tenant, student_id))
-            raise StudentNotFound
-        return updated
+        return updated or refuse_change(await self.get(tenant, student_id), if_match, StudentNotFound())
 
-    async def delete(self, tenant: UUID | None, student_id: UUID, if_match: IfMatch) -> None:
-        """Delete a student without invoices.
-
-        Raises:
-            StudentNotFound: There is none of that id, or it is another school's.
-            PreconditionFailed: It is of another version than `if_match` names.
-        """
+    async def delete(self, tenant: Tenant, student_id: UUID, if_match: IfMatch) -> None:
+        """Delete a student. A foreign key refuses to delete a student with invoices."""
         deleted = await self._database.one_or_none(
             DELETE, tenant=tenant, student_id=student_id, if_match=if_match.versions
         )
         if deleted is None:
-            if_match.require(await self.get(tenant, student_id))
-            raise StudentNotFound
+            refuse_change(await self.get(tenant, student_id), if_match, StudentNotFound())

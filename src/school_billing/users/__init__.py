@@ -1,1 +1,1 @@
-"""Users: those who may log in."""
+"""Users: people who can log in."""

@@ -1,4 +1,4 @@
-"""What goes in and out of /users."""
+"""The bodies of /users."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,46 +15,46 @@ Username = Annotated[
         min_length=1,
         max_length=100,
         pattern=USERNAME_PATTERN,
-        description="Lower-case letters, digits and . _ @ + -; it is never used for another user.",
+        description="Lower-case letters, digits and . _ @ + -. A username is never given to another user.",
         examples=["lisa@springfield.example"],
     ),
 ]
 
 
 class User(Struct, frozen=True):
-    """Somebody who may log in."""
+    """A person who can log in."""
 
     id: UUID
     username: str
     role: Role
     school_id: UUID | None
-    """The school that the user sees and touches, and no other; null for all. It never changes."""
+    """The only school that the user can see and change; null for all schools. It never changes."""
     disabled_at: datetime | None
-    """Since when the user may not log in; null for those who may."""
+    """When the user was disabled; null if the user can log in."""
     password_changed_at: datetime
     created_at: datetime
     updated_at: datetime
 
 
 class UserIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user to be added."""
+    """A new user."""
 
     username: Username
     password: NewPassword
     role: Role
     school_id: UUID | None = None
-    """Null for all schools; where an administrator is bound to one it is that one, whether it is given or not."""
+    """null for all schools. An administrator of one school can leave it out: it is that school."""
 
 
 class UserPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What should change of a user; a field that is absent stays as it is."""
+    """Changes of a user. A field that is absent stays as it is."""
 
     role: Role | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
-    """True ends all the user's sessions at once; false lets the user log in again."""
+    """true disables the user and ends all sessions at once; false lets the user log in again."""
 
 
 class PasswordIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user's new password."""
+    """The new password of a user."""
 
     new_password: NewPassword

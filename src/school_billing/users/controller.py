@@ -5,38 +5,38 @@ from uuid import UUID
 
 from litestar import Controller, Response, get, patch, post, put
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
 from school_billing.auth.hashing import hash_new_password
+from school_billing.platform.database.pool import Database
 from school_billing.platform.password_rules import password_fault
+from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
-from school_billing.users.errors import OwnAccount
+from school_billing.users.errors import MEANINGS, OwnAccount
 from school_billing.users.repository import Users
 
-OfSchool = Annotated[UUID | None, QueryParameter(description="Only those who are bound to this school.")]
+OfSchool = Annotated[UUID | None, QueryParameter(description="Only users who are bound to this school.")]
 
 
 class UserController(Controller):
-    """Those who may log in. They are disabled rather than deleted: the audit trail names them."""
+    """The routes of users. There is no DELETE, because the audit trail names users: they are disabled instead."""
 
     path = "/"
     tags = ("users",)
 
     @post("/users", access=USER_ADMINS, takes_idempotency_key=False, summary="Add a user")
     async def create_user(
-        self,
-        data: JSONBody[UserIn],
-        users: NamedDependency[Users],
-        caller: NamedDependency[Caller],
+        self, data: JSONBody[UserIn], users: NamedDependency[Users], caller: NamedDependency[Caller]
     ) -> WithETag[User]:
-        """Add a user. 409 where the name is taken, be it in another school: names are for logging in."""
-        _check(data.username, data.password, "password")
+        """Add a user. 409 if the username is taken, also in another school: usernames are unique everywhere."""
+        _check_password(data.username, data.password, "password")
         password_hash = await hash_new_password(data.password)
         user = await users.create(caller.tenant, data.username, password_hash, data.role, data.school_id)
         return created(user, f"/users/{user.id}")
@@ -49,15 +49,12 @@ class UserController(Controller):
         caller: NamedDependency[Caller],
         school_id: OfSchool = None,
     ) -> Response[list[User]]:
-        """List users, newest last. An administrator of one school sees those of that school."""
+        """List users, newest last. An administrator of one school sees the users of that school."""
         return page.answer(await users.list(caller.tenant, school_id, page))
 
     @get("/users/{user_id:str}", access=USER_ADMINS, summary="Get a user")
     async def get_user(
-        self,
-        user_id: FromPath[UUID],
-        users: NamedDependency[Users],
-        caller: NamedDependency[Caller],
+        self, user_id: FromPath[UUID], users: NamedDependency[Users], caller: NamedDependency[Caller]
     ) -> WithETag[User]:
         """Return one user."""
         return with_etag(await users.get(caller.tenant, user_id))
@@ -71,7 +68,7 @@ class UserController(Controller):
         if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
     ) -> WithETag[User]:
-        """Change a user's role, or disable or enable the user. It holds from the user's next request on."""
+        """Change a user's role, or disable or enable the user. The change takes effect with the user's next request."""
         if user_id == caller.user_id:
             raise OwnAccount
         return with_etag(await users.update(caller.tenant, user_id, data, if_match))
@@ -85,15 +82,20 @@ class UserController(Controller):
         if_match: NamedDependency[IfMatch],
         caller: NamedDependency[Caller],
     ) -> WithETag[User]:
-        """Give a user a new password, which ends all the user's sessions."""
+        """Set a new password for a user, and end all sessions of the user."""
         if user_id == caller.user_id:
             raise OwnAccount
         user = await users.get(caller.tenant, user_id)
-        _check(user.username, data.new_password, "new_password")
+        _check_password(user.username, data.new_password, "new_password")
         password_hash = await hash_new_password(data.new_password)
         return with_etag(await users.set_password(caller.tenant, user_id, password_hash, if_match))
 
 
-def _check(username: str, password: str, field: str) -> None:
-    if fault := password_fault(username, password):
-        raise InvalidBody(errors=[FieldError(field, fault)])
+def _check_password(username: str, password: str, field: str) -> None:
+    if message := password_fault(username, password):
+        raise InvalidBody(errors=[FieldError(field, message)])
+
+
+def room(database: Database) -> Room:
+    """Return what users bring to the application."""
+    return Room(Tag("users", "People who can log in."), UserController, meanings=MEANINGS, users=Users(database))

@@ -1,4 +1,4 @@
-"""What can go wrong with users, and which of the schema's constraints means which of it."""
+"""The errors of users, and which constraint of the schema means which error."""
 
 from school_billing.auth.errors import UNKNOWN_ROLE
 from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
@@ -6,7 +6,7 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class UserNotFound(NotFound):
-    """There is no such user."""
+    """There is no such user, or you cannot see it."""
 
     code = "user_not_found"
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import msgspec
 from litestar import Request
@@ -134,3 +134,16 @@ def _version_of_tag(tag: str) -> datetime | None:
         return None
     # The strong comparison is by character: a number written in another way is another tag.
     return version if _tag_of_version(version) == tag else None
+
+
+def refuse_change(current: Versioned, if_match: IfMatch, error: Exception) -> NoReturn:
+    """Explain why a statement changed no row although the row exists.
+
+    Versions never repeat, so the row can be read after the statement.
+
+    Raises:
+        PreconditionFailed: The row is of another version than `if_match` names.
+        Exception: `error`, otherwise.
+    """
+    if_match.require(current)
+    raise error
