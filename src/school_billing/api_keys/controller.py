@@ -9,15 +9,17 @@ from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
-from school_billing.api_keys.errors import MEANINGS
+from school_billing.api_keys.errors import MEANINGS, ApiKeyNotFound, DuplicateName
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
 from school_billing.platform.database.pool import Database
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.errors import PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, unstored, with_etag
+from school_billing.schools.errors import SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only keys that are bound to this school.")]
 
@@ -28,7 +30,7 @@ class ApiKeyController(Controller):
     path = "/"
     tags = ("api-keys",)
 
-    @post("/api-keys", access=USER_ADMINS, takes_idempotency_key=False, summary="Add an API key")
+    @post("/api-keys", access=USER_ADMINS, summary="Add an API key", errors=(SchoolNotFound, DuplicateName))
     async def create_api_key(
         self, data: JSONBody[ApiKeyIn], api_keys: NamedDependency[ApiKeys], caller: NamedDependency[Caller]
     ) -> WithETag[NewApiKey]:
@@ -50,14 +52,19 @@ class ApiKeyController(Controller):
         """List keys, newest last, with the revoked ones. An administrator of one school sees that school's keys."""
         return page.answer(await api_keys.list(caller.tenant, school_id, page))
 
-    @get("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Get an API key")
+    @get("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Get an API key", errors=(ApiKeyNotFound,))
     async def get_api_key(
         self, api_key_id: FromPath[UUID], api_keys: NamedDependency[ApiKeys], caller: NamedDependency[Caller]
     ) -> WithETag[ApiKey]:
         """Return the description of a key, without the key itself."""
         return with_etag(await api_keys.get(caller.tenant, api_key_id))
 
-    @delete("/api-keys/{api_key_id:str}", access=USER_ADMINS, summary="Revoke an API key")
+    @delete(
+        "/api-keys/{api_key_id:str}",
+        access=USER_ADMINS,
+        summary="Revoke an API key",
+        errors=(ApiKeyNotFound, PreconditionFailed),
+    )
     async def revoke_api_key(
         self,
         api_key_id: FromPath[UUID],

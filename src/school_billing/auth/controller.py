@@ -8,7 +8,7 @@ from litestar.openapi.spec import Tag
 from litestar.params import JSONBody
 
 from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
-from school_billing.auth.errors import MEANINGS
+from school_billing.auth.errors import MEANINGS, InvalidRefreshToken, TooBusy, TooManyLogins, WrongCredentials
 from school_billing.auth.guards import OPEN, USERS
 from school_billing.auth.login_service import LoginService
 from school_billing.auth.repository import LoginLimits, Sessions
@@ -17,7 +17,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.errors import Forbidden
+from school_billing.platform.web.errors import Forbidden, Unavailable
 from school_billing.platform.web.requests import client_address
 
 
@@ -27,7 +27,13 @@ class AuthController(Controller):
     path = "/"
     tags = ("auth",)
 
-    @post("/auth/login", status_code=200, access=OPEN, summary="Log in")
+    @post(
+        "/auth/login",
+        status_code=200,
+        access=OPEN,
+        summary="Log in",
+        errors=(WrongCredentials, TooManyLogins, TooBusy, Unavailable),
+    )
     async def log_in(
         self, data: JSONBody[Login], request: Request[Any, Any, Any], login_service: NamedDependency[LoginService]
     ) -> SessionTokens:
@@ -39,7 +45,13 @@ class AuthController(Controller):
         """
         return await login_service.log_in(data, client_address(request))
 
-    @post("/auth/refresh", status_code=200, access=OPEN, summary="Refresh the tokens")
+    @post(
+        "/auth/refresh",
+        status_code=200,
+        access=OPEN,
+        summary="Refresh the tokens",
+        errors=(InvalidRefreshToken, Unavailable),
+    )
     async def refresh_session(
         self, data: JSONBody[Refresh], request: Request[Any, Any, Any], login_service: NamedDependency[LoginService]
     ) -> SessionTokens:
@@ -50,7 +62,7 @@ class AuthController(Controller):
         """
         return await login_service.refresh(data.refresh_token, client_address(request))
 
-    @post("/auth/logout", status_code=204, access=OPEN, summary="Log out")
+    @post("/auth/logout", status_code=204, access=OPEN, summary="Log out", errors=(Unavailable,))
     async def log_out(self, data: JSONBody[Refresh], login_service: NamedDependency[LoginService]) -> None:
         """End the session of a refresh token. Its access tokens stop working at once.
 
@@ -58,7 +70,13 @@ class AuthController(Controller):
         """
         await login_service.log_out(data.refresh_token)
 
-    @put("/auth/password", status_code=204, access=USERS, summary="Change your own password")
+    @put(
+        "/auth/password",
+        status_code=204,
+        access=USERS,
+        summary="Change your own password",
+        errors=(TooManyLogins, TooBusy),
+    )
     async def change_password(
         self,
         data: JSONBody[PasswordChange],

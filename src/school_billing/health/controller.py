@@ -11,6 +11,7 @@ from school_billing.health.repository import HealthChecks
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
+from school_billing.platform.web.errors import Unavailable
 
 
 class HealthController(Controller):
@@ -24,7 +25,7 @@ class HealthController(Controller):
         """Answer 200 as long as the process runs. This does not use the database."""
         return Health(status="ok")
 
-    @get("/health/db", access=HEALTH, summary="Check the database")
+    @get("/health/db", access=HEALTH, summary="Check the database", errors=(Unavailable,))
     async def check_database(self, health_checks: NamedDependency[HealthChecks]) -> Health:
         """Answer 200 if the database answers a query, else 503."""
         return await health_checks.check()

@@ -12,13 +12,16 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
-from school_billing.invoices.errors import MEANINGS
+from school_billing.invoices.errors import MEANINGS, InvoiceHasPayments, InvoiceIsVoid, InvoiceNotFound, Overpayment
 from school_billing.invoices.repository import Invoices
 from school_billing.platform.database.pool import Database
+from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.errors import InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only invoices of this school.")]
@@ -34,7 +37,12 @@ class InvoiceController(Controller):
     path = "/"
     tags = ("invoices",)
 
-    @post("/invoices", access=ACCOUNTANTS, summary="Add an invoice")
+    @post(
+        "/invoices",
+        access=ACCOUNTANTS,
+        summary="Add an invoice",
+        errors=(StudentNotFound, IdempotencyKeyReused, IdempotencyKeyInFlight),
+    )
     async def create_invoice(
         self, data: JSONBody[InvoiceIn], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
     ) -> WithETag[Invoice]:
@@ -66,7 +74,12 @@ class InvoiceController(Controller):
         )
         return page.answer(rows)
 
-    @get("/students/{student_id:str}/invoices", access=READERS, summary="List a student's invoices")
+    @get(
+        "/students/{student_id:str}/invoices",
+        access=READERS,
+        summary="List a student's invoices",
+        errors=(StudentNotFound,),
+    )
     async def list_invoices_of_student(
         self,
         student_id: FromPath[UUID],
@@ -86,14 +99,19 @@ class InvoiceController(Controller):
             await students.get(caller.tenant, student_id)
         return page.answer(rows)
 
-    @get("/invoices/{invoice_id:str}", access=READERS, summary="Get an invoice")
+    @get("/invoices/{invoice_id:str}", access=READERS, summary="Get an invoice", errors=(InvoiceNotFound,))
     async def get_invoice(
         self, invoice_id: FromPath[UUID], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
     ) -> WithETag[Invoice]:
         """Return one invoice."""
         return with_etag(await invoices.get(caller.tenant, invoice_id))
 
-    @patch("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Change an invoice")
+    @patch(
+        "/invoices/{invoice_id:str}",
+        access=ACCOUNTANTS,
+        summary="Change an invoice",
+        errors=(InvoiceNotFound, StudentNotFound, InvoiceHasPayments, InvoiceIsVoid, Overpayment, PreconditionFailed),
+    )
     async def update_invoice(
         self,
         invoice_id: FromPath[UUID],
@@ -109,7 +127,13 @@ class InvoiceController(Controller):
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 
-    @post("/invoices/{invoice_id:str}/void", status_code=200, access=ACCOUNTANTS, summary="Void an invoice")
+    @post(
+        "/invoices/{invoice_id:str}/void",
+        status_code=200,
+        access=ACCOUNTANTS,
+        summary="Void an invoice",
+        errors=(InvoiceNotFound, InvoiceHasPayments, InvoiceIsVoid, PreconditionFailed),
+    )
     async def void_invoice(
         self,
         invoice_id: FromPath[UUID],
@@ -124,7 +148,12 @@ class InvoiceController(Controller):
         """
         return with_etag(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
 
-    @delete("/invoices/{invoice_id:str}", access=ACCOUNTANTS, summary="Delete an invoice")
+    @delete(
+        "/invoices/{invoice_id:str}",
+        access=ACCOUNTANTS,
+        summary="Delete an invoice",
+        errors=(InvoiceNotFound, InUse, PreconditionFailed),
+    )
     async def delete_invoice(
         self,
         invoice_id: FromPath[UUID],

@@ -11,14 +11,17 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
+from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, Overpayment, OverRefund
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
-from school_billing.payments.errors import MEANINGS
+from school_billing.payments.errors import MEANINGS, PaymentNotFound
 from school_billing.payments.repository import Payments
 from school_billing.platform.database.pool import Database
+from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.errors import PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 
@@ -41,7 +44,12 @@ class PaymentController(Controller):
     path = "/"
     tags = ("payments",)
 
-    @post("/payments", access=ACCOUNTANTS, summary="Record a payment or a refund")
+    @post(
+        "/payments",
+        access=ACCOUNTANTS,
+        summary="Record a payment or a refund",
+        errors=(InvoiceNotFound, InvoiceIsVoid, Overpayment, OverRefund, IdempotencyKeyReused, IdempotencyKeyInFlight),
+    )
     async def create_payment(
         self,
         data: JSONBody[PaymentIn],
@@ -85,7 +93,12 @@ class PaymentController(Controller):
         )
         return page.answer(rows)
 
-    @get("/invoices/{invoice_id:str}/payments", access=READERS, summary="List an invoice's payments and refunds")
+    @get(
+        "/invoices/{invoice_id:str}/payments",
+        access=READERS,
+        summary="List an invoice's payments and refunds",
+        errors=(InvoiceNotFound,),
+    )
     async def list_payments_of_invoice(
         self,
         invoice_id: FromPath[UUID],
@@ -102,14 +115,19 @@ class PaymentController(Controller):
             await invoices.get(caller.tenant, invoice_id)
         return page.answer(rows)
 
-    @get("/payments/{payment_id:str}", access=READERS, summary="Get a payment or a refund")
+    @get("/payments/{payment_id:str}", access=READERS, summary="Get a payment or a refund", errors=(PaymentNotFound,))
     async def get_payment(
         self, payment_id: FromPath[UUID], payments: NamedDependency[Payments], caller: NamedDependency[Caller]
     ) -> WithETag[Payment]:
         """Return one payment or refund."""
         return with_etag(await payments.get(caller.tenant, payment_id))
 
-    @patch("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Change a payment or a refund")
+    @patch(
+        "/payments/{payment_id:str}",
+        access=ACCOUNTANTS,
+        summary="Change a payment or a refund",
+        errors=(PaymentNotFound, InvoiceNotFound, InvoiceIsVoid, Overpayment, OverRefund, PreconditionFailed),
+    )
     async def update_payment(
         self,
         payment_id: FromPath[UUID],
@@ -125,7 +143,12 @@ class PaymentController(Controller):
         """
         return with_etag(await payments.update(caller.tenant, payment_id, data, if_match))
 
-    @delete("/payments/{payment_id:str}", access=ACCOUNTANTS, summary="Delete a payment or a refund")
+    @delete(
+        "/payments/{payment_id:str}",
+        access=ACCOUNTANTS,
+        summary="Delete a payment or a refund",
+        errors=(PaymentNotFound, OverRefund, PreconditionFailed),
+    )
     async def delete_payment(
         self,
         payment_id: FromPath[UUID],

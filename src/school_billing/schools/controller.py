@@ -10,13 +10,14 @@ from litestar.params import FromPath, JSONBody
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS, READERS
 from school_billing.platform.database.pool import Database
+from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
-from school_billing.platform.web.errors import Forbidden
+from school_billing.platform.web.errors import Forbidden, InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
-from school_billing.schools.errors import MEANINGS
+from school_billing.schools.errors import MEANINGS, CurrencyInUse, SchoolNotFound
 from school_billing.schools.repository import Schools
 
 
@@ -26,7 +27,7 @@ class SchoolController(Controller):
     path = "/"
     tags = ("schools",)
 
-    @post("/schools", access=ADMINS, summary="Add a school")
+    @post("/schools", access=ADMINS, summary="Add a school", errors=(IdempotencyKeyReused, IdempotencyKeyInFlight))
     async def create_school(
         self, data: JSONBody[SchoolIn], schools: NamedDependency[Schools], caller: NamedDependency[Caller]
     ) -> WithETag[School]:
@@ -43,14 +44,19 @@ class SchoolController(Controller):
         """List the schools that you can see, newest last."""
         return page.answer(await schools.list(caller.tenant, page))
 
-    @get("/schools/{school_id:str}", access=READERS, summary="Get a school")
+    @get("/schools/{school_id:str}", access=READERS, summary="Get a school", errors=(SchoolNotFound,))
     async def get_school(
         self, school_id: FromPath[UUID], schools: NamedDependency[Schools], caller: NamedDependency[Caller]
     ) -> WithETag[School]:
         """Return one school."""
         return with_etag(await schools.get(caller.tenant, school_id))
 
-    @patch("/schools/{school_id:str}", access=ADMINS, summary="Change a school")
+    @patch(
+        "/schools/{school_id:str}",
+        access=ADMINS,
+        summary="Change a school",
+        errors=(SchoolNotFound, CurrencyInUse, PreconditionFailed),
+    )
     async def update_school(
         self,
         school_id: FromPath[UUID],
@@ -62,7 +68,12 @@ class SchoolController(Controller):
         """Change the given fields. 409 if the currency would change and the school has invoices."""
         return with_etag(await schools.update(caller.tenant, school_id, data, if_match))
 
-    @delete("/schools/{school_id:str}", access=ADMINS, summary="Delete a school")
+    @delete(
+        "/schools/{school_id:str}",
+        access=ADMINS,
+        summary="Delete a school",
+        errors=(SchoolNotFound, InUse, PreconditionFailed),
+    )
     async def delete_school(
         self,
         school_id: FromPath[UUID],

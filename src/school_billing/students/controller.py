@@ -11,13 +11,16 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.platform.database.pool import Database
+from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
+from school_billing.platform.web.errors import InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
-from school_billing.students.errors import MEANINGS
+from school_billing.students.errors import MEANINGS, DuplicateExternalId, StudentNotFound
 from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only students of this school.")]
@@ -35,7 +38,12 @@ class StudentController(Controller):
     path = "/"
     tags = ("students",)
 
-    @post("/students", access=ACCOUNTANTS, summary="Add a student")
+    @post(
+        "/students",
+        access=ACCOUNTANTS,
+        summary="Add a student",
+        errors=(SchoolNotFound, DuplicateExternalId, IdempotencyKeyReused, IdempotencyKeyInFlight),
+    )
     async def create_student(
         self, data: JSONBody[StudentIn], students: NamedDependency[Students], caller: NamedDependency[Caller]
     ) -> WithETag[Student]:
@@ -56,7 +64,12 @@ class StudentController(Controller):
         """List students, newest last."""
         return page.answer(await students.list(caller.tenant, page, school_id, external_id, name))
 
-    @get("/schools/{school_id:str}/students", access=READERS, summary="List a school's students")
+    @get(
+        "/schools/{school_id:str}/students",
+        access=READERS,
+        summary="List a school's students",
+        errors=(SchoolNotFound,),
+    )
     async def list_students_of_school(
         self,
         school_id: FromPath[UUID],
@@ -73,14 +86,19 @@ class StudentController(Controller):
             await schools.get(caller.tenant, school_id)
         return page.answer(rows)
 
-    @get("/students/{student_id:str}", access=READERS, summary="Get a student")
+    @get("/students/{student_id:str}", access=READERS, summary="Get a student", errors=(StudentNotFound,))
     async def get_student(
         self, student_id: FromPath[UUID], students: NamedDependency[Students], caller: NamedDependency[Caller]
     ) -> WithETag[Student]:
         """Return one student."""
         return with_etag(await students.get(caller.tenant, student_id))
 
-    @patch("/students/{student_id:str}", access=ACCOUNTANTS, summary="Change a student")
+    @patch(
+        "/students/{student_id:str}",
+        access=ACCOUNTANTS,
+        summary="Change a student",
+        errors=(StudentNotFound, DuplicateExternalId, PreconditionFailed),
+    )
     async def update_student(
         self,
         student_id: FromPath[UUID],
@@ -92,7 +110,12 @@ class StudentController(Controller):
         """Change the given fields. null clears the external id."""
         return with_etag(await students.update(caller.tenant, student_id, data, if_match))
 
-    @delete("/students/{student_id:str}", access=ACCOUNTANTS, summary="Delete a student")
+    @delete(
+        "/students/{student_id:str}",
+        access=ACCOUNTANTS,
+        summary="Delete a student",
+        errors=(StudentNotFound, InUse, PreconditionFailed),
+    )
     async def delete_student(
         self,
         student_id: FromPath[UUID],

@@ -15,11 +15,12 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.password_rules import password_fault
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
-from school_billing.platform.web.errors import FieldError, InvalidBody
+from school_billing.platform.web.errors import FieldError, InvalidBody, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
-from school_billing.users.errors import MEANINGS, OwnAccount
+from school_billing.users.errors import MEANINGS, DuplicateUsername, OwnAccount, UserNotFound
 from school_billing.users.repository import Users
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only users who are bound to this school.")]
@@ -31,7 +32,7 @@ class UserController(Controller):
     path = "/"
     tags = ("users",)
 
-    @post("/users", access=USER_ADMINS, takes_idempotency_key=False, summary="Add a user")
+    @post("/users", access=USER_ADMINS, summary="Add a user", errors=(SchoolNotFound, DuplicateUsername))
     async def create_user(
         self, data: JSONBody[UserIn], users: NamedDependency[Users], caller: NamedDependency[Caller]
     ) -> WithETag[User]:
@@ -52,14 +53,19 @@ class UserController(Controller):
         """List users, newest last. An administrator of one school sees the users of that school."""
         return page.answer(await users.list(caller.tenant, school_id, page))
 
-    @get("/users/{user_id:str}", access=USER_ADMINS, summary="Get a user")
+    @get("/users/{user_id:str}", access=USER_ADMINS, summary="Get a user", errors=(UserNotFound,))
     async def get_user(
         self, user_id: FromPath[UUID], users: NamedDependency[Users], caller: NamedDependency[Caller]
     ) -> WithETag[User]:
         """Return one user."""
         return with_etag(await users.get(caller.tenant, user_id))
 
-    @patch("/users/{user_id:str}", access=USER_ADMINS, summary="Change or disable a user")
+    @patch(
+        "/users/{user_id:str}",
+        access=USER_ADMINS,
+        summary="Change or disable a user",
+        errors=(UserNotFound, OwnAccount, PreconditionFailed),
+    )
     async def update_user(
         self,
         user_id: FromPath[UUID],
@@ -73,7 +79,13 @@ class UserController(Controller):
             raise OwnAccount
         return with_etag(await users.update(caller.tenant, user_id, data, if_match))
 
-    @put("/users/{user_id:str}/password", status_code=200, access=USER_ADMINS, summary="Set a user's password")
+    @put(
+        "/users/{user_id:str}/password",
+        status_code=200,
+        access=USER_ADMINS,
+        summary="Set a user's password",
+        errors=(UserNotFound, OwnAccount, PreconditionFailed),
+    )
     async def set_password(
         self,
         user_id: FromPath[UUID],
