@@ -1,4 +1,4 @@
-"""Connections at hand: those of a pool, without the pool's own price for each time that one is taken."""
+"""Connections of a pool, without the price that asyncpg's pool takes for each acquire and release."""
 
 import asyncio
 from collections import deque
@@ -15,15 +15,11 @@ _RETURN_SECONDS = 60
 
 
 class Connections:
-    """Hands out the connections of a pool, the one that was used last first.
+    """Hands out the connections of `pool`, the last used first.
 
-    To take one from asyncpg's pool and to give it back costs half as much as a query by primary key. So a connection
-    that comes back stays here, or goes to whoever has waited longest. Now and then all that are idle go back to the
-    pool, which closes those that are not needed any more.
-
-    Args:
-        pool: Opens the connections and closes them; nobody else takes any from it.
-        timeout_seconds: How long `take` waits for one.
+    An acquire and a release of asyncpg's pool cost half as much as a query by primary key. So a returned connection
+    stays here or goes to the longest waiting caller. Once a minute all idle connections go back to the pool, which
+    closes those that it no longer needs. `take` waits for `timeout_seconds` at most.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", timeout_seconds: float) -> None:
@@ -32,21 +28,21 @@ class Connections:
         self._most = pool.get_max_size()
         self._out_of_pool = 0
         self._at_hand: list[Connection] = []
-        self._turns: deque[asyncio.Future[Connection | None]] = deque()
+        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._return_at = asyncio.get_running_loop().time() + _RETURN_SECONDS
         self.waiting = 0
-        """How many wait for a connection."""
+        """How many callers wait for a connection."""
 
     @property
     def idle(self) -> int:
-        """How many are open and not taken."""
+        """How many connections are open and not taken."""
         return self._pool.get_idle_size() + len(self._at_hand)
 
     async def take(self) -> "Connection":
         """Return a connection.
 
         Raises:
-            TimeoutError: None came back, or could be opened, in time.
+            TimeoutError: No connection was returned or opened in time.
         """
         while self._at_hand:
             connection = self._at_hand.pop()
@@ -63,7 +59,7 @@ class Connections:
         return connection_or_room or await self.take()
 
     async def give_back(self, connection: "Connection", *, is_clean: bool) -> None:
-        """Take a connection back; the pool looks after one whose last statement did not end well."""
+        """Take a connection back. If its last statement failed (not `is_clean`), the pool resets it."""
         if is_clean:
             self._hand_on(connection)
         else:
@@ -74,7 +70,7 @@ class Connections:
             await self.return_all()
 
     async def return_all(self) -> None:
-        """Give the pool all that are idle."""
+        """Give all idle connections back to the pool."""
         while self._at_hand:
             await self._release(self._at_hand.pop())
 
@@ -87,16 +83,16 @@ class Connections:
             raise
 
     async def _wait(self) -> "Connection | None":
-        """Wait for a connection that comes back, or None: for room to acquire one."""
-        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._turns.append(turn)
+        """Wait for a returned connection. None means that the pool can open another."""
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await turn
+                return await waiter
         except BaseException:
-            # The turn may have come in the very moment in which its caller left.
-            if turn.done() and not turn.cancelled():
-                connection = turn.result()
+            # The connection may have come in the moment in which its caller was cancelled.
+            if waiter.done() and not waiter.cancelled():
+                connection = waiter.result()
                 if connection is None:
                     self._call_next(None)
                 else:
@@ -108,10 +104,10 @@ class Connections:
             self._at_hand.append(connection)
 
     def _call_next(self, connection: "Connection | None") -> bool:
-        while self._turns:
-            turn = self._turns.popleft()
-            if not turn.done():
-                turn.set_result(connection)
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return True
         return False
 
@@ -129,5 +125,5 @@ class Connections:
 def _is_lost(connection: "Connection") -> bool:
     try:
         return connection.is_closed()
-    except asyncpg.InterfaceError:  # The pool takes back by itself what the server closed.
+    except asyncpg.InterfaceError:  # The pool has already taken back a connection that the server closed.
         return True
