@@ -7,7 +7,7 @@ from school_billing.platform.web.problems import DuplicateId, InUse, Meanings, N
 
 
 class PaymentNotFound(NotFound):
-    """There is no such payment or refund, or you cannot see it."""
+    """There is no such payment or refund."""
 
     code = "payment_not_found"
 
