@@ -1,20 +1,19 @@
--- The audit trail: every change to the tables that carry its trigger, by the API or by hand.
+-- The audit trail: every change of the audited tables, by the API or by hand.
 --
--- An entry is written by a trigger in the transaction of the change. It is sealed a moment later, outside of any
--- request (sql/ledger/seal.sql): it gets its place in the chain of its school and a hash that covers its content and
--- the entry before it. Chaining it in the request would make all writes of a school wait for each other.
+-- A trigger writes an entry in the transaction of the change. sql/ledger/seal.sql seals it a moment later: it gets a
+-- position in the chain of its school, and a hash of its content and of the entry before. Sealing inside the requests would
+-- make all writes of a school wait for each other.
 set local lock_timeout = '2s';
 
 create table if not exists audit_log (
   id uuid not null default uuidv7(),
-  -- The nil UUID stands for what belongs to no school, such as an administrator of all. There is no foreign key:
-  -- the trail outlives what it tells of.
+  -- The nil UUID if the row belongs to no school. There is no foreign key, because entries outlive the rows.
   school_id uuid not null,
   entity text not null,
   entity_id uuid not null,
   action text not null,
   actor text not null,
-  -- Who was logged in to the database: what a session says of its actor is its own word, this is not.
+  -- The role that was logged in. A session can claim any actor, but not this.
   database_role text not null default session_user,
   request_id text,
   row_before jsonb,
@@ -22,7 +21,7 @@ create table if not exists audit_log (
   position bigint,
   hash bytea,
   created_at timestamptz not null default clock_timestamp(),
-  -- When it was sealed; nothing else of an entry ever changes.
+  -- When the entry was sealed, which is its only change.
   updated_at timestamptz not null default now(),
 
   constraint audit_log_pkey primary key (id, school_id),
@@ -32,35 +31,34 @@ create table if not exists audit_log (
   constraint audit_log_sealed_whole check ((position is null) = (hash is null))
 );
 
--- The history of one thing, page by page.
+-- The entries of one row, page by page.
 create index if not exists audit_log_entity_id_idx on audit_log (entity_id, id);
--- The history of one school, page by page.
+-- The entries of one school, page by page.
 create index if not exists audit_log_school_id_id_idx on audit_log (school_id, id);
--- What waits to be sealed: nearly nothing at any time, however long the trail.
+-- The unsealed entries: always a few.
 create index if not exists audit_log_unsealed_idx on audit_log (id) where hash is null;
 
--- Tells the triggers who writes, for the rest of the transaction; null means nobody in particular, and then the
--- database's role is named. Every statement of the API that writes calls it.
+-- Sets the actor for the triggers until the transaction ends. If it is null, they name the role of the database. Every
+-- statement of the API that writes calls this.
 create or replace function written_by(actor text, request_id text) returns boolean
   language sql volatile
   return set_config('school_billing.actor', coalesce(actor, ''), true) is not null
      and set_config('school_billing.request_id', coalesce(request_id, ''), true) is not null;
 
--- Adds an entry about the row that was changed. Secrets stay out of it.
+-- Adds an entry about a changed row, without its secrets.
 create or replace function append_to_audit_log() returns trigger
-  -- As its owner, so that the role of the application needs no right to write entries itself.
+  -- As the owner, so that the role of the service needs no right to write entries.
   language plpgsql security definer
-  -- pg_temp is searched first unless it is named: a temporary table of the same name would take our place.
+  -- PostgreSQL would search pg_temp first if it were not named, and could find a temporary table with this name there.
   set search_path = public, pg_temp
-  -- The rows are kept as text would show them, and that must not depend on whose session it is.
+  -- Instants in the rows must not depend on the time zone of the session.
   set timezone = 'UTC'
   as $function$
     declare
       row_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - array['password_hash', 'key_hash'] end;
       row_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - array['password_hash', 'key_hash'] end;
       present jsonb := coalesce(row_after, row_before);
-      -- On a part of a table, a partition or a shard on a cluster, a trigger is told the part's name, such as
-      -- invoices_102244. No table of ours ends in a number.
+      -- On a partition or a shard, tg_table_name is the name of that part, such as invoices_102244.
       table_name text := rtrim(tg_table_name, '_0123456789');
     begin
       insert into audit_log (school_id, entity, entity_id, action, actor, request_id, row_before, row_after)
@@ -81,11 +79,11 @@ create or replace function append_to_audit_log() returns trigger
     end
   $function$;
 
--- Adds an entry about a user who logs in, or somebody who tried to.
+-- Adds an entry about a log-in, or an attempt to log in.
 create or replace function append_login_to_audit_log(
   noted_action text, noted_user_id uuid, noted_school_id uuid, noted_actor text, noted_request_id text, details jsonb
 ) returns boolean
-  -- As its owner, like append_to_audit_log().
+  -- As the owner, like append_to_audit_log().
   language plpgsql security definer
   set search_path = public, pg_temp
   as $function$
@@ -104,7 +102,7 @@ create or replace function append_login_to_audit_log(
     end
   $function$;
 
--- Lets an entry be added, and sealed once; refuses everything else.
+-- Allows inserts and the sealing of an entry, and refuses every other change.
 create or replace function keep_audit_log() returns trigger
   language plpgsql
   set search_path = public, pg_temp
@@ -137,7 +135,7 @@ create or replace function refuse_truncate() returns trigger
     end
   $function$;
 
--- What the hash of an entry covers: all that it says, and nothing of the seal.
+-- The hash of the content of an entry, without its seal.
 create or replace function audit_digest(entry audit_log) returns bytea
   language sql stable
   return sha256(convert_to(
@@ -148,12 +146,12 @@ create or replace function audit_digest(entry audit_log) returns bytea
     'UTF8'
   ));
 
--- The hash of an entry: over the hash of the one before it (`tip`, where the chain goes on from there) and its digest.
+-- The hash of a sealed entry: of the hash before it (`tip` for the first new entry of a chain) and of its digest.
 create or replace function audit_link(previous bytea, tip bytea, digest bytea) returns bytea
   language sql immutable
   return sha256(coalesce(previous, tip, '') || digest);
 
--- As a window function it hashes a whole chain in one pass.
+-- Hashes a whole chain in one pass, as a window function.
 create or replace aggregate audit_chain (tip bytea, digest bytea) (sfunc = audit_link, stype = bytea);
 
 create or replace trigger audit_log_append_only

@@ -1,4 +1,4 @@
--- Schools: the tenants. Every other table of the ledger carries the id of one.
+-- Schools: the tenants. The tables of students, invoices and payments have a school_id.
 set local lock_timeout = '2s';
 
 create table if not exists schools (
@@ -12,18 +12,17 @@ create table if not exists schools (
   constraint schools_pkey primary key (id),
   constraint schools_name_length check (char_length(name) between 1 and 255),
   constraint schools_currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),
-  -- A zone that PostgreSQL does not know makes the expression itself fail (22023): a school whose statements
-  -- could not be computed cannot be stored.
+  -- An unknown time zone makes the expression itself fail (22023).
   constraint schools_time_zone_is_known check ((timestamptz 'epoch' at time zone time_zone) is not null)
 );
 
--- The last moment of a school's day: the one before the next day begins, because days are not all of 24 hours.
+-- The last moment of a school's day, which is the one before the next day begins, because not all days have 24 hours.
 create or replace function end_of_day(day date, time_zone text) returns timestamptz
   language sql stable parallel safe
   return (day + 1)::timestamp at time zone time_zone - interval '1 microsecond';
 
--- Refuses to move a payment, a user or an API key to another school: the trail of a school has all that happened to its
--- rows, and no other school's trail has any of it. Foreign keys keep a student or an invoice where it has dependents.
+-- Refuses to move a payment, user or API key to another school, so that one school's audit trail has the whole history of
+-- a row. Foreign keys keep students with invoices, and invoices with payments, in their school.
 create or replace function keep_school() returns trigger
   language plpgsql
   set search_path = pg_catalog, pg_temp

@@ -9,8 +9,7 @@ create table if not exists students (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
 
-  -- The id alone is unique already; school_id beside it lets invoices point at both, so that no invoice can
-  -- name a student of another school, and lets the table be distributed by school_id.
+  -- With school_id, so that an invoice cannot reference a student of another school, and the table can be distributed.
   constraint students_pkey primary key (id, school_id),
   constraint students_school_id_fkey foreign key (school_id) references schools (id) on delete restrict,
   constraint students_external_id_key unique (school_id, external_id),
@@ -18,7 +17,7 @@ create table if not exists students (
   constraint students_external_id_length check (char_length(external_id) between 1 and 255)
 );
 
--- The list of a school's students, page by page in the order of their ids; also the foreign key's index.
+-- A school's students, ordered by id; also the index of the foreign key.
 create index if not exists students_school_id_id_idx on students (school_id, id);
 
 create or replace trigger students_set_updated_at

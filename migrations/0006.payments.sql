@@ -21,27 +21,27 @@ create table if not exists payments (
   constraint payments_method_length check (char_length(method) between 1 and 50),
   constraint payments_reference_length check (char_length(reference) between 1 and 255),
   constraint payments_paid_at_in_calendar check (paid_at >= '1900-01-01Z'),
-  -- updated_at is the clock of the transaction that wrote the row, so this says "not in the future".
+  -- updated_at is the time of the transaction, so this means "not in the future".
   constraint payments_paid_at_not_in_future check (paid_at <= updated_at)
 );
 
--- An invoice's payments; also the foreign key's index.
+-- An invoice's payments; also the index of the foreign key.
 create index if not exists payments_invoice_id_school_id_idx on payments (invoice_id, school_id);
--- A school's payments, page by page in the order of their ids.
+-- A school's payments, ordered by id.
 create index if not exists payments_school_id_id_idx on payments (school_id, id);
--- A school's collections. The index holds all that they sum. Payments seldom change, so their pages are soon visible to
--- all, and PostgreSQL need not read the table.
+-- A school's collections. The index has all columns that they sum, and payments seldom change, so PostgreSQL rarely reads
+-- the table.
 create index if not exists payments_school_id_paid_at_idx on payments (school_id, paid_at) include (kind, amount, method);
 
--- Moves the totals of the invoice, or of both where a payment moves from one to another. In an insert `old` is null, in
--- a delete `new` is. The checks of the invoice refuse what does not fit, and the whole statement with it.
+-- Updates the totals of the invoice, or of both invoices if a payment moves to another one. If a check of an invoice
+-- refuses that, the whole statement fails. `old` is null in an insert, and `new` in a delete.
 create or replace function move_invoice_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
   as $function$
     begin
       if new.invoice_id <> old.invoice_id then
-        -- In the order of their ids, so that two payments that change places do not wait for each other in a circle.
+        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
         perform 1 from invoices
         where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
         order by id
@@ -83,19 +83,16 @@ create or replace trigger payments_never_truncated
   before truncate on payments
   for each statement execute function refuse_truncate();
 
--- When something that is dated `dated_at` counts on the account: not before its invoice was issued, nor after it was
--- voided. Whatever order a correction of dates leaves them in, an invoice's entries begin with its issue and end with
--- its void. least() passes over a null: an invoice that is not void sets no end.
+-- The moment from which an entry dated `dated_at` counts: not before its invoice was issued, and not after it was voided. So
+-- the entries of an invoice begin with its issue and end with its void, even if dates were corrected. least() ignores null.
 create or replace function counts_from(dated_at timestamptz, issued_at timestamptz, voided_at timestamptz)
   returns timestamptz
   language sql immutable parallel safe
   return greatest(least(dated_at, voided_at), issued_at);
 
--- What changes an account, one row each: from `happened_at` on, `change` more is owed (or less, if it is negative).
--- `amount` is always above zero. `turn` orders what happens at one moment. Nothing happens before `issued_at`, the
--- invoice's own date: a statement of the past says so, and passes over the invoices that came later.
---
--- Statements are built from this view, so a later kind of entry is one more branch of it.
+-- The entries of accounts: from `happened_at` on, `change` more is owed, or less if it is negative. `amount` is always above
+-- zero, and `turn` orders entries of one moment. `issued_at` is the date of the invoice, so that a statement of the past can
+-- skip later invoices. Statements are built from this view, so a new kind of entry is one more branch of it.
 create or replace view account_entries as
 select
   school_id, student_id, id as invoice_id, null::uuid as payment_id, issued_at, issued_at as happened_at, 1 as turn,
@@ -108,7 +105,7 @@ select
 from payments
 join invoices on invoices.id = payments.invoice_id and invoices.school_id = payments.school_id
 union all
--- Nothing is paid on an invoice when it is voided (a check sees to that), so the whole of it goes.
+-- A check refuses to void an invoice with something paid, so its whole amount goes.
 select
   school_id, student_id, id, null, issued_at, counts_from(voided_at, issued_at, null), 3, 'VOID', total_amount,
   -total_amount, description, null, null

@@ -1,4 +1,4 @@
--- Those who may log in. A user with a school_id sees and touches that school alone.
+-- People who can log in. A user with a school_id can only see and change that school.
 set local lock_timeout = '2s';
 
 create table if not exists users (
@@ -9,21 +9,21 @@ create table if not exists users (
   school_id uuid,
   disabled_at timestamptz,
   password_changed_at timestamptz not null default now(),
-  -- Sessions carry the number that this had when they began: one more here ends all of them at once.
+  -- Each session stores this number when it starts. Increasing it ends all sessions of the user.
   session_generation bigint not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
 
   constraint users_pkey primary key (id),
   constraint users_username_key unique (username),
-  -- Stored in lower case, so that Admin and admin are one user and the unique key needs no expression.
+  -- In lower case, so that Admin and admin are one user.
   constraint users_username_shape check (username = lower(username) and char_length(username) between 1 and 255),
   constraint users_password_hash_is_argon2id check (password_hash like '$argon2id$%'),
   constraint users_role_known check (role in ('admin', 'accountant', 'viewer')),
   constraint users_school_id_fkey foreign key (school_id) references schools (id) on delete restrict
 );
 
--- A school's users, page by page in the order of their ids; also the foreign key's index.
+-- A school's users, ordered by id; also the index of the foreign key.
 create index if not exists users_school_id_id_idx on users (school_id, id);
 
 create or replace trigger users_keep_their_school

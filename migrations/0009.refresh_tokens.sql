@@ -1,8 +1,8 @@
--- Refresh tokens, the spent ones too: to present a spent one ends the session (RFC 9700 section 4.14.2).
+-- Refresh tokens, with the spent ones: a token that is used again ends its session (RFC 9700 section 4.14.2).
 set local lock_timeout = '2s';
 
 create table if not exists refresh_tokens (
-  -- SHA-256 of the token, which has 256 random bits: there is nothing to guess, so a slow hash would add nothing.
+  -- SHA-256 of the token. 256 random bits cannot be guessed, so a slow hash would add nothing.
   token_hash bytea not null,
   session_id uuid not null,
   spent_at timestamptz,
@@ -13,7 +13,7 @@ create table if not exists refresh_tokens (
   constraint refresh_tokens_session_id_fkey foreign key (session_id) references sessions (id) on delete restrict
 );
 
--- A session's tokens, for pruning; also the foreign key's index.
+-- A session's tokens, to delete them; also the index of the foreign key.
 create index if not exists refresh_tokens_session_id_idx on refresh_tokens (session_id);
 
 create or replace trigger refresh_tokens_set_updated_at

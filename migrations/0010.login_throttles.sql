@@ -1,8 +1,8 @@
--- How often it was tried to log in, by account and by address, in windows that end by themselves.
+-- Counters of failed log-ins, by account and by address, in windows of time.
 set local lock_timeout = '2s';
 
 create table if not exists login_throttles (
-  -- SHA-256 of what is counted: people type passwords where the username goes.
+  -- A SHA-256, because people type passwords into the field of the username.
   bucket bytea not null,
   attempts int not null,
   window_ends_at timestamptz not null,
@@ -12,7 +12,7 @@ create table if not exists login_throttles (
   constraint login_throttles_pkey primary key (bucket)
 );
 
--- The oldest, for pruning.
+-- The oldest windows, to delete them.
 create index if not exists login_throttles_window_ends_at_idx on login_throttles (window_ends_at);
 
 create or replace trigger login_throttles_set_updated_at

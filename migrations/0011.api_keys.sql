@@ -1,16 +1,16 @@
--- API keys: for machines that call the API as a user would, with a role and perhaps a school.
+-- API keys: for programs that call the API, with a role and perhaps a school like a user.
 set local lock_timeout = '2s';
 
 create table if not exists api_keys (
   id uuid not null default uuidv7(),
   name text not null,
-  -- SHA-256 of the key, which has 256 random bits: there is nothing to guess, so a slow hash would add nothing.
+  -- SHA-256 of the key. 256 random bits cannot be guessed, so a slow hash would add nothing.
   key_hash bytea not null,
-  -- How the key begins, for people to tell keys apart; too little of it to be of use.
+  -- The first characters of the key, which help people and are of no use to a thief.
   key_prefix text not null,
   role text not null,
   school_id uuid,
-  -- Who made it: keys outlive the accounts of those who make them.
+  -- The name of the user who added the key. A key outlives that account.
   created_by text not null,
   last_used_at timestamptz,
   revoked_at timestamptz,
@@ -24,10 +24,10 @@ create table if not exists api_keys (
   constraint api_keys_school_id_fkey foreign key (school_id) references schools (id) on delete restrict
 );
 
--- Two keys in use never have one name, for the audit trail names its actors; a revoked key's name is free again.
+-- Two keys in use never have the same name, because the audit trail shows it. The name of a revoked key is free again.
 create unique index if not exists api_keys_name_key on api_keys (school_id, name) nulls not distinct
   where revoked_at is null;
--- A school's keys, page by page in the order of their ids; also the foreign key's index.
+-- A school's keys, ordered by id; also the index of the foreign key.
 create index if not exists api_keys_school_id_id_idx on api_keys (school_id, id);
 
 create or replace trigger api_keys_keep_their_school
@@ -37,7 +37,7 @@ create or replace trigger api_keys_keep_their_school
 create or replace trigger api_keys_set_updated_at
   before update on api_keys
   for each row execute function set_updated_at();
--- That a key was used is no change of it.
+-- Using a key is not an audited change.
 create or replace trigger api_keys_are_audited
   after insert or delete or update of name, key_hash, role, school_id, revoked_at on api_keys
   for each row execute function append_to_audit_log();

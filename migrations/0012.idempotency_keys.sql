@@ -1,15 +1,14 @@
--- Idempotency keys (draft-ietf-httpapi-idempotency-key-header): what a POST that carried one has made, for 24 hours.
---
--- The key and what it made commit in one statement (sql/*/create.sql), so a crash cannot come between.
+-- Idempotency keys (draft-ietf-httpapi-idempotency-key-header), each with the answer of its POST, for 24 hours. The key, the
+-- answer and the change commit in one statement (sql/*/create.sql).
 set local lock_timeout = '2s';
 
 create table if not exists idempotency_keys (
-  -- The user and the user's school, the method and the path.
+  -- The user, the school of the user, the method and the path.
   scope text not null,
   key text not null,
-  -- SHA-256 of the body: the same key with another body is a mistake of the caller.
+  -- SHA-256 of the body. The same key with another body is refused.
   fingerprint bytea not null,
-  -- The row that was made, as it was then.
+  -- The new row as it was then.
   answer jsonb not null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -18,12 +17,11 @@ create table if not exists idempotency_keys (
   constraint idempotency_keys_key_length check (char_length(key) between 1 and 255)
 );
 
--- The oldest, for pruning.
+-- The oldest keys, to delete them.
 create index if not exists idempotency_keys_created_at_idx on idempotency_keys (created_at);
 
--- Takes the key for this transaction. It fails with the name of the primary key if the key was used, and at once if another
--- request with it is in flight. This and remember_answer() are strict, so a request without a key, which has null here,
--- calls neither.
+-- Claims a key for this transaction. It fails with the name of the primary key if the key was used, and at once if another
+-- request with the key is in flight. This function and remember_answer() are strict: with null, for no key, neither runs.
 create or replace function claim_idempotency_key(claimed_scope text, claimed_key text) returns boolean
   language plpgsql volatile strict
   set search_path = public, pg_temp
@@ -33,7 +31,7 @@ create or replace function claim_idempotency_key(claimed_scope text, claimed_key
         raise exception 'a request with this key is in flight'
           using errcode = 'integrity_constraint_violation', constraint = 'idempotency_key_in_flight';
       end if;
-      -- Under the lock, this sees what the request before it left.
+      -- With the lock, this sees the key of an earlier request.
       if exists (
         select from idempotency_keys
         where scope = claimed_scope and key = claimed_key and created_at >= now() - interval '24 hours'
@@ -45,14 +43,14 @@ create or replace function claim_idempotency_key(claimed_scope text, claimed_key
     end
   $function$;
 
--- Keeps what the request made under the key that it claimed. Each call prunes a few of the expired keys, so that they go
--- without a scheduler.
+-- Stores the answer of the request that claimed the key. Each call also deletes a few expired keys, so that no scheduler
+-- is needed.
 create or replace function remember_answer(
   claimed_scope text, claimed_key text, claimed_fingerprint bytea, given_answer jsonb
 ) returns boolean
   language plpgsql volatile strict
   set search_path = public, pg_temp
-  -- A session keeps the plan that it made while the table was empty, which would read all of it, however large.
+  -- A session that planned this while the table was empty would later read the whole table.
   set enable_seqscan = off
   as $function$
     begin
@@ -67,7 +65,7 @@ create or replace function remember_answer(
       );
       insert into idempotency_keys (scope, key, fingerprint, answer)
       values (claimed_scope, claimed_key, claimed_fingerprint, given_answer)
-      -- The claim saw none that has not expired.
+      -- A key that is still here has expired.
       on conflict on constraint idempotency_keys_pkey do update
       set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at;
       return true;

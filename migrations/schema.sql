@@ -73,8 +73,7 @@ CREATE FUNCTION append_to_audit_log() RETURNS trigger
       row_before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - array['password_hash', 'key_hash'] end;
       row_after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - array['password_hash', 'key_hash'] end;
       present jsonb := coalesce(row_after, row_before);
-      -- On a part of a table, a partition or a shard on a cluster, a trigger is told the part's name, such as
-      -- invoices_102244. No table of ours ends in a number.
+      -- On a partition or a shard, tg_table_name is the name of that part, such as invoices_102244.
       table_name text := rtrim(tg_table_name, '_0123456789');
     begin
       insert into audit_log (school_id, entity, entity_id, action, actor, request_id, row_before, row_after)
@@ -131,7 +130,7 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
         raise exception 'a request with this key is in flight'
           using errcode = 'integrity_constraint_violation', constraint = 'idempotency_key_in_flight';
       end if;
-      -- Under the lock, this sees what the request before it left.
+      -- With the lock, this sees the key of an earlier request.
       if exists (
         select from idempotency_keys
         where scope = claimed_scope and key = claimed_key and created_at >= now() - interval '24 hours'
@@ -197,7 +196,7 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
     AS $$
     begin
       if new.invoice_id <> old.invoice_id then
-        -- In the order of their ids, so that two payments that change places do not wait for each other in a circle.
+        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
         perform 1 from invoices
         where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
         order by id
@@ -254,7 +253,7 @@ CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fi
       );
       insert into idempotency_keys (scope, key, fingerprint, answer)
       values (claimed_scope, claimed_key, claimed_fingerprint, given_answer)
-      -- The claim saw none that has not expired.
+      -- A key that is still here has expired.
       on conflict on constraint idempotency_keys_pkey do update
       set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at;
       return true;

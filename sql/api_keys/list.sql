@@ -1,4 +1,4 @@
--- A page of keys in the order of their ids, the revoked ones too; a tenant sees its own.
+-- A page of keys, with the revoked ones, ordered by id. A tenant sees its own keys.
 select id, name, key_prefix, role, school_id, created_by, last_used_at, revoked_at, created_at, updated_at
 from api_keys
 where id > :after

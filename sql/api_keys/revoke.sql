@@ -1,8 +1,5 @@
--- The key as revoked, now or before: a row, or none where it is not the tenant's or is of another version than
--- :if_match lists.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The revoked key: one row, or none if the tenant has no such key or :if_match does not list its version.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update api_keys
 set revoked_at = coalesce(revoked_at, now())
 where (select noted from author)

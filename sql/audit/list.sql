@@ -1,5 +1,4 @@
--- A page of the audit trail in the order in which it was written. For one thing or one school see the files beside this
--- one, which have an index to walk.
+-- A page of the audit trail, ordered by id. The two files beside this one use an index for one row or one school.
 select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at

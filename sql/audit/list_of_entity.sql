@@ -1,4 +1,4 @@
--- A page of the history of one thing, along the index on (entity_id, id).
+-- A page of the audit entries of one row, by the index on (entity_id, id).
 select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at

@@ -1,4 +1,4 @@
--- A page of the history of one school, along the index on (school_id, id).
+-- A page of the audit entries of one school, by the index on (school_id, id).
 select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at

@@ -1,8 +1,6 @@
--- The user whose password changed, with all sessions ended: a row, or none where the stored one is not the one that
--- was verified (any more), or the user is disabled.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The user with a new password and no sessions: one row, or none if the password changed in the meantime or the user is
+-- disabled.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update users
 set password_hash = :new_password_hash,
     password_changed_at = now(),

@@ -1,17 +1,17 @@
--- An attempt to log in: one row, with the account of that name where there is one, and for how many seconds nobody may try
--- where too many did. The attempt is counted here, before the password is looked at, so that a hundred at once are
--- a hundred; a log-in that succeeds, and one that is refused here, is taken off again (uncount_attempts.sql).
+-- Counts an attempt to log in: one row, with the account of that username if there is one, and the seconds to wait if
+-- too many attempts failed. It counts before the password is checked, so that parallel attempts are all counted.
+-- uncount_attempts.sql takes off an attempt that succeeded or was refused here.
 --
--- It is counted by account and address, by address, and by account from everywhere, of which the last is so wide that no
--- single address exhausts it: nobody elsewhere can lock a user out. Who shows a refresh token of a session that
--- the user had is counted apart from all strangers. A window ends when it ends, whatever is tried meanwhile, and
--- an account that does not exist is counted like one that does. One that is disabled has no password here.
+-- It counts by account and address, by address, and by account over all addresses. The last limit is so wide that no
+-- single address can lock a user out elsewhere. A client with a refresh token of the user's earlier session has a
+-- counter of its own. Later attempts do not prolong a window. An unknown account is counted like a known one, and a
+-- disabled one has no password here.
 with account as (
   select id, username, school_id, session_generation, case when disabled_at is null then password_hash end as password_hash
   from users
   where username = :username
 ),
-known as (
+earlier_session as (
   select sessions.id as session_id
   from account
   join sessions on sessions.user_id = account.id
@@ -20,7 +20,7 @@ known as (
 ),
 counters as (
   select jsonb_build_array('known', session_id) as counter, :most_per_account::int as most
-  from known
+  from earlier_session
   union all
   select strangers.counter, strangers.most
   from (
@@ -29,15 +29,15 @@ counters as (
       (jsonb_build_array('address', :address), :most_per_address::int),
       (jsonb_build_array('account', :username), :most_per_account * 10)
   ) as strangers (counter, most)
-  where not exists (select from known)
-    -- A caller through a unix socket has no address.
+  where not exists (select from earlier_session)
+    -- A client at a unix socket has no address.
     and (strangers.counter ->> 0 <> 'address' or :address is not null)
 ),
 limits as (
   select sha256(convert_to(counter::text, 'UTF8')) as bucket, most
   from counters
 ),
-forgotten as (
+expired as (
   select bucket
   from login_throttles
   where window_ends_at < now()
@@ -48,13 +48,13 @@ forgotten as (
 ),
 pruned as (
   delete from login_throttles
-  where bucket in (select bucket from forgotten)
+  where bucket in (select bucket from expired)
 ),
 counted as (
   insert into login_throttles (bucket, attempts, window_ends_at)
   select bucket, 1, now() + make_interval(secs => :window_seconds::int)
   from limits
-  -- Two who try at once lock in one order.
+  -- Parallel attempts lock the counters in one order.
   order by bucket
   on conflict on constraint login_throttles_pkey do update
   set attempts = case
@@ -65,23 +65,19 @@ counted as (
         when login_throttles.window_ends_at <= now() then excluded.window_ends_at
         else login_throttles.window_ends_at
       end
-  -- What is full stays as it is and does not come back.
+  -- A full counter stays as it is, and is not returned.
   where login_throttles.window_ends_at <= now()
      or login_throttles.attempts < (select most from limits where limits.bucket = excluded.bucket)
   returning bucket
 ),
 full_until as (
-  -- As this statement found them: one that another has filled since has no end here yet.
+  -- By the snapshot of this statement: a counter that was filled since then has no end here.
   select max(window_ends_at) as ends_at
   from login_throttles
   where bucket in (select bucket from limits except select bucket from counted)
 )
 select
-  account.id as user_id,
-  account.username,
-  account.password_hash,
-  account.school_id,
-  account.session_generation,
+  account.id as user_id, account.username, account.password_hash, account.school_id, account.session_generation,
   (select coalesce(array_agg(bucket order by bucket), '{}') from counted) as buckets,
   case
     when exists (select bucket from limits except select bucket from counted)

@@ -1,5 +1,4 @@
--- The session that this refresh token, spent or not, belonged to, now ended: a row, or none where it had ended already or
--- the token is unknown.
+-- The session of a refresh token, now ended: one row, or none if it had already ended or the token is unknown.
 update sessions
 set ended_at = now()
 from refresh_tokens

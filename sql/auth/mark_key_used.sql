@@ -1,4 +1,4 @@
--- The key whose last use is now: a row, or none where another request was faster; nobody waits for a lock here.
+-- Sets the last use of a key to now: one row, or none if another request is setting it. No request waits for the lock.
 with stale as (
   select id
   from api_keys

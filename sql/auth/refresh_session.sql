@@ -1,8 +1,8 @@
--- What became of a refresh token that was presented: one row. The session goes on with the new token, or there is none
--- (the token is unknown, or the session is over); or the token was spent before, and then the session has ended.
+-- The outcome of a refresh token: one row. The session continues with the new token; or it is null, because the token
+-- is unknown, the session has ended, or the token was spent before, which ends the session.
 --
--- Two who present one token at once queue at its row, and the second finds it spent. Whoever holds the newest token
--- may be the thief, so neither goes on (RFC 9700 section 4.14.2).
+-- Two requests with one token queue at its row, and the second finds it spent. Either client may be a thief, so the
+-- session ends for both (RFC 9700 section 4.14.2).
 with spent as (
   update refresh_tokens
   set spent_at = now()

@@ -1,8 +1,8 @@
--- The session that began: a row, or none where the user was disabled or got another password meanwhile.
+-- The new session: one row, or none if the user was disabled or got another password in the meantime. It also replaces
+-- a password hash with outdated parameters.
 --
--- The lock on the user makes a change of the password come before this or after it: before, and the generation is
--- another by now; after, and it ends this session with the others. Where the hash is of yesterday's parameters
--- it is replaced.
+-- The lock on the user orders this and a change of the password. If the change is first, the generation differs and no
+-- session starts; if it is second, it ends this session, too.
 with account as materialized (
   select id, username, school_id, session_generation
   from users
@@ -17,11 +17,11 @@ rehashed as (
   from account
   cross join written_by(:request_actor, :request_id)
   where users.id = account.id
-    -- Not where another log-in did so meanwhile.
+    -- Not if another log-in replaced it in the meantime.
     and users.password_hash = :password_hash
     and :new_password_hash::text is not null
 ),
-forgotten as (
+expired as (
   select id
   from sessions
   where expires_at < now() - interval '90 days'
@@ -31,11 +31,11 @@ forgotten as (
 ),
 pruned_tokens as (
   delete from refresh_tokens
-  where session_id in (select id from forgotten)
+  where session_id in (select id from expired)
 ),
 pruned_sessions as (
   delete from sessions
-  where id in (select id from forgotten)
+  where id in (select id from expired)
 ),
 new_session as (
   insert into sessions (user_id, generation, address, expires_at)

@@ -1,6 +1,6 @@
--- From how many counters an attempt that did not fail was taken off again: one row.
+-- Takes an attempt off its counters, because it did not fail: one row with their number.
 with counted as (
-  -- In the order in which attempts lock them.
+  -- Locks the counters in the same order as count_attempt.sql.
   select bucket
   from login_throttles
   where bucket = any(:buckets::bytea[])

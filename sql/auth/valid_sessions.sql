@@ -1,5 +1,5 @@
--- Those of the sessions that are good at this moment, and what their users may do: a row each. Asked before every request
--- with an access token, for as many as are waiting, so that whatever ends a session ends it at once.
+-- The valid sessions among :session_ids, each with its user: one row each. It runs before every request with an access
+-- token, so the end of a session takes effect at once.
 select sessions.id as session_id, users.id as user_id, users.username, users.role, users.school_id
 from sessions
 join users on users.id = sessions.user_id and users.session_generation = sessions.generation

@@ -1,8 +1,6 @@
--- Adds the demo school Riverside Academy: 320 students and the monthly invoices of the school year 2025/26, some
--- paid in two parts, some late, in part, refunded or not at all, and one void. Counts what was added; one row, of
--- zeros where the school is there already.
---
--- Every choice is drawn from an md5 of what it is about, so each run on each machine makes the same school.
+-- Adds the demo school Riverside Academy, with 320 students and the monthly invoices of the school year 2025/26: one
+-- row with the numbers of rows that were added, zeros if the school already exists. The choices come from md5 hashes,
+-- so every run makes the same school.
 with school as (
   insert into schools (id, name, currency, time_zone)
   values ('01980000-0000-7000-8000-000000000002', 'Riverside Academy', 'EUR', 'Europe/Madrid')
@@ -40,7 +38,7 @@ new_students as (
   returning id, school_id, external_id
 ),
 drawn_invoices as materialized (
-  -- The fate of an invoice is a number from 0 to 99; see movements for what it means.
+  -- The outcome is a number from 0 to 99; drawn_payments says what it means.
   select
     uuidv7() as id,
     new_students.school_id,
@@ -52,7 +50,7 @@ drawn_invoices as materialized (
     month at time zone 'Europe/Madrid' + interval '9 hours' as issued_at,
     (month + interval '14 days')::date as due_date,
     to_char(month, '"Tuition" FMMonth YYYY') as description,
-    ('x' || left(md5('fate ' || new_students.external_id || month), 7))::bit(28)::int % 100 as fate,
+    ('x' || left(md5('fate ' || new_students.external_id || month), 7))::bit(28)::int % 100 as outcome,
     ('x' || left(md5('days ' || new_students.external_id || month), 7))::bit(28)::int % 12 as days,
     (array['bank_transfer', 'bank_transfer', 'card', 'cash', 'direct_debit'])[
       1 + ('x' || left(md5('method ' || new_students.external_id), 7))::bit(28)::int % 5
@@ -61,39 +59,23 @@ drawn_invoices as materialized (
   from new_students
   cross join generate_series(timestamp '2025-09-01', timestamp '2026-06-01', interval '1 month') as month
 ),
-movements as (
-  -- 0 to 59: paid in time.
-  select id, 'PAYMENT' as kind, total_amount as amount, method, reference, issued_at + days * interval '1 day' as paid_at
+drawn_payments as (
+  select
+    id, kind, of_total * total_amount + plus as amount, method, reference || suffix as reference,
+    issued_at + (days * pace + delay) * interval '1 day' as paid_at
   from drawn_invoices
-  where fate < 60 and not is_void
-  union all
-  -- 60 to 67: paid in two parts.
-  select id, 'PAYMENT', 200.00, method, reference || '-1', issued_at + days * interval '1 day'
-  from drawn_invoices
-  where fate between 60 and 67 and not is_void
-  union all
-  select id, 'PAYMENT', total_amount - 200.00, method, reference || '-2', issued_at + (days + 10) * interval '1 day'
-  from drawn_invoices
-  where fate between 60 and 67 and not is_void
-  union all
-  -- 68 to 83: paid late.
-  select id, 'PAYMENT', total_amount, method, reference, issued_at + (days * 4 + 20) * interval '1 day'
-  from drawn_invoices
-  where fate between 68 and 83 and not is_void
-  union all
-  -- 84 to 90: paid in part; 97 to 99, like every void one: not at all.
-  select id, 'PAYMENT', 150.00, method, reference, issued_at + days * interval '1 day'
-  from drawn_invoices
-  where fate between 84 and 90 and not is_void
-  union all
-  -- 91 to 96: paid, and part of it refunded, say for a sibling.
-  select id, 'PAYMENT', total_amount, method, reference, issued_at + days * interval '1 day'
-  from drawn_invoices
-  where fate between 91 and 96 and not is_void
-  union all
-  select id, 'REFUND', 45.00, method, reference || '-R', issued_at + (days + 7) * interval '1 day'
-  from drawn_invoices
-  where fate between 91 and 96 and not is_void
+  join (
+    values
+      (0, 59, 'PAYMENT', 1, 0, '', 1, 0),  -- Paid in time.
+      (60, 67, 'PAYMENT', 0, 200.00, '-1', 1, 0),  -- Paid in two parts.
+      (60, 67, 'PAYMENT', 1, -200.00, '-2', 1, 10),
+      (68, 83, 'PAYMENT', 1, 0, '', 4, 20),  -- Paid late.
+      (84, 90, 'PAYMENT', 0, 150.00, '', 1, 0),  -- Paid in part.
+      (91, 96, 'PAYMENT', 1, 0, '', 1, 0),  -- Paid, and a part refunded. 97 to 99 are not paid at all.
+      (91, 96, 'REFUND', 0, 45.00, '-R', 1, 7)
+  ) as planned (from_outcome, to_outcome, kind, of_total, plus, suffix, pace, delay)
+    on outcome between from_outcome and to_outcome
+  where not is_void
 ),
 new_invoices as (
   insert into invoices (
@@ -108,11 +90,11 @@ new_invoices as (
 new_payments as (
   insert into payments (school_id, invoice_id, kind, amount, method, reference, paid_at)
   select
-    new_invoices.school_id, new_invoices.id, movements.kind, movements.amount, movements.method,
-    movements.reference, movements.paid_at
-  from movements
+    new_invoices.school_id, new_invoices.id, drawn_payments.kind, drawn_payments.amount, drawn_payments.method,
+    drawn_payments.reference, drawn_payments.paid_at
+  from drawn_payments
   join new_invoices using (id)
-  order by movements.paid_at
+  order by drawn_payments.paid_at
   returning id
 )
 select

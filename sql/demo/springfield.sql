@@ -1,5 +1,5 @@
--- Adds the demo school Springfield Elementary with the two students of the README, and counts what was added; one
--- row, of zeros where the school is there already, so that seeding again changes nothing.
+-- Adds the demo school Springfield Elementary with the two students of the README: one row with the numbers of rows
+-- that were added, zeros if the school already exists.
 with school as (
   insert into schools (id, name, currency, time_zone)
   values ('01980000-0000-7000-8000-000000000001', 'Springfield Elementary', 'USD', 'America/Chicago')

@@ -1,2 +1,2 @@
--- One row that says ok: the database takes a connection and runs a query.
+-- One row: the database accepts a connection and runs a query.
 select 'ok' as status

@@ -1,12 +1,7 @@
--- The invoice that was raised: a row, or none where there is no such student or it is not the tenant's. The
--- school is the student's own.
-with claim as materialized (
-  -- Before anything else, and whatever else is found: see the filter on it.
-  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
-),
-author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-),
+-- The new invoice: one row, or none if the tenant has no such student. It belongs to the student's school.
+-- An idempotency key is claimed before anything else happens.
+with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
+author as materialized (select written_by(:request_actor, :request_id) as noted),
 new_invoice as (
   insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
   select

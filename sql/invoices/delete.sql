@@ -1,9 +1,7 @@
--- The invoice that was deleted: a row, or none where it is not the tenant's, is of another version than :if_match lists,
--- or has movements. The foreign key of payments would refuse those too, but only after it had locked them, in the
--- opposite order to a delete of a payment; here the invoice's own row says it first.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The deleted invoice: one row, or none if the tenant has no such invoice, :if_match does not list its version, or it
+-- has payments. The foreign key of payments would refuse it, too, but would first lock the payments, in the opposite
+-- order to payments/delete.sql.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 delete from invoices
 where (select noted from author)
   and id = :invoice_id

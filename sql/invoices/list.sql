@@ -1,5 +1,4 @@
--- A page of all invoices in the order of their ids. For one school or one student see the files beside this
--- one, which have an index to walk.
+-- A page of all invoices, ordered by id. The files beside this one use an index for one school or one student.
 select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

@@ -1,4 +1,4 @@
--- A page of one school's invoices in the order of their ids, along the index on (school_id, id).
+-- A page of one school's invoices, ordered by id, by the index on (school_id, id).
 select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

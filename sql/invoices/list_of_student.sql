@@ -1,5 +1,4 @@
--- A page of one student's invoices in the order of their ids. The index on student_id finds them; they are few
--- enough to sort.
+-- A page of one student's invoices, ordered by id. The index on student_id finds them, and they are few enough to sort.
 select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

@@ -1,12 +1,8 @@
--- The invoice as changed: a row, or none where it is not the tenant's, is of another version than :if_match lists, is
--- void, or would move to another student although it has movements. Null leaves a column as it is; the description
--- may be null, so a flag says whether it is given. The foreign key refuses a student of another school, the checks a
--- total below what is paid.
---
--- Two who change what both have read queue here: the second sees what the first left, and its version is gone.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The changed invoice: one row, or none if the tenant has no such invoice, :if_match does not list its version, it is
+-- void, or its student would change although it has payments. Null leaves a column as it is; description_given tells a
+-- null description from an absent one. Two updates of one version queue here, and the second finds that its version is
+-- gone.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update invoices
 set student_id = coalesce(:student_id, student_id),
     total_amount = coalesce(:total_amount::numeric(12, 2), total_amount),

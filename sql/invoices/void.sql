@@ -1,9 +1,6 @@
--- The invoice as voided: a row, or none where it is not the tenant's, is of another version than :if_match lists, or is
--- void already. The check on void invoices refuses one that has something paid, and every movement after. There is
--- no way back.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The void invoice: one row, or none if the tenant has no such invoice, :if_match does not list its version, or it is
+-- already void. A check refuses to void an invoice with something paid.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update invoices
 set voided_at = now(),
     void_reason = :reason

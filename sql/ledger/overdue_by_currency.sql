@@ -1,5 +1,4 @@
--- What is overdue in all schools, by currency: a row for each that somebody owes in. A day is a day of the school. It reads every
--- invoice, which is why no request asks, and nobody does so often.
+-- The overdue sum of all schools: one row for each currency. It reads every invoice, so no request runs it.
 select schools.currency, sum(invoices.balance_due) as overdue
 from invoices
 join schools on schools.id = invoices.school_id

@@ -1,21 +1,18 @@
--- How many entries this sealed: one row. Entries that are committed and not yet sealed go to the end of their schools'
--- chains, in the order of their ids. One that was committed later although its id is smaller is
--- sealed later: the chain says what was there when, not who began first.
+-- Seals up to :limit committed audit entries: one row with their number. They go to the end of the chains of their
+-- schools, ordered by id. An entry that commits later is sealed later, even if its id is smaller.
 --
--- Two sealers do not work at once: the second finds the lock taken and seals nothing.
-with alone as (
-  select pg_try_advisory_xact_lock(7404031550207116801) as yes
-),
+-- A second sealer finds the lock taken and seals nothing.
+with lock as (select pg_try_advisory_xact_lock(7404031550207116801) as is_taken),
 waiting as materialized (
   select audit_log.id, audit_log.school_id, audit_digest(audit_log) as digest
   from audit_log
   where hash is null
-    and (select yes from alone)
+    and (select is_taken from lock)
   order by id
   limit :limit
 ),
-tips as (
-  select schools_waiting.school_id, tip.position, tip.hash
+chain_ends as (
+  select schools_waiting.school_id, last_entry.position, last_entry.hash
   from (select distinct school_id from waiting) as schools_waiting
   left join lateral (
     select position, hash
@@ -23,16 +20,15 @@ tips as (
     where audit_log.school_id = schools_waiting.school_id and position is not null
     order by position desc
     limit 1
-  ) as tip on true
+  ) as last_entry on true
 ),
 seals as (
   select
-    waiting.id,
-    waiting.school_id,
-    coalesce(tips.position, 0) + row_number() over chain as position,
-    audit_chain(tips.hash, waiting.digest) over chain as hash
+    waiting.id, waiting.school_id,
+    coalesce(chain_ends.position, 0) + row_number() over chain as position,
+    audit_chain(chain_ends.hash, waiting.digest) over chain as hash
   from waiting
-  join tips on tips.school_id = waiting.school_id
+  join chain_ends on chain_ends.school_id = waiting.school_id
   window chain as (partition by waiting.school_id order by waiting.id)
 ),
 sealed as (

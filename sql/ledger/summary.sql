@@ -1,5 +1,5 @@
--- How much there is to verify, and a hash over the last hash of every chain: one row. Whoever keeps that hash somewhere
--- else can tell later that no chain was cut short or written anew.
+-- The numbers of rows to verify, and a hash of the last hashes of all chains: one row. Keep that hash elsewhere: it
+-- shows later whether a chain was cut or rewritten.
 with heads as (
   select distinct on (school_id) school_id, hash
   from audit_log

@@ -1,12 +1,8 @@
--- The first entries of the audit trail at which a chain does not hold, and why; no rows where all hold. Each sealed entry's
--- hash is computed anew from its content and the hash that stands in the entry before it, in one pass in the
--- order of the chains; so the entry that was changed is named, not all that follow it.
+-- The first :limit audit entries that do not fit their chain, and why; no rows if all fit. Each hash is computed again
+-- from the entry and the stored hash before it, so only the changed entry is named and not all later ones.
 with links as (
   select
-    audit_log.id,
-    audit_log.school_id,
-    position,
-    hash,
+    audit_log.id, audit_log.school_id, position, hash,
     lag(position, 1, 0::bigint) over chain as position_before,
     audit_link(null, lag(hash) over chain, audit_digest(audit_log)) as expected_hash
   from audit_log
@@ -14,9 +10,7 @@ with links as (
   window chain as (partition by school_id order by position)
 )
 select
-  id,
-  school_id,
-  position,
+  id, school_id, position,
   case
     when position <> position_before + 1 then 'an entry before this one is missing'
     else 'this entry, or the one before it, is not what was sealed'

@@ -1,9 +1,8 @@
--- The first invoices whose totals do not equal the sum of their movements, or whose sums are out of bounds; no rows where
--- all do. Every movement is read once; those on no invoice cannot be, the foreign key sees to it.
+-- The first :limit invoices whose totals differ from the sums of their payments and refunds, or whose sums are out of
+-- bounds; no rows if all agree. It reads every payment once.
 with sums as (
   select
-    school_id,
-    invoice_id,
+    school_id, invoice_id,
     sum(amount) filter (where kind = 'PAYMENT') as payments_total,
     sum(amount) filter (where kind = 'REFUND') as refunds_total
   from payments
@@ -11,14 +10,9 @@ with sums as (
 ),
 compared as (
   select
-    invoices.id,
-    invoices.school_id,
-    invoices.total_amount,
-    invoices.voided_at,
-    invoices.payments_total,
-    invoices.refunds_total,
-    coalesce(sums.payments_total, 0) as payments_sum,
-    coalesce(sums.refunds_total, 0) as refunds_sum
+    invoices.id, invoices.school_id, invoices.total_amount, invoices.voided_at,
+    invoices.payments_total, coalesce(sums.payments_total, 0) as payments_sum,
+    invoices.refunds_total, coalesce(sums.refunds_total, 0) as refunds_sum
   from invoices
   left join sums on sums.invoice_id = invoices.id and sums.school_id = invoices.school_id
 )

@@ -1,14 +1,8 @@
--- The payment that was recorded: a row, or none where there is no such invoice or it is not the tenant's.
---
--- A trigger of the table moves the invoice's totals. Two payers of one invoice queue at its row, and each sees what the
--- one before it left; the invoice's checks refuse the one too many, and the whole statement with it. An idempotency
--- key is claimed before all that, and kept with the answer.
-with claim as materialized (
-  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
-),
-author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-),
+-- The new payment or refund: one row, or none if the tenant has no such invoice. A trigger of the table moves the
+-- totals of the invoice. Parallel payments on one invoice queue at its row, and its checks refuse the one too many.
+-- An idempotency key is claimed before anything else happens.
+with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
+author as materialized (select written_by(:request_actor, :request_id) as noted),
 new_payment as (
   insert into payments (school_id, invoice_id, kind, amount, method, reference, paid_at)
   select

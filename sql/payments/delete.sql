@@ -1,9 +1,6 @@
--- The payment that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match lists.
--- A trigger of the table takes it off its invoice's totals; the invoice's checks refuse that where a refund would be left
--- without its payment.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The deleted payment: one row, or none if the tenant has no such payment or :if_match does not list its version. A
+-- trigger of the table takes it off the totals of its invoice, whose checks refuse a refund without its payment.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 delete from payments
 using schools
 where (select noted from author)

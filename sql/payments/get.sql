@@ -1,4 +1,4 @@
--- One payment: a row, or none where it is not the tenant's.
+-- One payment or refund: one row, or none if the tenant has no such payment.
 select
   payments.id, school_id, invoice_id, kind, amount, currency, method, reference, paid_at, payments.created_at,
   payments.updated_at

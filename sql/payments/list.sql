@@ -1,5 +1,5 @@
--- A page of all movements in the order of their ids; a day is a day of the movement's school. For one school or
--- one invoice see the files beside this one, which have an index to walk.
+-- A page of all payments and refunds, ordered by id. The files beside this one use an index for one school or one
+-- invoice. Days are days of the school.
 select
   payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, schools.currency,
   payments.method, payments.reference, payments.paid_at, payments.created_at, payments.updated_at

@@ -1,5 +1,5 @@
--- A page of one invoice's movements in the order of their ids. The index on invoice_id finds them; they are few
--- enough to sort. A day is a day of the school.
+-- A page of one invoice's payments and refunds, ordered by id. The index on invoice_id finds them, and they are few
+-- enough to sort. Days are days of the school.
 select
   payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, schools.currency,
   payments.method, payments.reference, payments.paid_at, payments.created_at, payments.updated_at

@@ -1,5 +1,5 @@
--- A page of one school's movements in the order of their ids, along the index on (school_id, id); a day is a day
--- of the school.
+-- A page of one school's payments and refunds, ordered by id, by the index on (school_id, id). Days are days of the
+-- school.
 select
   payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, schools.currency,
   payments.method, payments.reference, payments.paid_at, payments.created_at, payments.updated_at

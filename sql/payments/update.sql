@@ -1,10 +1,7 @@
--- The payment as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists.
---
--- A trigger of the table moves the totals of its invoice, or of both where it moves from one to another. The foreign
--- key refuses an invoice that is not there or is another school's.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The changed payment: one row, or none if the tenant has no such payment or :if_match does not list its version. A
+-- trigger of the table moves the totals of its invoice, or of both invoices. The foreign key refuses an invoice of
+-- another school.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update payments
 set invoice_id = coalesce(:invoice_id, invoice_id),
     kind = coalesce(:kind, kind),

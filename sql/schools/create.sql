@@ -1,8 +1,5 @@
--- The school that was added: one row.
-with claim as materialized (
-  -- Before anything else, and whatever else is found: see the filter on it.
-  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
-),
+-- The new school: one row. An idempotency key is claimed before anything else happens.
+with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 new_school as (
   insert into schools (name, currency, time_zone)
   select :name, :currency, :time_zone

@@ -1,8 +1,6 @@
--- The school that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
--- lists. The foreign keys of students and users refuse it while there are such.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The deleted school: one row, or none if the tenant has no such school or :if_match does not list its version. Foreign
+-- keys refuse a school with students, users or API keys.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 delete from schools
 where (select noted from author)
   and id = :school_id

@@ -1,4 +1,4 @@
--- One school: a row, or none where it is not the tenant's.
+-- One school: one row, or none if it is not the tenant.
 select id, name, currency, time_zone, created_at, updated_at
 from schools
 where id = :school_id

@@ -1,5 +1,5 @@
--- A page of schools in the order of their ids, which is the order of their creation. The keyset (id > :after)
--- starts each page where the last one ended; the caller asks for one row more than it shows.
+-- A page of schools, ordered by id. A page starts after the last id of the page before (:after); :limit is one more
+-- than the page shows.
 select id, name, currency, time_zone, created_at, updated_at
 from schools
 where id > :after

@@ -1,9 +1,6 @@
--- The school as changed; null leaves a column as it is. No row where it is not the tenant's, is of another version
--- than :if_match lists, or where the currency would change under invoices that exist: their amounts would mean
--- something else.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The changed school: one row, or none if it is not the tenant, :if_match does not list its version, or its currency
+-- would change although it has invoices. Null leaves a column as it is.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update schools
 set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),

@@ -1,11 +1,7 @@
--- The student that was added: a row, or none where there is no such school or it is not the tenant's.
-with claim as materialized (
-  -- Before anything else, and whatever else is found: see the filter on it.
-  select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted
-),
-author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-),
+-- The new student: one row, or none if the tenant has no such school. An idempotency key is claimed
+-- before anything else happens.
+with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
+author as materialized (select written_by(:request_actor, :request_id) as noted),
 new_student as (
   insert into students (school_id, full_name, external_id)
   select schools.id, :full_name, :external_id

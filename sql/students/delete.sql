@@ -1,8 +1,6 @@
--- The student that was deleted: a row, or none where it is not the tenant's or is of another version than :if_match
--- lists. The foreign key of invoices refuses it while there are such.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The deleted student: one row, or none if the tenant has no such student or :if_match does not list its version. The
+-- foreign key of invoices refuses a student with invoices.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 delete from students
 where (select noted from author)
   and id = :student_id

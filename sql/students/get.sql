@@ -1,4 +1,4 @@
--- One student: a row, or none where it is not the tenant's.
+-- One student: one row, or none if the tenant has no such student.
 select id, school_id, full_name, external_id, created_at, updated_at
 from students
 where id = :student_id

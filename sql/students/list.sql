@@ -1,5 +1,5 @@
--- A page of all students in the order of their ids; :name finds any part of a name, whatever its case. For one
--- school see list_of_school.sql, which has an index to walk.
+-- A page of all students, ordered by id; :name is a part of the name in any case. list_of_school.sql uses an index for
+-- one school.
 select id, school_id, full_name, external_id, created_at, updated_at
 from students
 where id > :after

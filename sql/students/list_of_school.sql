@@ -1,4 +1,4 @@
--- A page of one school's students in the order of their ids, along the index on (school_id, id).
+-- A page of one school's students, ordered by id, by the index on (school_id, id).
 select id, school_id, full_name, external_id, created_at, updated_at
 from students
 where school_id = :school_id

@@ -1,8 +1,6 @@
--- The student as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists.
--- A null name leaves the name; the external id may be null, so a flag says whether it is given.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The changed student: one row, or none if the tenant has no such student or :if_match does not list its version. Null
+-- leaves the name as it is; external_id_given tells a null external id from an absent one.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update students
 set full_name = coalesce(:full_name, full_name),
     external_id = case when :external_id_given then :external_id else external_id end

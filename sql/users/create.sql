@@ -1,5 +1,4 @@
--- The user that was added: one row. The tenant's administrators add users of their own school alone, which the repository
--- sees to; here another school is one that does not exist.
+-- The new user: one row, or none if it would belong to another school than the tenant.
 insert into users (username, password_hash, role, school_id)
 select :username, :password_hash, :role, :school_id::uuid
 from written_by(:request_actor, :request_id)

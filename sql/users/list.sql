@@ -1,4 +1,4 @@
--- A page of users in the order of their ids; a tenant sees its own, and not those who may see all schools.
+-- A page of users, ordered by id. A tenant sees its own users, and not the users of all schools.
 select id, username, role, school_id, disabled_at, password_changed_at, created_at, updated_at
 from users
 where id > :after

@@ -1,4 +1,4 @@
--- The first administrator, where there is no user of that name yet: one row or none, so that a second seed changes nothing.
+-- The first administrator: one row, or none if there is already a user with this username.
 insert into users (username, password_hash, role)
 select :username, :password_hash, 'admin'
 from written_by(:request_actor, :request_id)

@@ -1,8 +1,6 @@
--- The user with a new password and all sessions ended: a row, or none where it is not the tenant's or is of
--- another version than :if_match lists.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The user with a new password and no sessions: one row, or none if the tenant has no such user or :if_match does not
+-- list its version.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update users
 set password_hash = :password_hash,
     password_changed_at = now(),

@@ -1,8 +1,6 @@
--- The user as changed: a row, or none where it is not the tenant's or is of another version than :if_match lists. Null
--- leaves a column as it is. Whoever is disabled loses all sessions, and they do not come back with the account.
-with author as materialized (
-  select written_by(:request_actor, :request_id) as noted
-)
+-- The changed user: one row, or none if the tenant has no such user or :if_match does not list its version. Null leaves
+-- a column as it is. Disabling ends all sessions of the user for good.
+with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update users
 set role = coalesce(:role, role),
     disabled_at = case when coalesce(:disabled, disabled_at is not null) then coalesce(disabled_at, now()) end,

@@ -52,13 +52,13 @@ async def test_seeding_again_changes_nothing(seeded: Settings) -> None:
     assert content(seeded.database_url) == before
 
 
-async def test_another_seed_makes_the_same_schools(seeded: Settings, new_database: Callable[..., str]) -> None:
+async def test_every_seed_makes_the_same_schools(seeded: Settings, new_database: Callable[..., str]) -> None:
     other = Settings(database_url=new_database())
     await seed(other, demo=True)
     assert content(other.database_url) == content(seeded.database_url)
 
 
-async def test_springfield_is_the_one_of_the_readme(seeded: Settings) -> None:
+async def test_springfield_has_the_figures_of_the_readme(seeded: Settings) -> None:
     statement = await get(seeded, f"/schools/{SPRINGFIELD}/statement")
     assert statement["totals"] == statement["totals"] | {
         "invoiced_total": "1800.00",
@@ -70,11 +70,11 @@ async def test_springfield_is_the_one_of_the_readme(seeded: Settings) -> None:
     lines = {line["total_amount"]: line for line in statement["invoices"]}
     assert (lines["1000.00"]["status"], lines["1000.00"]["description"]) == ("PAID", "Annual tuition")
     assert (lines["1000.00"]["due_date"], lines["800.00"]["status"]) == ("2026-02-28", "PARTIAL")
-    movements = [row[1:] for row in content(seeded.database_url) if row[0] == "payment" and "DEMO" in str(row[4])]
+    demo = [row[1:] for row in content(seeded.database_url) if row[0] == "payment" and "DEMO" in str(row[4])]
     with psycopg.connect(seeded.database_url) as connection:
         zone = connection.execute("show timezone").fetchone()
     assert zone is not None
-    assert {(kind, amount, method, reference) for kind, amount, method, reference, _ in movements} == {
+    assert {(kind, amount, method, reference) for kind, amount, method, reference, _ in demo} == {
         ("PAYMENT", "600.00", "bank_transfer", "DEMO-PAID-1"),
         ("PAYMENT", "400.00", "card", "DEMO-PAID-2"),
         ("PAYMENT", "300.00", "cash", "DEMO-PARTIAL-1"),
@@ -89,7 +89,7 @@ async def test_springfield_is_the_one_of_the_readme(seeded: Settings) -> None:
     ]
 
 
-async def test_riverside_is_a_lively_school_year(seeded: Settings) -> None:
+async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
     statement = await get(seeded, f"/schools/{RIVERSIDE}/statement")
     assert statement["students_count"] == 320
     totals = {name: Decimal(value) for name, value in statement["totals"].items()}
@@ -105,7 +105,7 @@ async def test_riverside_is_a_lively_school_year(seeded: Settings) -> None:
     assert min(counts[status] for status in ("PENDING", "PARTIAL", "PAID")) > 50
 
 
-async def test_production_gets_its_administrator_and_no_demo(new_database: Callable[..., str]) -> None:
+async def test_production_seeds_the_administrator_and_no_demo_school(new_database: Callable[..., str]) -> None:
     settings = Settings(database_url=new_database(), admin_username="Root", admin_password="correct horse battery")
     await seed(settings, demo=False)
     assert content(settings.database_url) == [("user", "root", "admin", None, None, None)]

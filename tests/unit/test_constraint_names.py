@@ -45,5 +45,5 @@ def test_a_cluster_says_it_in_the_message_with_the_number_of_the_shard(message: 
 
 
 def test_what_no_constraint_refused_has_no_name() -> None:
-    error = asyncpg.IntegrityConstraintViolationError("the totals of an invoice do not equal the sum of its movements")
+    error = asyncpg.IntegrityConstraintViolationError("the totals of an invoice do not equal the sum of its payments")
     assert constraint_of(error) == ""

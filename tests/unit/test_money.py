@@ -19,19 +19,19 @@ def read(json: str) -> Decimal:
 
 
 @given(st.integers(min_value=1, max_value=10**12 - 1))
-def test_every_amount_that_the_column_holds_is_read_exactly(cents: int) -> None:
+def test_every_amount_that_the_column_can_store_is_read_exactly(cents: int) -> None:
     amount = Decimal(cents).scaleb(-2)
     assert read(f'"{amount:.2f}"') == amount
     assert read(f"{amount:.2f}") == amount
 
 
 @given(st.decimals(allow_nan=True, allow_infinity=True))
-def test_nothing_else_is_read(value: Decimal) -> None:
+def test_other_values_are_not_amounts(value: Decimal) -> None:
     is_amount = value.is_finite() and 0 < value < 10**10 and value == value.quantize(Decimal("0.01"))
     try:
         taken = read(f'"{value}"')
     except InvalidBody:
-        # Written with an exponent or a third zero it is refused too; plainly written it is taken.
+        # An amount with an exponent or a third decimal is refused. With two decimals it is accepted.
         assert not is_amount or read(f'"{value:.2f}"') == value
     else:
         assert is_amount
@@ -49,7 +49,7 @@ def test_nothing_else_is_read(value: Decimal) -> None:
         "100.00000000000000001", "0.1000000000000000055511151231257827", '"1\\n"',
     ],
 )  # fmt: skip
-def test_what_is_no_amount_is_refused_with_the_fields_name(json: str) -> None:
+def test_a_wrong_amount_names_its_field(json: str) -> None:
     with pytest.raises(InvalidBody) as refused:
         read(json)
     assert [error.field for error in refused.value.errors] == ["amount"]
@@ -63,5 +63,5 @@ def test_a_number_keeps_its_digits() -> None:
 @pytest.mark.parametrize(
     ("json", "amount"), [("1e2", 100), ("100.000", 100), ("1.5E1", 15), ("0.10000", Decimal("0.1"))]
 )
-def test_a_number_is_taken_by_its_value(json: str, amount: Decimal) -> None:
+def test_equal_numbers_are_equal_amounts(json: str, amount: Decimal) -> None:
     assert read(json) == amount

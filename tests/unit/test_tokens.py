@@ -42,7 +42,7 @@ def test_a_token_names_its_user_and_its_session() -> None:
     assert named_in(tokens.read(tokens.issue(USER, SESSION))) == (USER, SESSION)
 
 
-def test_a_token_made_by_hand_with_the_secret_is_the_baseline() -> None:
+def test_a_token_signed_by_the_test_is_accepted() -> None:
     assert named_in(tokens.read(signed(claims()))) == (USER, SESSION)
 
 
@@ -85,7 +85,7 @@ def test_a_token_of_another_key_or_algorithm_is_refused(forged: str) -> None:
         tokens.read(forged)
 
 
-def test_a_token_ends_on_time_but_for_what_clocks_differ_by() -> None:
+def test_a_token_expires_after_the_leeway_for_clocks() -> None:
     just_now, long_ago = (datetime.now(UTC) - timedelta(seconds=seconds) for seconds in (1, 10))
     assert named_in(tokens.read(signed(claims(exp=just_now)))) == (USER, SESSION)
     with pytest.raises(InvalidToken):
@@ -99,7 +99,7 @@ def test_a_changed_payload_is_refused() -> None:
         tokens.read(f"{head}.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.{signature}")
 
 
-def test_a_secret_is_replaced_without_a_token_lost() -> None:
+def test_replacing_a_secret_invalidates_no_token() -> None:
     old, new = SECRET, SECRET[::-1]
     both = Tokens([new, old], 60)
     assert named_in(both.read(tokens.issue(USER, SESSION))) == (USER, SESSION)
@@ -111,7 +111,7 @@ def test_a_secret_is_replaced_without_a_token_lost() -> None:
         Tokens([new], 60).read(tokens.issue(USER, SESSION))
 
 
-def test_a_token_that_was_read_before_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     some = Tokens([SECRET], 60)
     token = some.issue(USER, SESSION)
     assert named_in(some.read(token)) == (USER, SESSION)
@@ -123,7 +123,7 @@ def test_a_token_that_was_read_before_ends_all_the_same(monkeypatch: pytest.Monk
         some.read(token)
 
 
-def test_what_is_remembered_of_tokens_has_a_bound() -> None:
+def test_the_number_of_remembered_tokens_is_bounded() -> None:
     some = Tokens([SECRET], 60)
     for _ in range(4_200):
         some.read(some.issue(USER, SESSION))

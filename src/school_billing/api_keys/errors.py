@@ -6,7 +6,7 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class ApiKeyNotFound(NotFound):
-    """There is no such API key, or you cannot see it."""
+    """There is no such API key."""
 
     code = "api_key_not_found"
 

@@ -7,7 +7,7 @@ from school_billing.students.errors import StudentNotFound
 
 
 class InvoiceNotFound(NotFound):
-    """There is no such invoice, or you cannot see it."""
+    """There is no such invoice."""
 
     code = "invoice_not_found"
 

@@ -7,7 +7,7 @@ from school_billing.platform.web.errors import DuplicateId, InUse, Meanings, Not
 
 
 class PaymentNotFound(NotFound):
-    """There is no such payment or refund, or you cannot see it."""
+    """There is no such payment or refund."""
 
     code = "payment_not_found"
 

@@ -4,7 +4,7 @@ from school_billing.platform.web.errors import Conflict, DuplicateId, Meanings, 
 
 
 class SchoolNotFound(NotFound):
-    """There is no such school, or you cannot see it."""
+    """There is no such school."""
 
     code = "school_not_found"
 

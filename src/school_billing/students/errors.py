@@ -5,7 +5,7 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class StudentNotFound(NotFound):
-    """There is no such student, or you cannot see it."""
+    """There is no such student."""
 
     code = "student_not_found"
 

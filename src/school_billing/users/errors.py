@@ -6,7 +6,7 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class UserNotFound(NotFound):
-    """There is no such user, or you cannot see it."""
+    """There is no such user."""
 
     code = "user_not_found"
 

@@ -1,4 +1,4 @@
-"""API keys: what a machine may do with one, and from when on it may not any more."""
+"""API keys: what they allow, and when a change of them takes effect."""
 
 from typing import Any
 from uuid import uuid4
@@ -22,7 +22,7 @@ def bearer(key: Json) -> dict[str, str]:
     return {"Authorization": f"Bearer {key['key']}"}
 
 
-async def test_a_key_opens_what_its_role_and_its_school_do(api: Api, anonymous: httpx.AsyncClient) -> None:
+async def test_a_key_allows_what_its_role_and_its_school_allow(api: Api, anonymous: httpx.AsyncClient) -> None:
     mine, other = await api.school(), await api.school()
     key = await make(api, school_id=mine["id"])
     body = {"full_name": "Bart"}
@@ -54,7 +54,7 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(api: Api, psql: Any) -> 
             assert digest(key["key"]).hex() not in stored
 
 
-async def test_a_revoked_key_opens_nothing_from_the_next_request_on(api: Api, anonymous: httpx.AsyncClient) -> None:
+async def test_revoking_a_key_takes_effect_with_the_next_request(api: Api, anonymous: httpx.AsyncClient) -> None:
     key, other = await make(api), await make(api)
     assert (await anonymous.get("/schools", headers=bearer(key))).status_code == 200
     assert (await api.client.delete(f"/api-keys/{key['id']}")).status_code == 204
@@ -66,7 +66,7 @@ async def test_a_revoked_key_opens_nothing_from_the_next_request_on(api: Api, an
     assert (await api.get(f"/api-keys/{key['id']}"))["revoked_at"] == revoked_at
 
 
-async def test_the_last_use_is_kept_to_the_minute_and_is_no_change_of_the_key(
+async def test_the_last_use_is_stored_to_the_minute_and_is_not_audited(
     api: Api, anonymous: httpx.AsyncClient, psql: Any
 ) -> None:
     key = await make(api)
@@ -82,17 +82,17 @@ async def test_the_last_use_is_kept_to_the_minute_and_is_no_change_of_the_key(
     assert len(await api.get(f"/audit?entity=api_keys&entity_id={key['id']}")) == 1
 
 
-async def test_noting_the_use_never_waits(api: Api, anonymous: httpx.AsyncClient, psql: Any) -> None:
+async def test_recording_the_last_use_never_waits_for_a_lock(api: Api, anonymous: httpx.AsyncClient, psql: Any) -> None:
     key = await make(api)
     async with psql.transaction():
         await psql.execute("select from api_keys where id = $1 for update", key["id"])
         assert (await anonymous.get("/schools", headers=bearer(key))).status_code == 200
 
 
-async def test_a_name_is_free_again_when_its_key_is_revoked(api: Api) -> None:
+async def test_the_name_of_a_revoked_key_can_be_used_again(api: Api) -> None:
     school, other = await api.school(), await api.school()
     name = uuid4().hex
-    for school_id in (school["id"], other["id"], None):  # One name in each school, and one of all.
+    for school_id in (school["id"], other["id"], None):  # The name is free in each school, and for all schools.
         key = await make(api, name=name, school_id=school_id)
         again = await api.client.post("/api-keys", json={"name": name, "role": "viewer", "school_id": school_id})
         problem(again, 409, "duplicate_name")
@@ -100,8 +100,8 @@ async def test_a_name_is_free_again_when_its_key_is_revoked(api: Api) -> None:
         await make(api, name=name, school_id=school_id)
 
 
-async def test_a_key_manages_no_users_and_no_keys(api: Api, anonymous: httpx.AsyncClient) -> None:
-    """It would outlive whoever made it, and could undo that somebody was disabled."""
+async def test_a_key_cannot_manage_users_or_keys(api: Api, anonymous: httpx.AsyncClient) -> None:
+    """A key outlives the account of its owner, and could enable that account again."""
     key = await make(api, role="admin")
     assert key["created_by"] == "tester"
     for method, path in (("GET", "/users"), ("POST", "/users"), ("PATCH", f"/users/{NOBODY}"), ("GET", "/api-keys"),
@@ -113,11 +113,11 @@ async def test_a_key_manages_no_users_and_no_keys(api: Api, anonymous: httpx.Asy
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\n", " a", "a ", "\x1b[2J", "a\u202eb", "a\u200bb", "\u00a0"])
-async def test_a_name_looks_like_what_it_is(api: Api, name: str) -> None:
+async def test_a_key_name_has_only_visible_characters(api: Api, name: str) -> None:
     assert wrong_fields(await api.client.post("/api-keys", json={"name": name, "role": "viewer"})) == ["name"]
 
 
-async def test_what_is_wrong_is_named(api: Api, anonymous: httpx.AsyncClient) -> None:
+async def test_a_wrong_field_of_a_key_is_named(api: Api, anonymous: httpx.AsyncClient) -> None:
     assert set(wrong_fields(await api.client.post("/api-keys", json={"name": "", "role": "x", "key": "mine"}))) == {
         "name", "role", "key",
     }  # fmt: skip

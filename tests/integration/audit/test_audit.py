@@ -14,7 +14,7 @@ async def history(api: Api, row: Json, entity: str) -> list[Json]:
     return found
 
 
-async def test_every_change_says_who_when_and_what(api: Api) -> None:
+async def test_every_change_has_an_entry_with_actor_time_and_rows(api: Api) -> None:
     student = await api.student()
     response = await api.client.patch(
         f"/students/{student['id']}", json={"full_name": "Bart"}, headers={"X-Request-Id": "change-1"}
@@ -31,7 +31,7 @@ async def test_every_change_says_who_when_and_what(api: Api) -> None:
     assert {entry["school_id"] for entry in (inserted, updated, deleted)} == {student["school_id"]}
 
 
-async def test_a_payment_leaves_a_trace_and_the_totals_that_follow_leave_none(api: Api) -> None:
+async def test_a_payment_is_audited_and_the_totals_it_moves_are_not(api: Api) -> None:
     invoice = await api.invoice()
     payment = await api.pay(invoice, "10.00")
     (recorded,) = await history(api, payment, "payments")
@@ -40,7 +40,7 @@ async def test_a_payment_leaves_a_trace_and_the_totals_that_follow_leave_none(ap
     assert recorded["row_after"]["amount"] == 10.0
 
 
-async def test_a_refused_change_leaves_none(api: Api) -> None:
+async def test_a_refused_change_is_not_audited(api: Api) -> None:
     invoice = await api.invoice(total="10.00")
     await api.client.post("/payments", json={"invoice_id": invoice["id"], "amount": "11.00"})
     assert len(await history(api, invoice, "invoices")) == 1
@@ -56,7 +56,7 @@ async def test_a_change_at_psql_is_audited_with_the_databases_role(api: Api, dat
     assert (entry["actor"], entry["request_id"]) == (f"role:{row[0]}", None)
 
 
-async def test_who_wrote_before_is_not_taken_for_who_writes_now(database_url: str, api: Api) -> None:
+async def test_the_actor_of_an_earlier_request_is_not_recorded_for_a_later_one(database_url: str, api: Api) -> None:
     school = await api.school()
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("update schools set name = 'a' from written_by('lisa', 'r-1') where id = %s", [school["id"]])
@@ -66,7 +66,7 @@ async def test_who_wrote_before_is_not_taken_for_who_writes_now(database_url: st
     assert by_hand["actor"].startswith("role:")
 
 
-async def test_passwords_are_not_in_it(database_url: str) -> None:
+async def test_passwords_are_not_in_the_audit_trail(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "insert into users (username, password_hash, role) values ('audited', '$argon2id$secret', 'viewer')"
@@ -89,7 +89,7 @@ async def test_passwords_are_not_in_it(database_url: str) -> None:
         "truncate audit_log",
     ],
 )
-async def test_the_trail_is_only_ever_added_to(api: Api, database_url: str, statement: str) -> None:
+async def test_audit_entries_cannot_be_changed_or_deleted(api: Api, database_url: str, statement: str) -> None:
     await api.school()
     with psycopg.connect(database_url) as connection:
         connection.execute("insert into schools (name) values ('one that is not sealed yet')")
@@ -103,7 +103,7 @@ async def test_the_trail_is_only_ever_added_to(api: Api, database_url: str, stat
 
 
 @pytest.mark.parametrize("table", ["schools", "students", "invoices", "payments", "users"])
-async def test_no_table_is_emptied_past_the_trail(database_url: str, table: str) -> None:
+async def test_audited_tables_cannot_be_truncated(database_url: str, table: str) -> None:
     with (
         psycopg.connect(database_url) as connection,
         pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="one by one"),
@@ -111,7 +111,7 @@ async def test_no_table_is_emptied_past_the_trail(database_url: str, table: str)
         connection.execute(f"truncate {table} cascade")
 
 
-async def test_a_temporary_table_does_not_take_the_trails_place(api: Api, database_url: str) -> None:
+async def test_a_temporary_table_does_not_replace_the_audit_log(api: Api, database_url: str) -> None:
     student = await api.student()
     with psycopg.connect(database_url) as connection:
         connection.execute("create temp table audit_log (like public.audit_log including defaults)")
@@ -119,7 +119,7 @@ async def test_a_temporary_table_does_not_take_the_trails_place(api: Api, databa
     assert [entry["action"] for entry in await history(api, student, "students")] == ["INSERT", "UPDATE"]
 
 
-async def test_a_temporary_table_does_not_keep_a_payment_from_its_invoice(api: Api, database_url: str) -> None:
+async def test_a_temporary_table_does_not_replace_the_invoices_of_a_payment(api: Api, database_url: str) -> None:
     invoice = await api.invoice(total="100.00")
     with psycopg.connect(database_url) as connection:
         connection.execute("create temp table invoices (like public.invoices including all)")
@@ -130,7 +130,7 @@ async def test_a_temporary_table_does_not_keep_a_payment_from_its_invoice(api: A
     assert (await api.reload(invoice))["balance_due"] == "40.00"
 
 
-async def test_a_payment_is_one_entry_and_so_is_a_change_of_an_invoice(api: Api) -> None:
+async def test_a_payment_has_one_entry_and_a_change_of_an_invoice_has_one(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     path = f"/payments/{(await api.pay(invoice, '60.00'))['id']}"
     await api.client.patch(path, json={"amount": "50.00"})
@@ -145,9 +145,7 @@ async def test_a_payment_is_one_entry_and_so_is_a_change_of_an_invoice(api: Api)
     ]
 
 
-async def test_who_claims_to_be_another_is_recorded_with_the_role_that_was_logged_in(
-    api: Api, database_url: str
-) -> None:
+async def test_a_claimed_actor_is_recorded_with_the_role_that_was_logged_in(api: Api, database_url: str) -> None:
     school = await api.school()
     with psycopg.connect(database_url) as connection:
         connection.execute("set school_billing.actor = 'admin'")
@@ -166,7 +164,7 @@ async def test_who_claims_to_be_another_is_recorded_with_the_role_that_was_logge
     assert inserted["position"] != 9223372036854775807
 
 
-async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
+async def test_audit_entries_have_pages_and_filters(api: Api) -> None:
     school = await api.school()
     students = [await api.student(school) for _ in range(4)]
     path: str | None = f"/audit?school_id={school['id']}&entity=students&limit=3"
@@ -182,7 +180,7 @@ async def test_pages_walk_the_history_and_filters_narrow_it(api: Api) -> None:
 
 
 @pytest.mark.parametrize("table", ["users", "api_keys"])
-async def test_nobody_changes_schools_and_takes_the_trail_along(api: Api, database_url: str, table: str) -> None:
+async def test_a_row_cannot_take_its_history_to_another_school(api: Api, database_url: str, table: str) -> None:
     old, new = await api.school(), await api.school()
     columns = {"users": "username, password_hash", "api_keys": "name, key_hash, key_prefix, created_by"}[table]
     values = {"users": "'$argon2id$x'", "api_keys": "sha256(convert_to(%(name)s, 'UTF8')), 'sbk_', 'tester'"}[table]
@@ -199,7 +197,7 @@ async def test_nobody_changes_schools_and_takes_the_trail_along(api: Api, databa
     assert [entry["school_id"] for entry in await api.get(f"/audit?entity_id={row[0]}")] == [old["id"]]
 
 
-async def test_it_is_for_administrators_and_of_their_school(
+async def test_administrators_read_the_entries_of_their_school_only(
     api: Api, make_client: Callable[..., httpx.AsyncClient]
 ) -> None:
     mine, other = await api.school(), await api.school()

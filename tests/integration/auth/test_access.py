@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""What each role is allowed to do."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -25,7 +25,7 @@ async def user(database_url: str) -> tuple[str, str]:
     return "lisa", "saxophone forever"
 
 
-async def test_a_password_becomes_a_token_that_opens_writes(
+async def test_a_log_in_gives_a_token_that_allows_writes(
     anonymous: httpx.AsyncClient, user: tuple[str, str], api: Api
 ) -> None:
     response = await anonymous.post("/auth/login", json={"username": "LISA", "password": user[1]})
@@ -48,7 +48,7 @@ async def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_login_names_what_is_wrong_with_it(anonymous: httpx.AsyncClient) -> None:
+async def test_a_malformed_log_in_names_its_wrong_fields(anonymous: httpx.AsyncClient) -> None:
     assert wrong_fields(await anonymous.post("/auth/login", json={"username": 1})) == ["username", "password"]
     response = await anonymous.post("/auth/login", json={"username": "a\x00", "password": "x"})
     assert wrong_fields(response) == ["username"]
@@ -64,21 +64,23 @@ READS = ["/schools", "/students", "/invoices", "/payments", f"/schools/{NOBODY}/
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-async def test_no_write_without_a_token_whatever_the_body(anonymous: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_a_write_without_a_token_is_401_whatever_its_body(
+    anonymous: httpx.AsyncClient, method: str, path: str
+) -> None:
     response = await anonymous.request(method, path, content=b"{broken")
     problem(response, 401, "not_authenticated")
     assert response.headers["www-authenticate"] == 'Bearer realm="school-billing"'
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-async def test_a_viewer_may_not_write(make_client: MakeClient, method: str, path: str) -> None:
+async def test_a_viewer_cannot_change_anything(make_client: MakeClient, method: str, path: str) -> None:
     async with make_client(Role.VIEWER) as viewer:
         problem(await viewer.request(method, path, json={}), 403, "forbidden")
         assert (await viewer.get("/schools")).status_code == 200
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-async def test_an_accountant_keeps_the_books_but_not_the_schools(
+async def test_an_accountant_can_change_the_books_but_not_schools(
     make_client: MakeClient, method: str, path: str
 ) -> None:
     async with make_client(Role.ACCOUNTANT) as accountant:
@@ -92,7 +94,7 @@ async def test_reads_are_open_in_development(anonymous: httpx.AsyncClient, path:
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Bearer a.b.c", "Basic YTpi", "", "Token x"])
-async def test_a_bad_token_is_refused_even_where_none_is_needed(anonymous: httpx.AsyncClient, header: str) -> None:
+async def test_a_bad_token_is_refused_even_if_none_is_needed(anonymous: httpx.AsyncClient, header: str) -> None:
     response = await anonymous.get("/schools", headers={"Authorization": header})
     problem(response, 401, "not_authenticated")
     assert (await anonymous.get("/health", headers={"Authorization": header})).status_code == 200
@@ -112,7 +114,7 @@ async def test_production_reads_need_a_token(settings: Settings) -> None:
         assert security == [{"bearer": []}]
 
 
-async def test_a_user_of_one_school_sees_and_touches_that_school_alone(api: Api, make_client: MakeClient) -> None:
+async def test_a_user_of_one_school_sees_and_changes_only_that_school(api: Api, make_client: MakeClient) -> None:
     mine, other = await api.school(), await api.school()
     my_student, student = await api.student(mine), await api.student(other)
     my_invoice, invoice = await api.invoice(my_student), await api.invoice(student)

@@ -1,4 +1,4 @@
-"""Logging in and out: sessions, their tokens, and the throttles at the door."""
+"""Logging in and out: sessions, their tokens, and the throttles of failed log-ins."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ def add_user(database_url: str) -> AddUser:
 
 @asynccontextmanager
 async def client_at(app: Observed, address: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that comes from `address`."""
+    """Return a client with the given address."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 4711))  # type: ignore[arg-type] # ASGI by other names
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         yield http
@@ -53,7 +53,7 @@ _addresses = iter(range(1, 250))
 
 
 def new_address() -> str:
-    """Return an address that no other test comes from."""
+    """Return an address that no other test uses."""
     return f"198.51.100.{next(_addresses)}"
 
 
@@ -80,7 +80,7 @@ async def reads(client: httpx.AsyncClient, tokens: Json) -> int:
     return (await client.get("/schools", headers=headers)).status_code
 
 
-async def test_a_refresh_token_gives_the_next_pair_once(door: httpx.AsyncClient, add_user: AddUser) -> None:
+async def test_a_refresh_token_works_once(door: httpx.AsyncClient, add_user: AddUser) -> None:
     first = await log_in(door, add_user())
     response = await refresh(door, first["refresh_token"])
     assert response.status_code == 200
@@ -91,7 +91,7 @@ async def test_a_refresh_token_gives_the_next_pair_once(door: httpx.AsyncClient,
     assert await reads(door, first) == await reads(door, second) == 200
 
 
-async def test_a_spent_refresh_token_ends_the_whole_family_and_no_other(
+async def test_a_spent_refresh_token_ends_its_session_and_no_other(
     door: httpx.AsyncClient, add_user: AddUser, api: Api
 ) -> None:
     username = add_user()
@@ -116,7 +116,7 @@ async def all_users(api: Api) -> list[Json]:
     return found
 
 
-async def test_of_two_who_present_one_refresh_token_at_once_neither_goes_on(
+async def test_two_parallel_uses_of_one_refresh_token_end_the_session(
     door: httpx.AsyncClient, add_user: AddUser, psql: Any
 ) -> None:
     tokens = await log_in(door, add_user())
@@ -138,14 +138,14 @@ async def test_an_unknown_refresh_token_is_refused(door: httpx.AsyncClient, toke
     assert (await door.post("/auth/logout", json={"refresh_token": token})).status_code == 204
 
 
-async def test_a_body_with_half_a_surrogate_pair_is_an_error_of_the_caller(door: httpx.AsyncClient) -> None:
+async def test_a_body_with_half_a_surrogate_pair_is_a_client_error(door: httpx.AsyncClient) -> None:
     for body in (b'{"refresh_token":"\\ud800"}', b'{"username":"\\ud800","password":"\\udfff"}'):
         path = "/auth/refresh" if b"refresh" in body else "/auth/login"
         response = await door.post(path, content=body, headers={"Content-Type": "application/json"})
         assert response.status_code in {400, 401, 422}, response.text
 
 
-async def test_a_refresh_token_is_over_with_its_session(door: httpx.AsyncClient, add_user: AddUser, psql: Any) -> None:
+async def test_a_refresh_token_expires_with_its_session(door: httpx.AsyncClient, add_user: AddUser, psql: Any) -> None:
     tokens = await log_in(door, add_user())
     await psql.execute(
         "update sessions set expires_at = now() from refresh_tokens where token_hash = $1 and session_id = sessions.id",
@@ -155,9 +155,7 @@ async def test_a_refresh_token_is_over_with_its_session(door: httpx.AsyncClient,
     assert await reads(door, tokens) == 401
 
 
-async def test_nothing_that_opens_a_door_is_stored_as_it_is(
-    door: httpx.AsyncClient, add_user: AddUser, psql: Any
-) -> None:
+async def test_no_secret_is_stored_in_plain_text(door: httpx.AsyncClient, add_user: AddUser, psql: Any) -> None:
     tokens = await log_in(door, add_user())
     for table in ("sessions", "refresh_tokens", "users", "audit_log", "login_throttles"):
         for row in await psql.fetch(f"select row_to_json({table})::text as row from {table}"):
@@ -182,7 +180,7 @@ async def test_logging_out_ends_the_access_token_too(door: httpx.AsyncClient, ad
     assert await reads(door, elsewhere) == 200
 
 
-async def test_another_password_ends_every_session_and_only_the_new_one_opens(
+async def test_a_new_password_ends_every_session_and_replaces_the_old_one(
     door: httpx.AsyncClient, add_user: AddUser
 ) -> None:
     username, another = add_user(), add_user()
@@ -203,10 +201,10 @@ async def test_another_password_ends_every_session_and_only_the_new_one_opens(
     assert await reads(door, await log_in(door, username, "trombone forever")) == 200
 
 
-async def test_a_log_in_with_the_old_password_does_not_outlive_its_change(
+async def test_a_log_in_with_the_old_password_fails_if_the_password_changes_meanwhile(
     door: httpx.AsyncClient, add_user: AddUser, psql: Any
 ) -> None:
-    """The change is about to commit when the log-in, whose password was right, comes to begin its session."""
+    """The change is about to commit when a log-in with the right old password starts its session."""
     username = add_user()
     async with psql.transaction():
         await psql.execute(
@@ -219,10 +217,10 @@ async def test_a_log_in_with_the_old_password_does_not_outlive_its_change(
     problem(await racing, 401, "wrong_credentials")
 
 
-async def test_a_session_that_begins_while_the_password_changes_ends_with_the_others(
+async def test_a_session_that_starts_while_the_password_changes_ends_with_the_others(
     door: httpx.AsyncClient, add_user: AddUser, database_url: str, psql: Any
 ) -> None:
-    """The other way round: the session is there first, and the change, which began before it, does not see it."""
+    """The session is stored first, and the change, which started earlier, does not see it."""
     username = add_user()
     tokens = await log_in(door, username)
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -245,7 +243,7 @@ async def test_a_session_that_begins_while_the_password_changes_ends_with_the_ot
     assert good == 0
 
 
-async def test_a_hash_of_yesterdays_parameters_is_replaced_at_the_next_log_in(
+async def test_a_log_in_replaces_a_hash_with_outdated_parameters(
     door: httpx.AsyncClient, add_user: AddUser, psql: Any
 ) -> None:
     weak = argon2.PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
@@ -262,7 +260,7 @@ async def fail(client: httpx.AsyncClient, username: str, times: int) -> list[int
     return sorted(answer.status_code for answer in answers)
 
 
-async def test_guessing_at_one_account_is_stopped_however_many_guess_at_once(
+async def test_parallel_guesses_at_one_account_are_throttled(
     door: httpx.AsyncClient, app: Observed, add_user: AddUser
 ) -> None:
     username = add_user()
@@ -270,10 +268,10 @@ async def test_guessing_at_one_account_is_stopped_however_many_guess_at_once(
     refused = await door.post("/auth/login", json={"username": username, "password": PASSWORD})
     problem(refused, 429, "too_many_logins")
     assert 1 <= int(refused.headers["retry-after"]) <= 900
-    await log_in(door, add_user())  # Others go on.
+    await log_in(door, add_user())  # Other accounts are not affected.
 
 
-async def test_guessing_at_one_account_from_many_addresses_is_stopped_too(app: Observed, add_user: AddUser) -> None:
+async def test_guesses_at_one_account_from_many_addresses_are_throttled(app: Observed, add_user: AddUser) -> None:
     username = add_user()
     statuses = list[int]()
     for _ in range(12):
@@ -283,27 +281,29 @@ async def test_guessing_at_one_account_from_many_addresses_is_stopped_too(app: O
     assert statuses[-8:] == [429] * 8
 
 
-async def test_an_account_that_does_not_exist_is_throttled_like_one_that_does(door: httpx.AsyncClient) -> None:
+async def test_an_unknown_account_is_throttled_like_a_known_one(door: httpx.AsyncClient) -> None:
     assert await fail(door, f"nobody-{uuid4().hex}", 12) == [401] * 10 + [429] * 2
 
 
-async def test_guessing_at_many_accounts_is_stopped_by_the_address(app: Observed, add_user: AddUser, psql: Any) -> None:
+async def test_guesses_at_many_accounts_from_one_address_are_throttled(
+    app: Observed, add_user: AddUser, psql: Any
+) -> None:
     async with client_at(app, new_address()) as attacker:
         statuses = [(await fail(attacker, f"nobody-{uuid4().hex}", 1))[0] for _ in range(52)]
     assert statuses == [401] * 50 + [429] * 2
 
 
-async def test_nobody_elsewhere_can_lock_a_user_out(app: Observed, add_user: AddUser) -> None:
+async def test_one_address_cannot_lock_a_user_out_elsewhere(app: Observed, add_user: AddUser) -> None:
     username = add_user()
     async with client_at(app, new_address()) as attacker, client_at(app, new_address()) as home:
         assert 429 in await fail(attacker, username, 60)
         assert await reads(home, await log_in(home, username)) == 200
 
 
-async def test_who_was_here_before_gets_in_whatever_strangers_do(
+async def test_a_client_with_an_earlier_refresh_token_is_counted_apart(
     door: httpx.AsyncClient, app: Observed, add_user: AddUser
 ) -> None:
-    """Even from the same address, and with all of the account's attempts used up: a school has many pupils."""
+    """Even from the same address, and if strangers used up all attempts of the account."""
     username, another = add_user(), add_user()
     tokens = await log_in(door, username)
     await refresh(door, tokens["refresh_token"])
@@ -314,7 +314,7 @@ async def test_who_was_here_before_gets_in_whatever_strangers_do(
     known = {"username": username, "refresh_token": tokens["refresh_token"]}
     problem(await door.post("/auth/login", json={"username": username, "password": PASSWORD}), 429)
     assert (await door.post("/auth/login", json=known | {"password": PASSWORD})).status_code == 200
-    # It is of no use for another account, and no way around the throttle either.
+    # The token does not help with another account, and its own counter fills, too.
     await fail(door, another, 10)
     others = await door.post("/auth/login", json=known | {"username": another, "password": PASSWORD})
     problem(others, 429)
@@ -322,7 +322,7 @@ async def test_who_was_here_before_gets_in_whatever_strangers_do(
     assert [guess.status_code for guess in guesses] == [401] * 10 + [429] * 2
 
 
-async def test_the_throttles_do_not_tell_which_accounts_there_are(app: Observed, add_user: AddUser) -> None:
+async def test_throttles_do_not_show_which_accounts_exist(app: Observed, add_user: AddUser) -> None:
     username = add_user()
     async with client_at(app, new_address()) as home:
         await log_in(home, username)
@@ -331,7 +331,7 @@ async def test_the_throttles_do_not_tell_which_accounts_there_are(app: Observed,
         assert await fail(home, username, 1) == await fail(home, f"nobody-{uuid4().hex}", 1) == [429]
 
 
-async def test_a_throttle_ends_by_itself_and_trying_meanwhile_does_not_make_it_longer(
+async def test_a_throttle_expires_and_further_attempts_do_not_prolong_it(
     door: httpx.AsyncClient, add_user: AddUser, psql: Any
 ) -> None:
     username = add_user()
@@ -345,14 +345,14 @@ async def test_a_throttle_ends_by_itself_and_trying_meanwhile_does_not_make_it_l
     assert await fail(door, username, 1) == [401]
 
 
-async def test_a_log_in_that_succeeds_does_not_count(door: httpx.AsyncClient, app: Observed, add_user: AddUser) -> None:
+async def test_a_successful_log_in_does_not_count(door: httpx.AsyncClient, app: Observed, add_user: AddUser) -> None:
     username = add_user()
     for _ in range(12):
         async with client_at(app, new_address()) as client:
             await log_in(client, username)
 
 
-async def test_an_attempt_that_nobody_had_time_for_does_not_count(
+async def test_an_attempt_that_a_busy_server_did_not_check_does_not_count(
     door: httpx.AsyncClient, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     username = add_user()
@@ -366,7 +366,7 @@ async def test_an_attempt_that_nobody_had_time_for_does_not_count(
     assert (await door.post("/auth/login", json=body)).status_code == 200
 
 
-async def test_a_right_password_does_not_count_though_nobody_had_time_for_its_hash(
+async def test_a_right_password_does_not_count_if_the_server_is_too_busy_to_hash_it(
     door: httpx.AsyncClient, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     username = add_user()
@@ -384,17 +384,17 @@ async def test_a_right_password_does_not_count_though_nobody_had_time_for_its_ha
     assert (await door.put("/auth/password", json=body, headers=headers)).status_code == 204
 
 
-async def test_throttles_that_are_over_are_forgotten(door: httpx.AsyncClient, psql: Any) -> None:
+async def test_expired_throttles_are_deleted(door: httpx.AsyncClient, psql: Any) -> None:
     await fail(door, f"nobody-{uuid4().hex}", 1)
-    # Those of the other tests are more than this one's to prune.
+    # Without the many throttles of other tests.
     await psql.execute("delete from login_throttles where window_ends_at < now() + interval '890 seconds'")
     await psql.execute("update login_throttles set window_ends_at = now() - interval '1 second'")
-    for _ in range(20):  # Each prunes a few.
+    for _ in range(20):  # Each log-in deletes a few.
         await fail(door, f"nobody-{uuid4().hex}", 1)
     assert await psql.fetchval("select count(*) from login_throttles where window_ends_at < now()") == 0
 
 
-async def test_sessions_of_long_ago_are_forgotten_with_their_tokens(
+async def test_old_sessions_are_deleted_with_their_tokens(
     door: httpx.AsyncClient, add_user: AddUser, psql: Any
 ) -> None:
     username = add_user()
@@ -410,7 +410,7 @@ async def test_sessions_of_long_ago_are_forgotten_with_their_tokens(
     assert await psql.fetchval(kept, digest(newer["refresh_token"])) == 1
 
 
-async def test_failed_log_ins_are_in_the_metrics_and_in_the_audit_trail_without_what_was_typed(
+async def test_failed_log_ins_are_counted_and_audited_without_the_typed_text(
     door: httpx.AsyncClient, add_user: AddUser, api: Api, psql: Any
 ) -> None:
     async def counted(outcome: str) -> float:
@@ -424,7 +424,7 @@ async def test_failed_log_ins_are_in_the_metrics_and_in_the_audit_trail_without_
     await fail(door, username, 11)
     await fail(door, typed, 1)
     assert await counted("succeeded") - before["succeeded"] == 1
-    assert await counted("refused") - before["refused"] == 11  # 10 of the user, 1 of nobody
+    assert await counted("refused") - before["refused"] == 11  # 10 of the user, 1 of an unknown user
     assert await counted("throttled") - before["throttled"] == 1
     user_id = await psql.fetchval("select id from users where username = $1", username)
     trail = await api.get(f"/audit?entity_id={user_id}")
@@ -437,7 +437,7 @@ async def test_failed_log_ins_are_in_the_metrics_and_in_the_audit_trail_without_
     assert unknown["school_id"].int == unknown["entity_id"].int == 0
 
 
-async def test_what_is_tried_at_the_door_says_who_came_from_where_in_one_form(
+async def test_audit_entries_about_log_ins_have_the_username_and_the_address(
     app: Observed, add_user: AddUser, psql: Any
 ) -> None:
     username = add_user()

@@ -1,4 +1,4 @@
-"""One school's user walks every route of the OpenAPI document with the ids of another school, and finds nothing."""
+"""A user of one school calls every route of the OpenAPI document with the ids of another school."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,21 +17,21 @@ from tests.api import Api, Json
 MakeClient = Callable[..., httpx.AsyncClient]
 
 MARK = "of another school"
-"""Is in every text that the other school has."""
+"""This mark is in every text of the other school."""
 PASSWORD = "correct horse battery"
 
 
 class OtherSchool:
-    """A school with one of everything, each text of it marked."""
+    """A school with one row of each kind, and the mark in each text."""
 
     def __init__(self, ids: dict[str, str], snapshot: Callable[[], list[tuple[Any, ...]]]) -> None:
         self.ids = ids
-        """By the names that paths, parameters and bodies have for them."""
+        """The ids, by their names in paths, parameters and bodies."""
         self.snapshot = snapshot
-        """Everything that is stored of it."""
+        """All stored values of the school."""
 
     def found_in(self, text: str) -> list[str]:
-        """Return what of the school is in `text`."""
+        """Return the values of the school that are in `text`."""
         return [mark for mark in (MARK, *self.ids.values()) if mark in text]
 
 
@@ -76,7 +76,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
 
 @pytest.fixture(scope="module")
 async def mine(api: Api) -> dict[str, str]:
-    """One of everything of the caller's own school."""
+    """One row of each kind in the caller's own school."""
     school = await api.school(name="My school")
     student = await api.student(school)
     invoice = await api.invoice(student)
@@ -105,7 +105,7 @@ async def bound(
 
 
 def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list[Json]:
-    """Return bodies that would do something, had the caller the right to."""
+    """Return bodies that would be valid for a user of the other school."""
     due = {"total_amount": "5.00", "due_date": "2026-01-01"}
     found: dict[str, list[Json]] = {
         "log_in": [{"username": "nobody", "password": "x"}],
@@ -132,7 +132,7 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
 
 
 def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
-    """Yield the query strings that ask for what is the other school's: each filter alone, and none."""
+    """Yield query strings with each filter for the other school alone, and the empty one."""
     yield ""
     for parameter in operation.get("parameters", []):
         if parameter["in"] != "query":
@@ -149,13 +149,13 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
 
 
 def paths(template: str, ids: dict[str, str]) -> Iterator[str]:
-    """Yield the path with the other school's ids in it; a KeyError is a kind of id that this test does not know."""
+    """Yield the path with the other school's ids. A KeyError means that this test lacks a kind of id."""
     yield template.format(**ids)
     if "{invoice_id}" in template:
         yield template.format(invoice_id=ids["unpaid_id"])
 
 
-async def test_every_route_with_another_schools_ids_finds_nothing_and_does_nothing(
+async def test_every_route_with_another_schools_ids_is_404_and_changes_nothing(
     bound: httpx.AsyncClient, other: OtherSchool, mine: dict[str, str], operations: list[tuple[str, str, Json]]
 ) -> None:
     before = other.snapshot()
@@ -180,10 +180,10 @@ async def test_every_route_with_another_schools_ids_finds_nothing_and_does_nothi
     assert other.snapshot() == before
 
 
-async def test_another_schools_id_is_as_unknown_as_one_that_nobody_has(
+async def test_another_schools_id_is_answered_like_an_unknown_id(
     bound: httpx.AsyncClient, other: OtherSchool, operations: list[tuple[str, str, Json]]
 ) -> None:
-    """The two answers differ in nothing, so that no one can find out which ids there are."""
+    """The two answers are equal, so a caller cannot find out which ids exist."""
     nobodys = {name: str(uuid4()) for name in other.ids}
     for template, method, operation in operations:
         if "{" not in template:
@@ -197,7 +197,7 @@ async def test_another_schools_id_is_as_unknown_as_one_that_nobody_has(
         assert answers[0] == answers[1], (method, template)
 
 
-async def test_ones_own_things_cannot_be_moved_into_another_school(
+async def test_a_user_cannot_move_rows_into_another_school(
     make_client: MakeClient, other: OtherSchool, mine: dict[str, str]
 ) -> None:
     before = other.snapshot()
@@ -213,7 +213,7 @@ async def test_ones_own_things_cannot_be_moved_into_another_school(
     assert other.snapshot() == before
 
 
-async def test_another_schools_cursor_and_entity_tag_open_nothing(
+async def test_another_schools_cursor_and_entity_tag_give_no_access(
     make_client: MakeClient, api: Api, other: OtherSchool, mine: dict[str, str]
 ) -> None:
     listed = await api.client.get(f"/invoices?school_id={other.ids['school_id']}&limit=1")
@@ -249,13 +249,13 @@ async def test_an_idempotency_key_of_another_schools_user_replays_nothing(
     assert "idempotency-replayed" not in response.headers
 
 
-async def test_an_administrator_of_one_school_makes_users_and_keys_of_that_school_alone(
+async def test_an_administrator_of_one_school_adds_users_and_keys_of_that_school_only(
     make_client: MakeClient, mine: dict[str, str]
 ) -> None:
     async with make_client(Role.ADMIN, UUID(mine["school_id"])) as admin:
         user = {"username": uuid4().hex, "password": PASSWORD, "role": "admin"}
         for path, body in (("/users", user), ("/api-keys", {"name": uuid4().hex, "role": "admin"})):
-            # Neither leaving the school out nor null widens what the new one may see.
+            # Without a school_id, or with null, the new user is still bound to the school.
             for more in ({}, {"school_id": None}):
                 name = {"name" if "name" in body else "username": uuid4().hex}
                 made = await admin.post(path, json={**body, **name, **more})

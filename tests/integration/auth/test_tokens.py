@@ -1,4 +1,4 @@
-"""Access tokens at the door: which are refused, and how soon what changed in the database holds."""
+"""Access tokens: which are refused, and when changes in the database take effect."""
 
 import asyncio
 import warnings
@@ -26,7 +26,7 @@ MakeClient = Callable[..., httpx.AsyncClient]
 
 @pytest.fixture
 def good(settings: Settings) -> tuple[dict[str, Any], str]:
-    """The claims of a token that is good, and its key's id."""
+    """The claims of a valid token, and the id of its key."""
     token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN)
     claims = jwt.decode(token, settings.jwt_secret, ["HS256"], audience="school-billing-api")
     return claims, jwt.get_unverified_header(token)["kid"]
@@ -48,7 +48,7 @@ FORGERIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
-async def test_a_token_that_is_not_ours_opens_nothing(
+async def test_a_token_that_was_not_issued_here_is_refused(
     anonymous: httpx.AsyncClient, settings: Settings, good: tuple[dict[str, Any], str], forgery: dict[str, Any]
 ) -> None:
     claims, kid = good
@@ -58,7 +58,7 @@ async def test_a_token_that_is_not_ours_opens_nothing(
         algorithm = changed.pop("algorithm", "HS256")
         header = {"kid": changed.pop("kid", kid)}
         with warnings.catch_warnings():
-            # Our secret is long enough for our algorithm, not for all.
+            # Our secret is too short for some of these algorithms.
             warnings.simplefilter("ignore", InsecureKeyLengthWarning)
             token = jwt.encode(claims | changed, key, algorithm, header)
         return await anonymous.get("/users", headers={"Authorization": f"Bearer {token}"})
@@ -69,7 +69,7 @@ async def test_a_token_that_is_not_ours_opens_nothing(
     assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_secrets_rotate_while_tokens_live(settings: Settings) -> None:
+async def test_a_secret_can_be_rotated_while_tokens_are_valid(settings: Settings) -> None:
     old, new = settings.jwt_secret, "another-secret-that-is-long-enough-for-sha-256"
     rotated = Settings(database_url=settings.database_url, jwt_secret=f"{new}, {old}")
     service = create_app(rotated)
@@ -79,7 +79,7 @@ async def test_secrets_rotate_while_tokens_live(settings: Settings) -> None:
             assert (await client.get("/users", headers={"Authorization": f"Bearer {token}"})).status_code == status
 
 
-async def test_many_requests_share_the_question_whether_their_sessions_are_good(
+async def test_parallel_requests_share_the_look_up_of_their_sessions(
     make_client: MakeClient, anonymous: httpx.AsyncClient
 ) -> None:
     async def asked() -> float:
@@ -95,9 +95,7 @@ async def test_many_requests_share_the_question_whether_their_sessions_are_good(
 
 
 @pytest.mark.parametrize("change", ["disabled_at = now()", "role = 'viewer'", "session_generation = 7"])
-async def test_a_body_that_trickles_in_does_nothing_for_whose_right_ended_meanwhile(
-    server: Server, change: str
-) -> None:
+async def test_a_slow_body_changes_nothing_if_the_session_ends_meanwhile(server: Server, change: str) -> None:
     username = f"lisa-{uuid4().hex}"
     headers = server.logged_in(Role.ADMIN, username=username)
     body = b'{"name": "too late"}'
@@ -109,7 +107,7 @@ async def test_a_body_that_trickles_in_does_nothing_for_whose_right_ended_meanwh
     writer.write(head.encode() + body[:5])
     await writer.drain()
     async with httpx.AsyncClient(base_url=server.url, headers=headers) as http:
-        # Once this is answered, the head has been read.
+        # After this answer, the server has read the head of the other request.
         assert (await http.get("/users")).status_code == 200
         with psycopg.connect(server.database_url) as psql:
             psql.execute(f"update users set {change} where username = %s", [username])
@@ -119,9 +117,7 @@ async def test_a_body_that_trickles_in_does_nothing_for_whose_right_ended_meanwh
     assert answer.startswith(("HTTP/1.1 401", "HTTP/1.1 403")), answer
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(
-    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_that_never_arrives_is_408(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("school_billing.platform.web.json_body.BODY_SECONDS", 0.05)
 
     async def never() -> AsyncIterator[bytes]:
@@ -132,14 +128,14 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         problem(await client.post("/schools", content=never()), 408, "request_timeout")
 
 
-async def test_two_authorizations_are_none(make_client: MakeClient) -> None:
+async def test_two_authorization_headers_are_401(make_client: MakeClient) -> None:
     async with make_client(Role.ADMIN) as client:
         token = client.headers["authorization"]
         headers = [("Authorization", token), ("Authorization", "Bearer x")]
         problem(await client.get("/schools", headers=headers), 401, "not_authenticated")
 
 
-async def test_a_change_at_psql_holds_from_the_next_request_on(make_client: MakeClient, database_url: str) -> None:
+async def test_a_change_at_psql_takes_effect_with_the_next_request(make_client: MakeClient, database_url: str) -> None:
     username = f"lisa-{uuid4().hex}"
     async with make_client(Role.ADMIN, username=username) as client:
         with psycopg.connect(database_url, autocommit=True) as psql:

@@ -12,13 +12,13 @@ from tests.proxy import door_to
 from tests.server import Server
 
 
-async def test_the_process_and_the_database_are_well(anonymous: httpx.AsyncClient) -> None:
+async def test_the_process_and_the_database_report_ok(anonymous: httpx.AsyncClient) -> None:
     for path in ("/health", "/health/db"):
         response = await anonymous.get(path)
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_metrics_count_by_route_template_and_movements_by_kind(api: Api) -> None:
+async def test_metrics_count_requests_by_route_and_payments_by_kind(api: Api) -> None:
     async def metric(line: str) -> float:
         text = (await api.client.get("/metrics")).text
         return next((float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line)), 0.0)
@@ -43,7 +43,7 @@ async def test_metrics_count_by_route_template_and_movements_by_kind(api: Api) -
     assert "/coffee" not in text
 
 
-async def test_a_client_that_goes_away_is_no_error_of_ours(server: Server) -> None:
+async def test_a_client_that_disconnects_is_not_a_server_error(server: Server) -> None:
     address = urlsplit(server.url)
     _, writer = await asyncio.open_connection(address.hostname, address.port)
     token = server.admin["Authorization"]

@@ -57,7 +57,7 @@ async def test_a_wrong_field_is_named(api: Api, field: str, value: object) -> No
     assert await api.get(f"/students/{student['id']}/invoices") == []
 
 
-async def test_what_is_missing_is_named(client: httpx.AsyncClient) -> None:
+async def test_a_missing_field_is_named(client: httpx.AsyncClient) -> None:
     assert wrong_fields(await client.post("/invoices", json={})) == ["student_id", "total_amount", "due_date"]
 
 
@@ -77,8 +77,8 @@ async def test_an_unknown_student_is_404(client: httpx.AsyncClient) -> None:
         ("issued_at", "9999-12-31T23:59:59.999999Z"),
     ],
 )
-async def test_what_is_outside_the_calendar_is_refused(api: Api, field: str, value: str) -> None:
-    # The first and the last day of Python's calendar would become infinities on their way to the database.
+async def test_a_date_outside_the_calendar_is_refused(api: Api, field: str, value: str) -> None:
+    # asyncpg sends the first and the last day of Python's calendar as infinity.
     student = await api.student()
     body = {"student_id": student["id"], "total_amount": "1", "due_date": "2026-01-01"} | {field: value}
     assert wrong_fields(await api.client.post("/invoices", json=body)) == [field]
@@ -97,7 +97,7 @@ async def test_an_instant_that_python_cannot_hold_in_utc_is_refused(api: Api, is
     problem(await api.client.post("/invoices", json=body), 422)
 
 
-async def test_patch_changes_what_it_names(api: Api) -> None:
+async def test_patch_changes_the_given_fields(api: Api) -> None:
     invoice = await api.invoice(description="Tuition")
     path = f"/invoices/{invoice['id']}"
     change = {"total_amount": 120.5, "due_date": "2026-03-31", "issued_at": "2026-03-01T00:00:00Z"}
@@ -118,7 +118,7 @@ async def test_a_total_cannot_fall_below_what_is_paid(api: Api) -> None:
     assert (await api.client.patch(path, json={"total_amount": "60.00"})).json()["status"] == "PAID"
 
 
-async def test_an_invoice_moves_to_another_student_only_without_movements_and_in_its_school(api: Api) -> None:
+async def test_only_an_invoice_without_payments_moves_to_another_student_of_its_school(api: Api) -> None:
     school = await api.school()
     lisa, bart, stranger = await api.student(school), await api.student(school), await api.student()
     invoice = await api.invoice(lisa)
@@ -132,14 +132,14 @@ async def test_an_invoice_moves_to_another_student_only_without_movements_and_in
     assert same.json()["description"] == "kept"
 
 
-async def test_an_invoice_with_movements_cannot_be_deleted(api: Api) -> None:
+async def test_an_invoice_with_payments_cannot_be_deleted(api: Api) -> None:
     invoice = await api.invoice()
     payment = await api.pay(invoice, "10.00")
     await api.refund(invoice, "10.00")
     path = f"/invoices/{invoice['id']}"
     problem(await api.client.delete(path), 409, "invoice_has_payments")
-    for movement in reversed(await api.get(f"{path}/payments")):
-        assert (await api.client.delete(f"/payments/{movement['id']}")).status_code == 204
+    for payment in reversed(await api.get(f"{path}/payments")):
+        assert (await api.client.delete(f"/payments/{payment['id']}")).status_code == 204
     assert (await api.client.get(f"/payments/{payment['id']}")).status_code == 404
     assert (await api.client.delete(path)).status_code == 204
     for method in ("GET", "DELETE"):

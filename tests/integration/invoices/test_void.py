@@ -8,7 +8,7 @@ async def void(api: Api, invoice: Json, reason: str = "Entered twice") -> httpx.
     return await api.client.post(f"/invoices/{invoice['id']}/void", json={"reason": reason})
 
 
-async def test_a_void_invoice_counts_for_nothing_and_says_why(api: Api) -> None:
+async def test_nothing_is_owed_on_a_void_invoice_and_it_has_a_reason(api: Api) -> None:
     student = await api.student()
     invoice = await api.invoice(student, "100.00")
     response = await void(api, invoice)
@@ -22,7 +22,7 @@ async def test_a_void_invoice_counts_for_nothing_and_says_why(api: Api) -> None:
     assert [row["id"] for row in await api.get(f"/invoices?student_id={student['id']}&status=VOID")] == [invoice["id"]]
 
 
-async def test_only_what_has_nothing_paid_can_be_voided(api: Api) -> None:
+async def test_an_invoice_with_something_paid_cannot_be_voided(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "10.00")
     refusal = problem(await void(api, invoice), 409, "invoice_has_payments")
@@ -32,7 +32,7 @@ async def test_only_what_has_nothing_paid_can_be_voided(api: Api) -> None:
     assert (await void(api, invoice)).json()["status"] == "VOID"
 
 
-async def test_nothing_moves_on_a_void_invoice_ever_after(api: Api) -> None:
+async def test_a_void_invoice_takes_no_payments(api: Api) -> None:
     student = await api.student()
     invoice, other = await api.invoice(student, "100.00"), await api.invoice(student, "100.00")
     payment = await api.pay(invoice, "10.00")
@@ -54,7 +54,7 @@ async def test_nothing_moves_on_a_void_invoice_ever_after(api: Api) -> None:
     assert len(await api.get(f"/invoices/{invoice['id']}/payments")) == 2
 
 
-async def test_a_void_invoice_neither_changes_nor_comes_back(api: Api) -> None:
+async def test_a_void_invoice_cannot_be_changed_or_restored(api: Api) -> None:
     invoice = await api.invoice()
     await void(api, invoice)
     problem(await void(api, invoice), 409, "invoice_void")
@@ -63,7 +63,7 @@ async def test_a_void_invoice_neither_changes_nor_comes_back(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": None}, {"reason": ""}, {"reason": "x" * 501}, {"reason": "a\x00"}])
-async def test_a_reason_is_needed(api: Api, body: Json) -> None:
+async def test_a_void_needs_a_reason(api: Api, body: Json) -> None:
     invoice = await api.invoice()
     assert wrong_fields(await api.client.post(f"/invoices/{invoice['id']}/void", json=body)) == ["reason"]
     assert await api.reload(invoice) == invoice

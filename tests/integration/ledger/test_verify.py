@@ -1,4 +1,4 @@
-"""`school-billing ledger verify`, on books that are right and on books that somebody has been at."""
+"""`school-billing ledger verify`, on right books and on manipulated ones."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def tamper(url: str, statement: str) -> None:
-    """Do what no role of the application can: a superuser, with the triggers off."""
+    """Change rows as a superuser with the triggers switched off."""
     with psycopg.connect(url) as connection:
         connection.execute("set session_replication_role = replica")
         connection.execute(statement)
@@ -46,7 +46,7 @@ async def books(new_database: Callable[..., str]) -> str:
     return url
 
 
-async def test_right_books_are_said_to_be_right(books: str) -> None:
+async def test_verify_reports_that_right_books_agree(books: str) -> None:
     result = command(books, "verify")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "3202 invoices, 3538 payments and refunds" in result.stdout
@@ -71,9 +71,7 @@ async def test_right_books_are_said_to_be_right(books: str) -> None:
         ("delete from audit_log where position = 3", "missing"),
     ],
 )
-async def test_what_was_changed_behind_the_triggers_is_found_and_named(
-    books: str, statement: str, finding: str
-) -> None:
+async def test_verify_names_every_change_behind_the_triggers(books: str, statement: str, finding: str) -> None:
     tamper(books, statement)
     result = command(books, "verify", "--limit", "3")
     assert result.returncode == 1
@@ -82,13 +80,13 @@ async def test_what_was_changed_behind_the_triggers_is_found_and_named(
     assert len([line for line in result.stdout.splitlines() if line.startswith(("invoice", "audit"))]) <= 6
 
 
-async def test_a_chain_cut_at_its_end_shows_in_the_head(books: str) -> None:
+async def test_the_head_shows_that_a_chain_was_cut_at_its_end(books: str) -> None:
     before = command(books, "verify").stdout.partition("head ")[2]
     ends = "select school_id, max(position) from audit_log group by school_id"
     tamper(books, f"delete from audit_log where (school_id, position) in ({ends})")
     result = command(books, "verify")
-    assert result.returncode == 0  # What the README says that it cannot prove by itself,
-    assert result.stdout.partition("head ")[2] != before  # and what the head that was kept elsewhere does.
+    assert result.returncode == 0  # verify cannot see this by itself,
+    assert result.stdout.partition("head ")[2] != before  # but the head shows it.
 
 
 async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: Callable[..., str]) -> None:
@@ -106,7 +104,7 @@ async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: 
             assert await ledger.differences(5) == []
 
 
-async def test_sealers_at_the_same_time_do_not_break_a_chain(books: str) -> None:
+async def test_parallel_sealers_do_not_break_a_chain(books: str) -> None:
     async with Database(books, pool_max=8) as database:
         ledger = Ledger(database)
         for _ in range(5):
@@ -118,7 +116,7 @@ async def test_sealers_at_the_same_time_do_not_break_a_chain(books: str) -> None
         assert (await ledger.summary()).unsealed_entries == 0
 
 
-async def test_the_served_api_takes_a_standby_for_unavailable_and_seals_on_afterwards(books: str) -> None:
+async def test_the_service_answers_503_while_the_database_is_read_only_and_seals_afterwards(books: str) -> None:
     name = books.rpartition("/")[2]
     cut = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and pid <> pg_backend_pid()"
     with psycopg.connect(books, autocommit=True) as connection, serve(books, AUDIT_SEAL_INTERVAL_MS="50") as server:
@@ -135,7 +133,7 @@ async def test_the_served_api_takes_a_standby_for_unavailable_and_seals_on_after
                 await asyncio.sleep(0.02)
 
 
-async def test_the_served_api_seals_by_itself(books: str) -> None:
+async def test_the_service_seals_the_audit_trail(books: str) -> None:
     with psycopg.connect(books, autocommit=True) as connection:
         with serve(books, AUDIT_SEAL_INTERVAL_MS="50"):
             connection.execute("update schools set name = name || '.'")
@@ -145,7 +143,7 @@ async def test_the_served_api_seals_by_itself(books: str) -> None:
         assert "all agree" in command(books, "verify").stdout
 
 
-async def test_what_is_overdue_is_summed_by_currency_and_by_the_schools_day(new_database: Callable[..., str]) -> None:
+async def test_the_overdue_sum_is_by_currency_and_by_the_schools_day(new_database: Callable[..., str]) -> None:
     url = new_database()
     with psycopg.connect(url) as connection:
         for currency, zone, amount, days in (
@@ -170,7 +168,7 @@ async def test_what_is_overdue_is_summed_by_currency_and_by_the_schools_day(new_
     assert found == {"EUR": "5.00", "USD": "30.00"}  # 10 + 20; 7 is not due yet
 
 
-async def test_the_served_api_shows_what_is_overdue_in_its_metrics(new_database: Callable[..., str]) -> None:
+async def test_the_metrics_of_the_service_show_the_overdue_sum(new_database: Callable[..., str]) -> None:
     with serve(new_database(), OVERDUE_INTERVAL_SECONDS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, headers=server.admin) as http:
             school = (await http.post("/schools", json={"name": "x"})).json()

@@ -77,7 +77,7 @@ async def test_a_wrong_field_is_named_and_nothing_is_recorded(api: Api, field: s
     assert await api.reload(invoice) == invoice
 
 
-async def test_money_cannot_have_moved_in_the_future(api: Api) -> None:
+async def test_a_payment_cannot_be_dated_in_the_future(api: Api) -> None:
     invoice = await api.invoice()
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     body = {"invoice_id": invoice["id"], "amount": "10.00", "paid_at": tomorrow}
@@ -106,7 +106,7 @@ async def test_a_payment_can_be_corrected_and_the_totals_follow(api: Api) -> Non
     assert money(await api.reload(invoice)) == ("80.00", "70.00", "10.00", "90.00", "PARTIAL")
 
 
-async def test_a_payment_entered_as_a_refund_can_be_turned(api: Api) -> None:
+async def test_a_refund_can_be_corrected_to_a_payment(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "50.00")
     refund = await api.refund(invoice, "20.00")
@@ -114,7 +114,7 @@ async def test_a_payment_entered_as_a_refund_can_be_turned(api: Api) -> None:
     assert money(await api.reload(invoice)) == ("75.00", "0.00", "75.00", "25.00", "PARTIAL")  # 50 + 25
 
 
-async def test_what_does_not_touch_the_money_leaves_the_invoice_alone(api: Api) -> None:
+async def test_a_change_that_does_not_affect_the_amount_leaves_the_invoice_alone(api: Api) -> None:
     invoice = await api.invoice()
     payment = await api.pay(invoice, "10.00")
     before = await api.reload(invoice)
@@ -123,7 +123,7 @@ async def test_what_does_not_touch_the_money_leaves_the_invoice_alone(api: Api) 
     assert await api.reload(invoice) == before
 
 
-async def test_a_payment_moves_to_another_invoice_with_its_money(api: Api) -> None:
+async def test_a_payment_that_moves_to_another_invoice_changes_the_totals_of_both(api: Api) -> None:
     student = await api.student()
     first, second = await api.invoice(student, "100.00"), await api.invoice(student, "50.00")
     payment = await api.pay(first, "40.00")
@@ -133,7 +133,7 @@ async def test_a_payment_moves_to_another_invoice_with_its_money(api: Api) -> No
     assert money(await api.reload(second)) == ("45.00", "0.00", "45.00", "5.00", "PARTIAL")
 
 
-async def test_a_payment_does_not_move_where_it_does_not_fit(api: Api) -> None:
+async def test_a_payment_cannot_move_to_an_invoice_that_it_would_overpay(api: Api) -> None:
     student = await api.student()
     first, small, strange = (
         await api.invoice(student, "100.00"),
@@ -167,7 +167,7 @@ async def test_a_deleted_payment_is_taken_off_the_totals(api: Api) -> None:
 
 
 @pytest.mark.parametrize("field", ["amount", "kind", "invoice_id", "paid_at"])
-async def test_null_cannot_clear_what_a_payment_must_have(api: Api, field: str) -> None:
+async def test_null_cannot_clear_a_required_field_of_a_payment(api: Api, field: str) -> None:
     payment = await api.pay(await api.invoice(), "1.00")
     assert wrong_fields(await api.client.patch(f"/payments/{payment['id']}", json={field: None})) == [field]
 

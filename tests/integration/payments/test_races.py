@@ -1,4 +1,4 @@
-"""Races over real sockets against the real server, and one that is arranged step by step."""
+"""Races over real sockets against real servers, and two with a fixed order of steps."""
 
 import asyncio
 from collections import Counter
@@ -30,10 +30,10 @@ async def statuses(*requests: object) -> Counter[int]:
 
 async def assert_adds_up(api: Api, *invoices: Json) -> None:
     for invoice in invoices:
-        movements = await api.get(f"/invoices/{invoice['id']}/payments?limit=500")
+        payments = await api.get(f"/invoices/{invoice['id']}/payments?limit=500")
         sums = {"PAYMENT": Decimal(0), "REFUND": Decimal(0)}
-        for movement in movements:
-            sums[movement["kind"]] += Decimal(movement["amount"])
+        for payment in payments:
+            sums[payment["kind"]] += Decimal(payment["amount"])
         now = await api.reload(invoice)
         assert (Decimal(now["payments_total"]), Decimal(now["refunds_total"])) == (sums["PAYMENT"], sums["REFUND"])
         assert 0 <= sums["PAYMENT"] - sums["REFUND"] <= Decimal(now["total_amount"])
@@ -58,7 +58,7 @@ async def test_payers_at_several_servers_cannot_overpay_one_invoice(racers: Api,
     await assert_adds_up(racers, invoice)
 
 
-async def test_the_one_too_many_is_told_what_is_left(racers: Api) -> None:
+async def test_the_answer_to_an_overpayment_has_the_balance_due(racers: Api) -> None:
     invoice = await racers.invoice(total="100.00")
     await racers.pay(invoice, "60.00")
     body = {"invoice_id": invoice["id"], "amount": "40.01"}
@@ -67,7 +67,7 @@ async def test_the_one_too_many_is_told_what_is_left(racers: Api) -> None:
     assert "60.00" in problem(await racers.client.post("/payments", json=refund), 409, "over_refund")["detail"]
 
 
-async def test_refunds_at_the_same_time_cannot_give_back_more_than_was_paid(racers: Api) -> None:
+async def test_parallel_refunds_cannot_exceed_the_payments(racers: Api) -> None:
     invoice = await racers.invoice(total="100.00")
     await racers.pay(invoice, "60.00")
     body = {"invoice_id": invoice["id"], "amount": "20.00", "kind": "REFUND"}
@@ -76,7 +76,7 @@ async def test_refunds_at_the_same_time_cannot_give_back_more_than_was_paid(race
     await assert_adds_up(racers, invoice)
 
 
-async def test_payments_that_change_places_neither_deadlock_nor_lose_money(racers: Api) -> None:
+async def test_payments_that_swap_their_invoices_neither_deadlock_nor_lose_money(racers: Api) -> None:
     student = await racers.student()
     first, second = await racers.invoice(student, "1000.00"), await racers.invoice(student, "1000.00")
     payments = [await racers.pay(invoice, "10.00") for invoice in (first, second) * 5]
@@ -92,7 +92,7 @@ async def test_payments_that_change_places_neither_deadlock_nor_lose_money(racer
         await assert_adds_up(racers, first, second)
 
 
-async def test_changes_deletes_and_payments_at_once_add_up(racers: Api) -> None:
+async def test_parallel_payments_changes_and_deletes_add_up(racers: Api) -> None:
     student = await racers.student()
     invoices = [await racers.invoice(student, "100.00") for _ in range(2)]
     payments = [await racers.pay(invoice, "10.00") for invoice in invoices for _ in range(5)]
@@ -112,10 +112,10 @@ async def test_changes_deletes_and_payments_at_once_add_up(racers: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-async def test_a_change_that_waited_for_its_movement_uses_what_the_invoices_hold_then(
+async def test_a_change_that_waited_for_a_payment_uses_the_totals_after_it(
     racers: Api, server: Server, method: str
 ) -> None:
-    """Both invoices are empty in the eyes of the statement that waits; the payment has come to one of them since."""
+    """In the snapshot of the waiting statement the second invoice has no payment. Meanwhile the payment moved there."""
     student = await racers.student()
     first, second, third = [await racers.invoice(student, "100.00") for _ in range(3)]
     payment = await racers.pay(first, "40.00")
@@ -135,7 +135,7 @@ async def test_a_change_that_waited_for_its_movement_uses_what_the_invoices_hold
     assert (await racers.reload(third))["paid_total"] == ("40.00" if method == "PATCH" else "0.00")
 
 
-async def test_a_payment_waits_for_the_one_before_it_and_then_sees_what_it_left(racers: Api, server: Server) -> None:
+async def test_a_payment_waits_for_an_earlier_one_and_then_sees_its_totals(racers: Api, server: Server) -> None:
     invoice = await racers.invoice(total="100.00")
     connection = await asyncpg.connect(server.database_url)
     try:

@@ -1,4 +1,4 @@
-"""What a database that stumbles does to a request: nothing, where that is safe; an honest 503, where it is not."""
+"""Failures of the database during a request: it is retried if that is safe, and else answered with 503."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ from tests.proxy import Door, door_to
 async def api_on(url: str, database_url: str = "") -> AsyncIterator[Api]:
     settings = Settings(database_url=url)
     service = create_app(settings)
-    # Not through the door, which this thread would have to hold open meanwhile.
+    # Not through the API, because this thread would have to keep its event loop running.
     token = log_in(database_url or url, settings.jwt_secret, Role.ADMIN)
     async with (
         running(service),
@@ -32,7 +32,7 @@ async def api_on(url: str, database_url: str = "") -> AsyncIterator[Api]:
         yield Api(client)
 
 
-async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None:
+async def test_a_deadlock_is_retried(api: Api, psql: Any) -> None:
     for _ in range(5):
         student = await api.student()
         first, second = await api.invoice(student), await api.invoice(student)
@@ -40,14 +40,13 @@ async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None
         transaction = psql.transaction()
         await transaction.start()
         await psql.execute("update invoices set description = 'held' where id = $1", second["id"])
-        # It holds the first invoice and waits for the second; and then each waits for the other.
+        # This session holds the first invoice and waits for the second, so each waits for the other.
         moving = asyncio.create_task(api.client.patch(f"/payments/{payment['id']}", json={"invoice_id": second["id"]}))
         await until_waiting(psql)
         try:
             await psql.execute("update invoices set description = 'held' where id = $1", first["id"])
         except asyncpg.DeadlockDetectedError:
-            # On a busy machine the circle may close only after the API's session looked for one, and then it is
-            # this session that finds it and is undone. That shows nothing of the API: once more.
+            # On a busy machine PostgreSQL may abort this session instead. That tests nothing, so try again.
             await transaction.rollback()
             await moving
             continue
@@ -61,7 +60,7 @@ async def test_a_deadlock_does_not_reach_the_caller(api: Api, psql: Any) -> None
     assert (await api.reload(first))["paid_total"] == "0.00"
 
 
-async def test_a_serialization_failure_is_tried_again(new_database: Callable[..., str]) -> None:
+async def test_a_serialization_failure_is_retried(new_database: Callable[..., str]) -> None:
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
@@ -89,7 +88,7 @@ async def door(database_url: str) -> AsyncIterator[Door]:
         yield open_door
 
 
-async def test_connections_that_died_in_the_pool_cost_no_request(door: Door, database_url: str) -> None:
+async def test_a_request_survives_dead_connections_in_the_pool(door: Door, database_url: str) -> None:
     async with api_on(door.url, database_url) as api:
         invoice = await api.invoice(total="100.00")
         for _ in range(3):
@@ -100,7 +99,7 @@ async def test_connections_that_died_in_the_pool_cost_no_request(door: Door, dat
         assert (await api.reload(invoice))["paid_total"] == "30.00"
 
 
-async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(
+async def test_a_payment_with_an_unknown_outcome_is_503_and_safe_to_retry(
     door: Door, database_url: str, psql: Any
 ) -> None:
     async with api_on(door.url, database_url) as api:
@@ -116,7 +115,7 @@ async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(
         problem(response, 503, "database_unavailable")
         assert response.headers["retry-after"]
         await door.open()
-        await transaction.rollback()  # The lost statement goes on, and commits: nobody told PostgreSQL not to.
+        await transaction.rollback()  # PostgreSQL goes on with the statement of the lost connection, and commits it.
         async with asyncio.timeout(10):
             while (again := await api.client.post("/payments", json=body, headers=key)).status_code != 201:
                 problem(again, 409, "idempotency_key_in_flight")
@@ -124,7 +123,7 @@ async def test_a_payment_whose_fate_is_unknown_is_503_and_safe_to_send_again(
         assert (await api.reload(invoice))["paid_total"] == "10.00"
 
 
-async def test_a_read_that_was_cut_off_is_simply_sent_again(door: Door, database_url: str, psql: Any) -> None:
+async def test_an_interrupted_read_is_retried(door: Door, database_url: str, psql: Any) -> None:
     async with api_on(door.url, database_url) as api:
         school = await api.school()
         transaction = psql.transaction()

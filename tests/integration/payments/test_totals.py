@@ -1,4 +1,4 @@
-"""The totals of invoices under plain SQL from several connections: whoever writes payments, they equal the sums."""
+"""Plain SQL from several connections at once. The totals of invoices always equal the sums of their payments."""
 
 import asyncio
 import random
@@ -48,7 +48,7 @@ where invoices.id = any($1)
 
 @pytest.fixture
 async def writers(database_url: str) -> AsyncIterator[list[Connection]]:
-    # Rows in random order are often locked in a circle, which PostgreSQL looks for after a second.
+    # Locks in random order often deadlock, which PostgreSQL looks for after a second.
     soon = {"deadlock_timeout": "5ms"}
     connections = [await asyncpg.connect(database_url, server_settings=soon) for _ in range(WRITERS)]
     yield connections
@@ -60,7 +60,7 @@ async def invoices_of_one_student(api: Api, count: int) -> tuple[str, list[str]]
     return student["school_id"], [(await api.invoice(student, "5000.00"))["id"] for _ in range(count)]
 
 
-async def test_whatever_is_written_the_totals_equal_the_sums(api: Api, writers: list[Connection]) -> None:
+async def test_the_totals_equal_the_sums_after_any_writes(api: Api, writers: list[Connection]) -> None:
     school, invoices = await invoices_of_one_student(api, 12)
     payments: list[str] = []
     changed = 0
@@ -78,7 +78,7 @@ async def test_whatever_is_written_the_totals_equal_the_sums(api: Api, writers: 
                 else:
                     written = await connection.fetch(CHANGES_OF[verb], some, draw.choice(invoices))
             except (asyncpg.CheckViolationError, asyncpg.DeadlockDetectedError):
-                written = []  # Nothing of it was done: an invoice does not take it, or rows were locked in a circle.
+                written = []  # The statement was undone: a check refused it, or it deadlocked.
             if verb == "insert":
                 payments.extend(row["id"] for row in written)
             changed += rows
@@ -89,7 +89,7 @@ async def test_whatever_is_written_the_totals_equal_the_sums(api: Api, writers: 
     assert await writers[0].fetch(DIFFERENT, invoices) == []
 
 
-async def test_two_payments_that_change_places_at_once_neither_deadlock_nor_lose(
+async def test_two_parallel_swaps_of_invoices_neither_deadlock_nor_lose_money(
     api: Api, writers: list[Connection]
 ) -> None:
     school, pair = await invoices_of_one_student(api, 2)

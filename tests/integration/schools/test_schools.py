@@ -39,7 +39,7 @@ async def test_names_of_255_characters_in_any_script_are_kept(api: Api) -> None:
     assert (await api.school(name=name))["name"] == name
 
 
-async def test_patch_changes_what_it_names_and_nothing_else(api: Api) -> None:
+async def test_patch_changes_the_given_fields_only(api: Api) -> None:
     school = await api.school(currency="EUR")
     changed = (await api.client.patch(f"/schools/{school['id']}", json={"name": "Shelbyville"})).json()
     assert changed["name"] == "Shelbyville"
@@ -54,12 +54,12 @@ async def test_an_empty_patch_changes_nothing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "currency", "time_zone"])
-async def test_null_cannot_clear_what_a_school_must_have(api: Api, field: str) -> None:
+async def test_null_cannot_clear_a_required_field_of_a_school(api: Api, field: str) -> None:
     school = await api.school()
     assert wrong_fields(await api.client.patch(f"/schools/{school['id']}", json={field: None})) == [field]
 
 
-async def test_the_currency_is_fixed_once_there_are_invoices(api: Api) -> None:
+async def test_the_currency_of_a_school_with_invoices_cannot_change(api: Api) -> None:
     school = await api.school(currency="EUR")
     student = await api.student(school)
     assert (await api.client.patch(f"/schools/{school['id']}", json={"currency": "USD"})).status_code == 200
@@ -81,6 +81,6 @@ async def test_a_school_with_students_cannot_be_deleted(api: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_a_school_that_does_not_exist_is_404(client: httpx.AsyncClient, method: str) -> None:
+async def test_an_unknown_school_is_404(client: httpx.AsyncClient, method: str) -> None:
     body: Json | None = {} if method == "PATCH" else None
     problem(await client.request(method, f"/schools/{NOBODY}", json=body), 404, "school_not_found")

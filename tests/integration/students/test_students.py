@@ -14,7 +14,7 @@ async def test_a_student_is_added_to_a_school(api: Api) -> None:
     assert await api.get(f"/students/{student['id']}") == student
 
 
-async def test_an_unknown_school_is_404_and_adds_nobody(client: httpx.AsyncClient) -> None:
+async def test_a_student_of_an_unknown_school_is_404(client: httpx.AsyncClient) -> None:
     response = await client.post("/students", json={"school_id": NOBODY, "full_name": "Lisa"})
     problem(response, 404, "school_not_found")
 
@@ -27,7 +27,7 @@ async def test_an_external_id_is_unique_in_its_school_only(api: Api) -> None:
     refusal = problem(await api.client.post("/students", json=body), 409, "duplicate_external_id")
     assert [error["field"] for error in refusal["errors"]] == ["external_id"]
     await api.student(springfield)
-    await api.student(springfield)  # Without one there can be many.
+    await api.student(springfield)  # Many students can have none.
 
 
 async def test_patch_tells_absent_null_and_value_apart(api: Api) -> None:
@@ -43,13 +43,13 @@ async def test_patch_tells_absent_null_and_value_apart(api: Api) -> None:
     "body",
     [{"full_name": None}, {"full_name": ""}, {"external_id": ""}, {"external_id": "x" * 256}, {"school_id": NOBODY}],
 )
-async def test_a_wrong_change_is_refused_with_the_fields_name(api: Api, body: dict[str, object]) -> None:
+async def test_a_wrong_field_of_a_patch_is_named(api: Api, body: dict[str, object]) -> None:
     student = await api.student()
     assert wrong_fields(await api.client.patch(f"/students/{student['id']}", json=body)) == list(body)
     assert await api.get(f"/students/{student['id']}") == student
 
 
-async def test_lists_are_of_one_school_and_by_part_of_a_name(api: Api) -> None:
+async def test_lists_filter_by_school_and_by_a_part_of_the_name(api: Api) -> None:
     school, other = await api.school(), await api.school()
     lisa = await api.student(school, full_name="Lisa Simpson", external_id="S-1")
     bart = await api.student(school, full_name="Bart Simpson")
@@ -67,7 +67,7 @@ async def test_lists_are_of_one_school_and_by_part_of_a_name(api: Api) -> None:
     assert {student["school_id"] for student in everywhere} >= {school["id"], other["id"]}
 
 
-async def test_the_list_of_a_school_that_does_not_exist_is_404(client: httpx.AsyncClient) -> None:
+async def test_the_students_of_an_unknown_school_are_404(client: httpx.AsyncClient) -> None:
     problem(await client.get(f"/schools/{NOBODY}/students"), 404, "school_not_found")
 
 

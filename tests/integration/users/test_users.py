@@ -1,4 +1,4 @@
-"""Users: those who may log in, and what changes when they change."""
+"""Users, and the effect of their changes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ async def add(api: Api, **fields: Any) -> Json:
     return user
 
 
-async def test_a_user_is_added_shown_and_may_log_in(api: Api, anonymous: httpx.AsyncClient) -> None:
+async def test_a_new_user_is_shown_and_can_log_in(api: Api, anonymous: httpx.AsyncClient) -> None:
     school = await api.school()
     user = await add(api, school_id=school["id"])
     assert (user["role"], user["school_id"], user["disabled_at"]) == ("accountant", school["id"], None)
@@ -34,7 +34,7 @@ async def test_a_user_is_added_shown_and_may_log_in(api: Api, anonymous: httpx.A
     assert login.status_code == 200
 
 
-async def test_a_body_that_breaks_rules_is_told_all_of_them(api: Api) -> None:
+async def test_a_body_that_breaks_several_rules_names_all_of_them(api: Api) -> None:
     for body, fields in (
         ({}, {"username", "password", "role"}),
         ({"username": "Lisa Simpson", "password": PASSWORD, "role": "boss"}, {"username", "role"}),
@@ -58,8 +58,8 @@ async def test_a_body_that_breaks_rules_is_told_all_of_them(api: Api) -> None:
     problem(unknown, 404, "school_not_found")
 
 
-async def test_a_password_leaves_no_quick_hash_behind(api: Api, psql: Any) -> None:
-    """An idempotency key would keep the SHA-256 of the body, which is soon guessed: these routes take none."""
+async def test_no_fast_hash_of_a_password_is_stored(api: Api, psql: Any) -> None:
+    """An idempotency key would store a SHA-256 of the body, which is easy to guess. So these routes take none."""
     key = {"Idempotency-Key": uuid4().hex}
     body = {"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "viewer"}
     assert (await api.client.post("/users", json=body, headers=key)).status_code == 201
@@ -73,7 +73,7 @@ async def test_a_password_leaves_no_quick_hash_behind(api: Api, psql: Any) -> No
         assert secret not in stored
 
 
-async def test_disabling_a_user_holds_from_the_next_request_on_and_enabling_brings_no_session_back(
+async def test_disabling_a_user_takes_effect_with_the_next_request_and_enabling_restores_no_session(
     api: Api, make_client: MakeClient, anonymous: httpx.AsyncClient
 ) -> None:
     user, other = await add(api), await add(api)
@@ -97,7 +97,7 @@ async def test_disabling_a_user_holds_from_the_next_request_on_and_enabling_brin
         assert (await anonymous.post("/auth/login", json=credentials)).status_code == 200
 
 
-async def test_another_role_holds_from_the_next_request_on(api: Api, make_client: MakeClient) -> None:
+async def test_a_new_role_takes_effect_with_the_next_request(api: Api, make_client: MakeClient) -> None:
     user, school = await add(api), await api.school()
     body = {"school_id": school["id"], "full_name": "Bart"}
     async with make_client(Role.ACCOUNTANT, username=user["username"]) as lisa:
@@ -126,7 +126,7 @@ async def test_setting_a_password_ends_the_users_sessions(
     problem(await api.client.put(f"/users/{NOBODY}/password", json={"new_password": PASSWORD}), 404, "user_not_found")
 
 
-async def test_nobody_takes_the_own_rights_away(api: Api, make_client: MakeClient) -> None:
+async def test_an_administrator_cannot_change_their_own_account(api: Api, make_client: MakeClient) -> None:
     user = await add(api, role="admin")
     async with make_client(Role.ADMIN, username=user["username"]) as admin:
         for body in ({"disabled": True}, {"role": "viewer"}):
@@ -136,7 +136,7 @@ async def test_nobody_takes_the_own_rights_away(api: Api, make_client: MakeClien
         assert (await admin.get(f"/users/{user['id']}")).json()["role"] == "admin"
 
 
-async def test_the_trail_tells_who_changed_whom(api: Api) -> None:
+async def test_the_audit_trail_records_changes_of_users(api: Api) -> None:
     user = await add(api)
     await api.client.patch(f"/users/{user['id']}", json={"role": "viewer"})
     await api.client.put(f"/users/{user['id']}/password", json={"new_password": "trombone forever"})
@@ -151,7 +151,7 @@ async def test_the_trail_tells_who_changed_whom(api: Api) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.ACCOUNTANT, Role.VIEWER])
-async def test_users_and_keys_are_for_administrators(make_client: MakeClient, role: Role) -> None:
+async def test_only_administrators_manage_users_and_keys(make_client: MakeClient, role: Role) -> None:
     async with make_client(role) as client:
         for method, path in (
             ("GET", "/users"), ("POST", "/users"), ("GET", f"/users/{NOBODY}"), ("PATCH", f"/users/{NOBODY}"),
@@ -161,9 +161,7 @@ async def test_users_and_keys_are_for_administrators(make_client: MakeClient, ro
             problem(await client.request(method, path, json={} if method != "GET" else None), 403, "forbidden")
 
 
-async def test_an_administrator_of_one_school_manages_its_users_and_no_others(
-    api: Api, make_client: MakeClient
-) -> None:
+async def test_an_administrator_of_one_school_manages_only_its_users(api: Api, make_client: MakeClient) -> None:
     mine, other = await api.school(), await api.school()
     everywhere, theirs = await add(api, role="admin"), await add(api, school_id=other["id"])
     async with make_client(Role.ADMIN, UUID(mine["id"])) as admin:
@@ -179,7 +177,7 @@ async def test_an_administrator_of_one_school_manages_its_users_and_no_others(
             problem(await admin.put(f"{path}/password", json={"new_password": PASSWORD}), 404, "user_not_found")
 
 
-async def test_a_school_with_users_or_keys_is_not_deleted(api: Api) -> None:
+async def test_a_school_with_users_or_keys_cannot_be_deleted(api: Api) -> None:
     with_user, with_key = await api.school(), await api.school()
     await add(api, school_id=with_user["id"])
     await api.client.post("/api-keys", json={"name": "x", "role": "viewer", "school_id": with_key["id"]})
