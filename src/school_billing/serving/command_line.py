@@ -19,8 +19,8 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from school_billing.platform.database.connecting import wait_for_database
 from school_billing.platform.database.errors import DatabaseError
-from school_billing.platform.database.waiting import wait_for_database
 from school_billing.platform.settings import InvalidSettings, Settings, settings_table
 
 if TYPE_CHECKING:
@@ -136,12 +136,8 @@ def _positive(text: str) -> int:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> None:
     from school_billing.serving.server import serve
-    from school_billing.serving.workers import WorkerFailed
 
-    try:
-        serve(settings, options.workers)
-    except WorkerFailed as error:
-        sys.exit(f"school-billing: {error}")
+    serve(settings, options.workers)
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> None:

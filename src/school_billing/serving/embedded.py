@@ -100,7 +100,7 @@ def _join_or_start(data_dir: Path, settings: Mapping[str, str], stack: ExitStack
 
 def _take(lock: IO[str]) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
