@@ -1,4 +1,4 @@
-"""Ending with the parent: a process that is not left behind, even if its parent is killed."""
+"""Ending with the parent: no process is left behind, even if its parent is killed."""
 
 import ctypes
 import os
@@ -6,23 +6,20 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-# Loaded here, before any fork: after a fork, a lock that another thread held would stay locked.
-prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-if prctl is not None:
-    prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+_libc = ctypes.CDLL(None)  # Loaded before any fork, because after it another thread's lock would stay locked.
 
 
 def end_with_parent(parent: int, number: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send this process the signal `number` when its parent dies; only Linux can.
+    """Have the kernel send this process the signal `number` when the process `parent` dies; only Linux can.
 
-    Linux counts the parent as dead when the thread that forked has ended. A change of user undoes the request.
-
-    Args:
-        parent: The process id of the parent. If it has died already, this process ends at once.
-        number: The signal to send.
+    Linux counts the parent as dead when the thread that started this process has ended. A change of user undoes it.
     """
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if sys.platform == "linux":
+        prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
-            os._exit(1)
+            os._exit(1)  # It died before the kernel was asked.
+
+
+def prctl(option: int, *arguments: int) -> None:
+    """Change an attribute of this process; only Linux has this call."""
+    _libc.prctl(option, *map(ctypes.c_ulong, (*arguments, 0, 0, 0, 0)[:4]))

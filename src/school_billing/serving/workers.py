@@ -5,7 +5,6 @@ so a worker that dies in the second after its start counts as one that cannot st
 """
 
 import mmap
-import multiprocessing
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.context import ForkProcess
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import structlog
 
@@ -21,81 +20,72 @@ from school_billing.serving.parent import end_with_parent
 
 Ready: TypeAlias = Callable[[], Awaitable[None]]
 Work: TypeAlias = Callable[[Ready], None]
+"""The work of a worker, which awaits its argument when it is ready."""
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
-_fork = multiprocessing.get_context("fork")
 
 log = structlog.get_logger("school_billing.serving.workers")
 
 
-class _Worker(NamedTuple):
-    work: Work
-    process: ForkProcess
-    was_ready: mmap.mmap
-    """One byte of memory that the worker shares with the supervisor."""
-
-
 def supervise(works: Sequence[Work], sockets: Sequence[socket.socket], stop_seconds: float) -> None:
-    """Run each of `works` in a process of its own until SIGTERM or SIGINT; the last thing that a command does.
+    """Run each of `works` in a process of its own until SIGTERM or SIGINT; call it last, and with one thread only.
 
-    A worker awaits its argument when it is ready. If it dies after that, a new one replaces it. The stop closes
-    `sockets` at once, sends the workers SIGTERM, and kills those that have not ended after `stop_seconds`.
-
-    The process must have one thread only. The signals stay blocked, so that a second Ctrl-C does not disturb the stop.
+    A worker that dies is replaced if it was ready. The stop closes `sockets`, sends the workers SIGTERM, and kills
+    those that have not ended after `stop_seconds`. The signals then stay blocked: a second Ctrl-C disturbs nothing.
 
     Raises:
-        SystemExit: A worker ended before it was ready. The next one would do the same, so all are stopped.
+        SystemExit: A worker ended before it was ready. Its replacement would do the same, so all are stopped.
     """
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # A signal without a handler may be lost, although it is blocked.
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # Without a handler some systems drop it, even if it is blocked.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    workers = [_start(work) for work in works]
+    workers = [_Worker(work) for work in works]
     try:
         while signal.sigwait(_SIGNALS) == signal.SIGCHLD:
             for number, worker in enumerate(workers):
-                if worker.process.is_alive():
+                if worker.is_alive():
                     continue
                 if not worker.was_ready[0]:
-                    sys.exit(f"school-billing: A worker {_ending(worker)} before it was ready to serve.")
-                log.error("a worker died and is replaced", pid=worker.process.pid, ending=_ending(worker))
-                workers[number] = _start(worker.work)
+                    sys.exit(f"school-billing: A worker {worker.ending} before it was ready to serve.")
+                log.error("a worker died and is replaced", pid=worker.pid, ending=worker.ending)
+                workers[number] = _Worker(worker.work)
     finally:
         # While a process holds a port open, the kernel accepts connections that nobody will answer.
         for listener in sockets:
             listener.close()
-        _stop([worker.process for worker in workers], stop_seconds)
+        _stop(workers, stop_seconds)
 
 
-def _start(work: Work) -> _Worker:
-    was_ready = mmap.mmap(-1, 1)
-    process = _fork.Process(target=_run, args=(work, was_ready, os.getpid()))
-    process.start()
-    return _Worker(work, process, was_ready)
+class _Worker(ForkProcess):
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.work = work
+        self.was_ready = mmap.mmap(-1, 1)  # One byte of memory that both processes share.
+        self._supervisor = os.getpid()
+        self.start()
+
+    def run(self) -> None:
+        end_with_parent(self._supervisor)
+        # SIGINT stays blocked: Ctrl-C reaches all processes of a terminal, and the supervisor stops the workers.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGINT})
+        self.work(self._ready)
+
+    async def _ready(self) -> None:
+        self.was_ready[0] = 1
+
+    @property
+    def ending(self) -> str:
+        code = self.exitcode or 0
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _run(work: Work, was_ready: mmap.mmap, supervisor: int) -> None:
-    end_with_parent(supervisor)
-    # SIGINT stays blocked: Ctrl-C reaches every process of a terminal, but only the supervisor decides what to do.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGINT})
-
-    async def ready() -> None:
-        was_ready[0] = 1
-
-    work(ready)
-
-
-def _stop(processes: Sequence[ForkProcess], seconds: float) -> None:
+def _stop(workers: Sequence[_Worker], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(max(0, deadline - time.monotonic()))
-    if late := [process for process in processes if process.is_alive()]:
-        log.error("workers did not stop and are killed", pids=[process.pid for process in late])
-    for process in late:
-        process.kill()
-        process.join()
-
-
-def _ending(worker: _Worker) -> str:
-    code = worker.process.exitcode or 0
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(max(0, deadline - time.monotonic()))
+    if late := [worker for worker in workers if worker.is_alive()]:
+        log.error("workers did not stop and are killed", pids=[worker.pid for worker in late])
+    for worker in late:
+        worker.kill()
+        worker.join()
