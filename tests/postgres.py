@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from school_billing.platform.database.waiting import wait_for_database
+from school_billing.platform.database.connecting import wait_for_database
 from school_billing.serving.embedded import embedded_postgres
 from tests.server import free_port
 

@@ -2,4 +2,4 @@
 
 from school_billing.serving.command_line import main
 
-main()
+main(prog_name="school-billing")

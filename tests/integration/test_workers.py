@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 
-from school_billing.platform.database.limits import connections_allowed
+from school_billing.platform.database.connecting import connections_allowed
 from tests.api import Api, until_waiting
 from tests.integration.observability.test_metrics import Scrape, scrape
 from tests.integration.test_commands import COMMAND, environment, wait_until_gone
@@ -34,7 +35,7 @@ def workers_of(supervisor: int) -> list[int]:
     return [
         int(pid)
         for pid, parent, state, command in found
-        if int(parent) == supervisor and "school_billing.serving.server" in command and not state.startswith("Z")
+        if int(parent) == supervisor and "school_billing serve" in command and not state.startswith("Z")
     ]
 
 
@@ -68,8 +69,9 @@ def gone(processes: Sequence[int]) -> bool:
 
 
 def metrics_directory(worker: int) -> str:
-    variables = Path(f"/proc/{worker}/environ").read_text().split("\0")
-    return dict(line.partition("=")[::2] for line in variables)["PROMETHEUS_MULTIPROC_DIR"]
+    """Return the directory whose files the worker has mapped into its memory."""
+    (directory,) = set(re.findall(r"(/\S+)/counter_\d+\.db", Path(f"/proc/{worker}/maps").read_text()))
+    return str(directory)
 
 
 def counts_in(directory: str, worker: int) -> bool:

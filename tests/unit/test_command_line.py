@@ -36,7 +36,7 @@ def test_a_count_below_one_is_refused() -> None:
     for command in (("rollback", "--count", "-1"), ("rollback", "--count", "0"), ("ledger", "verify", "--limit", "x")):
         result = run(*command)
         assert result.returncode == 2
-        assert "usage" in result.stderr
+        assert "Usage" in result.stderr
 
 
 def test_a_database_that_is_not_there_ends_with_a_sentence() -> None:

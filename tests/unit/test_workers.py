@@ -1,10 +1,12 @@
-"""Workers side by side: what is divided between them, and how they are kept at work, here with small programs."""
+"""Workers side by side: what they share, and how a supervisor keeps them running, here with small functions."""
 
-import asyncio
 import os
 import signal
-import socket
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,40 +15,64 @@ from hypothesis import strategies as st
 
 from school_billing.platform.settings import InvalidSettings, Settings
 from school_billing.serving.server import FEWEST_CONNECTIONS, application, settings_of_workers
-from school_billing.serving.workers import Work, WorkerFailed, keep_working
 
 PROGRAM = """
-import os, signal, socket, sys, time
-folder, does, ready, *listening = sys.argv[1:]
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-if "deaf" in does:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-open(os.path.join(folder, f"{does}-{os.getpid()}"), "w").close()
-if "fails" in does:
-    sys.exit(7)
-if "never" not in does:
-    socket.socket(fileno=int(ready)).send(b"1")
-open(os.path.join(folder, f"ready-{os.getpid()}"), "w").close()
-while True:
-    time.sleep(60)
+import asyncio, os, pathlib, signal, sys, time
+from functools import partial
+from school_billing.serving.workers import supervise
+
+folder, stop_seconds, *kinds = sys.argv[1:]
+
+def note(what):
+    pathlib.Path(folder, f"{what}-{os.getpid()}").touch()
+
+def work(kind, ready):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "deaf" else lambda *_: sys.exit(0))
+    note(kind)
+    if kind == "fails":
+        sys.exit(7)
+    if kind != "never":
+        asyncio.run(ready())
+    note("running")
+    while True:
+        time.sleep(60)
+
+supervise([partial(work, kind) for kind in kinds], [], float(stop_seconds))
 """
 
 
-def work(folder: Path, does: str) -> Work:
-    return Work([sys.executable, "-c", PROGRAM, str(folder), does], os.environ)
+@contextmanager
+def supervisor(folder: Path, *kinds: str, stop_seconds: float = 10) -> Iterator["subprocess.Popen[str]"]:
+    """Supervise a worker of each kind in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder), str(stop_seconds), *kinds],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def said(folder: Path, what: str) -> list[int]:
-    """Return the numbers of the programs that have said `what`."""
+def noted(folder: Path, what: str) -> list[int]:
+    """Return the process ids of the workers that have noted `what`."""
     return [int(path.name.rpartition("-")[2]) for path in folder.glob(f"{what}-*")]
 
 
-async def pids(folder: Path, what: str, count: int) -> list[int]:
-    """Wait until so many programs have said `what`, and return their numbers."""
-    async with asyncio.timeout(20):
-        while len(found := said(folder, what)) < count:  # noqa: ASYNC110 - files have no event
-            await asyncio.sleep(0.01)
-    return found
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def running(folder: Path, count: int) -> list[int]:
+    """Wait until so many workers have been running, and return their process ids."""
+    wait_for(lambda: len(noted(folder, "running")) == count)
+    return noted(folder, "running")
 
 
 def lives(pid: int) -> bool:
@@ -57,44 +83,57 @@ def lives(pid: int) -> bool:
     return True
 
 
-async def test_one_that_cannot_start_ends_them_all_with_a_sentence(tmp_path: Path) -> None:
-    works = [work(tmp_path, "serves"), work(tmp_path, "fails")]
-    with pytest.raises(WorkerFailed, match="exit code 7 before it was ready"):
-        await keep_working(works, [], 10)
-    assert len(said(tmp_path, "fails")) == 1, "it is not tried again"
-    assert not any(map(lives, said(tmp_path, "fails") + said(tmp_path, "serves")))
+def test_one_that_cannot_start_ends_them_all_with_a_sentence(tmp_path: Path) -> None:
+    with supervisor(tmp_path, "serves", "fails") as process:
+        log, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert log == "school-billing: A worker ended with exit code 7 before it was ready to serve.\n"
+    assert len(noted(tmp_path, "fails")) == 1, "it is not tried again"
+    assert not any(map(lives, noted(tmp_path, "fails") + noted(tmp_path, "serves")))
 
 
-async def test_one_that_dies_is_replaced_and_a_stop_ends_all_and_the_port(tmp_path: Path) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    handler = signal.getsignal(signal.SIGTERM)
-    keeping = asyncio.create_task(keep_working([work(tmp_path, "serves")] * 2, [listener], 10))
-    first = await pids(tmp_path, "ready", 2)
-    os.kill(first[0], signal.SIGKILL)
-    everybody = await pids(tmp_path, "ready", 3)
-    assert lives(first[1])
-    os.kill(os.getpid(), signal.SIGTERM)
-    await keeping
+def test_one_that_dies_is_replaced_and_a_stop_ends_all(tmp_path: Path) -> None:
+    with supervisor(tmp_path, "serves", "serves") as process:
+        first = running(tmp_path, 2)
+        os.kill(first[0], signal.SIGKILL)
+        everybody = running(tmp_path, 3)
+        assert lives(first[1])
+        process.send_signal(signal.SIGTERM)
+        log, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "a worker died and is replaced" in log
+    assert "was killed by SIGKILL" in log
     assert not any(map(lives, everybody))
-    assert listener.fileno() == -1
-    assert signal.getsignal(signal.SIGTERM) is handler
 
 
-async def test_a_stop_does_not_wait_for_those_that_do_not_listen(tmp_path: Path) -> None:
-    keeping = asyncio.create_task(keep_working([work(tmp_path, "deaf")], [], 0.2))
-    (deaf,) = await pids(tmp_path, "ready", 1)
-    os.kill(os.getpid(), signal.SIGINT)
-    async with asyncio.timeout(10):
-        await keeping
+def test_a_stop_kills_a_worker_that_does_not_end_in_time(tmp_path: Path) -> None:
+    with supervisor(tmp_path, "deaf", stop_seconds=0.5) as process:
+        (deaf,) = running(tmp_path, 1)
+        process.send_signal(signal.SIGINT)
+        log, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "are killed" in log
     assert not lives(deaf)
 
 
-async def test_a_stop_during_the_start_is_no_failure(tmp_path: Path) -> None:
-    keeping = asyncio.create_task(keep_working([work(tmp_path, "never")] * 2, [], 10))
-    starting = await pids(tmp_path, "ready", 2)
-    os.kill(os.getpid(), signal.SIGTERM)
-    await keeping
+def test_a_stop_during_the_start_is_no_failure(tmp_path: Path) -> None:
+    with supervisor(tmp_path, "never", "never") as process:
+        starting = running(tmp_path, 2)
+        process.send_signal(signal.SIGTERM)
+        log, _ = process.communicate(timeout=20)
+    assert (process.returncode, log) == (0, "")
     assert not any(map(lives, starting))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_ends_all_and_only_the_supervisor_acts_on_it(tmp_path: Path, times: int) -> None:
+    with supervisor(tmp_path, "serves", "never") as process:
+        workers = running(tmp_path, 2)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+        log, _ = process.communicate(timeout=20)
+    assert (process.returncode, log) == (0, "")
+    assert not any(map(lives, workers))
 
 
 @given(workers=st.integers(1, 64), least=st.integers(1, 100), more=st.integers(0, 100))

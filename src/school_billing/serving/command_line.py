@@ -3,361 +3,305 @@
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
 
-import argparse
 import asyncio
-import ctypes
-import getpass
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeAlias
 from uuid import UUID
 
+import click
 import msgspec
 import psycopg
 
+from school_billing.platform.database.connecting import wait_for_database
 from school_billing.platform.database.errors import DatabaseError
-from school_billing.platform.database.waiting import wait_for_database
 from school_billing.platform.settings import InvalidSettings, Settings, settings_table
+from school_billing.serving.parent import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from school_billing.platform.database.pool import Database
     from school_billing.users.contracts import User
     from school_billing.users.repository import Users
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_Async: TypeAlias = Coroutine[object, object, None]
+_Options = ParamSpec("_Options")
+_POSITIVE = click.IntRange(min=1)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command that the arguments name; exit 1 with a sentence where it cannot be done."""
-    options = _parser().parse_args(arguments)
-    if options.command is None:  # `settings`, which needs neither a configuration nor a database.
-        print(settings_table())
-        return
-    if getattr(options, "with_parent", False):
-        _end_with_parent()
-    # The default ends the process where it stands; as an exception it lets the embedded server stop first.
-    signal.signal(signal.SIGTERM, _exit_on_sigterm)
-    try:
-        settings = Settings.from_environment(os.environ)
-        with _database_url(settings) as url:
-            options.command(msgspec.structs.replace(settings, database_url=url), options)
-    except psycopg.OperationalError as error:
-        sys.exit(f"school-billing: the connection to the database was lost: {str(error).strip().splitlines()[0]}")
-    except (InvalidSettings, DatabaseError) as error:
-        sys.exit(f"school-billing: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+@click.group()
+def main() -> None:
+    """The School Billing API. Configured by environment variables: see `school-billing settings`."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="school-billing",
-        description="The School Billing API. Configured by environment variables: see `school-billing settings`.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _on_database(command: Callable[Concatenate[Settings, _Options], _Async | None]) -> Callable[_Options, None]:
+    """Run `command` with the settings and a database that answers; a failure ends the process with a sentence."""
 
-    serve = commands.add_parser("serve", help="serve the API")
-    serve.add_argument("--workers", type=_positive, default=1, metavar="N", help="by so many processes (default: 1)")
-    serve.add_argument(
-        "--with-parent",
-        action="store_true",
-        help="end when the process that started this one ends, however it ends (Linux); for make",
-    )
-    serve.set_defaults(command=_serve)
+    @wraps(command)
+    def run(*arguments: _Options.args, **options: _Options.kwargs) -> None:
+        # By default SIGTERM ends the process at once. As an exception it lets the embedded server stop first.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            settings = Settings.from_environment(os.environ)
+            if settings.database_url:
+                wait_for_database(settings.database_url, settings.database_wait_seconds)
+                database: AbstractContextManager[str] = nullcontext(settings.database_url)
+            else:
+                from school_billing.serving.embedded import embedded_postgres
 
-    migrate = commands.add_parser("migrate", help="apply the migrations that the database lacks")
-    migrate.set_defaults(command=_migrate)
+                database = embedded_postgres(Path(settings.data_dir))
+            with database as url:
+                work = command(msgspec.structs.replace(settings, database_url=url), *arguments, **options)
+                if work is not None:
+                    asyncio.run(work)
+        except psycopg.OperationalError as error:
+            _fail(f"the connection to the database was lost: {str(error).strip().splitlines()[0]}")
+        except (InvalidSettings, DatabaseError) as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            sys.exit(130)
 
-    rollback = commands.add_parser("rollback", help="roll back the newest migrations")
-    rollback.add_argument("--count", type=_positive, default=1, help="how many (default: 1)")
-    rollback.set_defaults(command=_rollback)
-
-    distribute = commands.add_parser("distribute", help="distribute the tables over the workers of a Citus cluster")
-    distribute.set_defaults(command=_distribute)
-
-    _add_user_commands(commands.add_parser("user", help="add, list, disable and enable users, and set passwords"))
-
-    ledger = commands.add_parser("ledger", help="prove that the books are right").add_subparsers(
-        required=True, metavar="verify | seal"
-    )
-    verify = ledger.add_parser("verify", help="compare every total and every audit chain; exit 1 where one differs")
-    verify.add_argument("--limit", type=_positive, default=20, help="how many differences to list (default: 20)")
-    verify.set_defaults(command=_verify)
-    seal = ledger.add_parser("seal", help="chain the newest entries of the audit trail")
-    seal.set_defaults(command=_seal)
-
-    seed = commands.add_parser("seed", help="make the first administrator and the demo schools")
-    seed.add_argument(
-        "--demo",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="with the demo schools (default: only in development)",
-    )
-    seed.set_defaults(command=_seed)
-
-    settings = commands.add_parser("settings", help="print the table of all environment variables")
-    settings.set_defaults(command=None)
-    return parser
+    return run
 
 
-def _add_user_commands(user: argparse.ArgumentParser) -> None:
-    verbs = user.add_subparsers(required=True, metavar="add | list | disable | enable | password")
-
-    add = verbs.add_parser("add", help="add a user; asks for the password, or reads it from a pipe")
-    add.add_argument("username")
-    add.add_argument("--role", choices=["admin", "accountant", "viewer"], default="viewer", help="(default: viewer)")
-    add.add_argument("--school", type=UUID, metavar="ID", help="the only school that the user sees (default: all)")
-    add.set_defaults(command=_add_user)
-
-    verbs.add_parser("list", help="list the users").set_defaults(command=_list_users)
-
-    for verb, disabled in (("disable", True), ("enable", False)):
-        switch = verbs.add_parser(verb, help=f"{verb} a user, from the next request on")
-        switch.add_argument("username")
-        switch.set_defaults(command=_switch_user, disabled=disabled)
-
-    password = verbs.add_parser("password", help="set a user's password, which ends the user's sessions")
-    password.add_argument("username")
-    password.set_defaults(command=_set_password)
+def _fail(sentence: str) -> NoReturn:
+    sys.exit(f"school-billing: {sentence}")
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+@main.command()
+@click.option("--workers", type=_POSITIVE, default=1, show_default=True, metavar="N", help="Number of processes.")
+@click.option(
+    "--with-parent",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda _context, _option, given: end_with_parent(os.getppid()) if given else None,
+    help="End when the process that started this one ends, however it ends (Linux); for make.",
+)
+@_on_database
+def serve(settings: Settings, workers: int) -> None:
+    """Serve the API."""
+    from school_billing.serving import server
+
+    server.serve(settings, workers)
 
 
-def _serve(settings: Settings, options: argparse.Namespace) -> None:
-    from school_billing.serving.server import serve
-    from school_billing.serving.workers import WorkerFailed
+@main.command()
+@_on_database
+def migrate(settings: Settings) -> None:
+    """Apply the migrations that the database lacks."""
+    from school_billing.platform.database import migrations
 
-    try:
-        serve(settings, options.workers)
-    except WorkerFailed as error:
-        sys.exit(f"school-billing: {error}")
-
-
-def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
-    from school_billing.platform.database.migrations import migrate
-
-    applied = migrate(settings.database_url)
+    applied = migrations.migrate(settings.database_url)
     for migration in applied:
         print(f"applied {migration}")
     if not applied:
         print("nothing to apply: the database is up to date")
 
 
-def _rollback(settings: Settings, options: argparse.Namespace) -> None:
-    from school_billing.platform.database.migrations import rollback
+@main.command()
+@click.option("--count", type=_POSITIVE, default=1, show_default=True, help="How many.")
+@_on_database
+def rollback(settings: Settings, count: int) -> None:
+    """Roll back the newest migrations."""
+    from school_billing.platform.database import migrations
 
-    for migration in rollback(settings.database_url, options.count):
+    for migration in migrations.rollback(settings.database_url, count):
         print(f"rolled back {migration}")
 
 
-def _distribute(settings: Settings, _options: argparse.Namespace) -> None:
-    from school_billing.platform.database.distribution import DISTRIBUTED, LOCAL, distribute
+@main.command()
+@_on_database
+def distribute(settings: Settings) -> None:
+    """Distribute the tables over the workers of a Citus cluster."""
+    from school_billing.platform.database import distribution
 
-    for table in (distributed := distribute(settings.database_url)):
-        print(f"distributed {table} by {DISTRIBUTED[table]}")
+    distributed = distribution.distribute(settings.database_url)
+    for table in distributed:
+        print(f"distributed {table} by {distribution.DISTRIBUTED[table]}")
     if distributed:
-        print(f"left on the coordinator: {', '.join(LOCAL)}")
+        print(f"left on the coordinator: {', '.join(distribution.LOCAL)}")
     else:
         print("nothing to distribute: every table is where it belongs")
 
 
-def _seed(settings: Settings, options: argparse.Namespace) -> None:
+@main.command()
+@click.option("--demo/--no-demo", default=None, help="With the demo schools.  [default: only in development]")
+@_on_database
+async def seed(settings: Settings, demo: bool | None) -> None:
+    """Make the first administrator and the demo schools."""
     from school_billing.seed import seed
 
-    demo = not settings.in_production if options.demo is None else options.demo
-    for line in asyncio.run(seed(settings, demo=demo)):
+    for line in await seed(settings, demo=not settings.in_production if demo is None else demo):
         print(line)
 
 
-def _add_user(settings: Settings, options: argparse.Namespace) -> None:
+@main.command("settings")
+def show_settings() -> None:
+    """Print the table of all environment variables."""
+    print(settings_table())
+
+
+@main.group()
+def ledger() -> None:
+    """Prove that the books are right."""
+
+
+@ledger.command()
+@click.option("--limit", type=_POSITIVE, default=20, show_default=True, help="How many differences to list.")
+@_on_database
+async def verify(settings: Settings, limit: int) -> None:
+    """Compare every total and every audit chain; exit 1 if one differs."""
+    from school_billing.ledger.repository import Ledger
+
+    async with _database(settings) as database:
+        differences = await Ledger(database).differences(limit)
+        summary = await Ledger(database).summary()
+    for difference in differences:
+        print(difference)
+    print(
+        f"{summary.invoices} invoices, {summary.payments} payments and refunds, "
+        f"{summary.sealed_entries} sealed audit entries ({summary.unsealed_entries} not yet), head {summary.head}: "
+        + ("THEY DIFFER, see above" if differences else "all agree")
+    )
+    if differences:
+        sys.exit(1)
+
+
+@ledger.command()
+@_on_database
+async def seal(settings: Settings) -> None:
+    """Chain the newest entries of the audit trail."""
+    from school_billing.ledger.repository import Ledger
+
+    async with _database(settings) as database:
+        print(f"sealed {await Ledger(database).seal()} audit entries")
+
+
+@main.group()
+def user() -> None:
+    """Add, list, disable and enable users, and set passwords."""
+
+
+@user.command("add")
+@click.argument("username")
+@click.option("--role", type=click.Choice(["admin", "accountant", "viewer"]), default="viewer", show_default=True)
+@click.option("--school", type=UUID, metavar="ID", help="The only school that the user sees.  [default: all]")
+@_on_database
+def add_user(settings: Settings, username: str, role: str, school: UUID | None) -> _Async:
+    """Add a user; asks for the password, or reads it from a pipe."""
     from school_billing.auth.contracts import Role
-    from school_billing.auth.passwords import hash_password
+    from school_billing.platform.database.errors import ConstraintViolated
+    from school_billing.users.contracts import Username
+    from school_billing.users.errors import MEANINGS
+    from school_billing.users.repository import Users
 
-    username = _check_username(options.username)
-    password_hash = hash_password(_new_password(username))
+    try:
+        msgspec.convert(username, Username)
+    except msgspec.ValidationError:
+        _fail("a username has 1 to 100 lower-case letters, digits and . _ @ + -")
+    password_hash = _new_password_hash(username)
 
-    async def add(users: "Users") -> None:
-        user = await users.create(None, username, password_hash, Role(options.role), options.school)
-        print(f"added {_described(user)}")
+    async def add() -> None:
+        async with _database(settings) as database:
+            try:
+                added = await Users(database).create(None, username, password_hash, Role(role), school)
+            except ConstraintViolated as error:
+                _fail(MEANINGS[error.constraint]().detail)
+        print(f"added {_described(added)}")
 
-    _with_users(settings, add)
+    return add()
 
 
-def _list_users(settings: Settings, _options: argparse.Namespace) -> None:
+@user.command("list")
+@_on_database
+async def list_users(settings: Settings) -> None:
+    """List the users."""
     from school_billing.platform.web.pages import LIMIT_MOST, NIL, Page
+    from school_billing.users.repository import Users
 
-    async def list_all(users: "Users") -> None:
-        page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
-        while found := await users.list(None, None, page):
+    page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
+    async with _database(settings) as database:
+        while found := await Users(database).list(None, None, page):
             for user in found:
                 state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
                 print(f"{_described(user)}, {state}")
             page = msgspec.structs.replace(page, after=found[-1].id)
 
-    _with_users(settings, list_all)
 
-
-def _switch_user(settings: Settings, options: argparse.Namespace) -> None:
+def _switch_user(settings: Settings, username: str) -> _Async:
     from school_billing.users.contracts import UserPatch
 
-    async def switch(users: "Users") -> None:
-        user = await _existing_user(users, options.username)
-        await users.update(None, user.id, UserPatch(disabled=options.disabled))
-        print(f"{'disabled' if options.disabled else 'enabled'} {user.username}")
-
-    _with_users(settings, switch)
+    verb = click.get_current_context().info_name
+    patch = UserPatch(disabled=verb == "disable")
+    return _change(settings, username, lambda users, user: users.update(None, user.id, patch), f"{verb}d {{}}")
 
 
-def _set_password(settings: Settings, options: argparse.Namespace) -> None:
-    from school_billing.auth.passwords import hash_password
-
-    # Before the event loop runs, which would keep Ctrl-C to itself while somebody is asked.
-    password_hash = hash_password(_new_password(options.username))
-
-    async def set_password(users: "Users") -> None:
-        user = await _existing_user(users, options.username)
-        await users.set_password(None, user.id, password_hash)
-        print(f"{user.username} has a new password and no session")
-
-    _with_users(settings, set_password)
+for _verb in ("disable", "enable"):
+    user.command(_verb, help=f"{_verb.capitalize()} a user, from the next request on.")(
+        click.argument("username")(_on_database(_switch_user))
+    )
 
 
-def _with_users(settings: Settings, work: "Callable[[Users], Coroutine[object, object, None]]") -> None:
-    from school_billing.platform.database.errors import ConstraintViolated
-    from school_billing.platform.database.pool import Database
-    from school_billing.users.errors import MEANINGS
+@user.command("password")
+@click.argument("username")
+@_on_database
+def set_password(settings: Settings, username: str) -> _Async:
+    """Set a user's password, which ends the user's sessions."""
+    hashed = _new_password_hash(username)
+    change = "{} has a new password and no session"
+    return _change(settings, username, lambda users, user: users.set_password(None, user.id, hashed), change)
+
+
+async def _change(
+    settings: Settings, username: str, change: "Callable[[Users, User], Awaitable[object]]", done: str
+) -> None:
     from school_billing.users.repository import Users
 
-    async def run() -> None:
-        async with Database(
-            settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
-        ) as database:
-            try:
-                await work(Users(database))
-            except ConstraintViolated as error:
-                sys.exit(f"school-billing: {MEANINGS[error.constraint]().detail}")
-
-    asyncio.run(run())
+    async with _database(settings) as database:
+        users = Users(database)
+        user = await users.find(username)
+        if user is None:
+            _fail(f"there is no user {username!r}")
+        await change(users, user)
+    print(done.format(user.username))
 
 
-async def _existing_user(users: "Users", username: str) -> "User":
-    user = await users.find(username)
-    if user is None:
-        sys.exit(f"school-billing: there is no user {username!r}")
-    return user
+def _new_password_hash(username: str) -> str:
+    """Ask for a password twice, or read one line if the input is no terminal; it is never an argument.
 
-
-def _check_username(username: str) -> str:
-    from school_billing.users.contracts import Username
-
-    try:
-        return msgspec.convert(username, Username)
-    except msgspec.ValidationError:
-        sys.exit("school-billing: a username has 1 to 100 lower-case letters, digits and . _ @ + -")
-
-
-def _new_password(username: str) -> str:
-    """Ask for a password twice, or read one line where nobody sits at the keyboard; it is never an argument."""
+    Call this before the event loop runs, which would keep Ctrl-C to itself.
+    """
+    from school_billing.auth.passwords import hash_password
     from school_billing.platform.password_rules import password_fault
 
-    try:
-        if sys.stdin.isatty():
-            password = getpass.getpass(f"Password of {username}: ")
-            if password != getpass.getpass("Again: "):
-                sys.exit("school-billing: the two are not the same")
-        else:
-            password = sys.stdin.readline().rstrip("\r\n")
-    except (EOFError, AttributeError):  # Ctrl-D, and no standard input at all.
-        sys.exit("school-billing: there is no password")
+    if sys.stdin is None:
+        _fail("there is no password")
+    if sys.stdin.isatty():
+        password = click.prompt(f"Password of {username}", hide_input=True, confirmation_prompt="Again", err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
     if not password.isprintable():
-        sys.exit("school-billing: a password has only characters that can be printed, in UTF-8")
+        _fail("a password has only characters that can be printed, in UTF-8")
     if fault := password_fault(username, password):
-        sys.exit(f"school-billing: {fault}")
-    return password
+        _fail(fault)
+    return hash_password(password)
+
+
+def _database(settings: Settings) -> "Database":
+    """Connect once, without a request's statement timeout: `ledger verify` reads everything."""
+    from school_billing.platform.database.pool import Database
+
+    one = {"database_pool_min": 1, "database_pool_max": 1, "database_statement_timeout_ms": 24 * 3_600_000}
+    return Database.of(msgspec.structs.replace(settings, **one))
 
 
 def _described(user: "User") -> str:
     from school_billing.auth.contracts import Role
 
     scope = "all schools" if user.school_id is None else f"school {user.school_id}"
-    # A row's values are those of the database, which knows the role as text.
+    # The database gives the role as plain text.
     return f"{user.username}, {Role(user.role).value} of {scope}"
-
-
-def _verify(settings: Settings, options: argparse.Namespace) -> None:
-    async def verify() -> bool:
-        from school_billing.ledger.repository import Ledger
-
-        async with _patient_database(settings) as database:
-            ledger = Ledger(database)
-            differences = await ledger.differences(options.limit)
-            summary = await ledger.summary()
-        for difference in differences:
-            print(difference)
-        print(
-            f"{summary.invoices} invoices, {summary.payments} payments and refunds, "
-            f"{summary.sealed_entries} sealed audit entries ({summary.unsealed_entries} not yet), head {summary.head}: "
-            + ("THEY DIFFER, see above" if differences else "all agree")
-        )
-        return not differences
-
-    if not asyncio.run(verify()):
-        sys.exit(1)
-
-
-def _seal(settings: Settings, _options: argparse.Namespace) -> None:
-    async def seal() -> int:
-        from school_billing.ledger.repository import Ledger
-
-        async with _patient_database(settings) as database:
-            return await Ledger(database).seal()
-
-    print(f"sealed {asyncio.run(seal())} audit entries")
-
-
-def _patient_database(settings: Settings) -> "AbstractAsyncContextManager[Database]":
-    """Connect for a command that reads all there is: no statement timeout of a request's size."""
-    from school_billing.platform.database.pool import Database
-
-    return Database(
-        settings.database_url,
-        pool_max=1,
-        statement_timeout_ms=24 * 3_600_000,
-        prepared_statements=settings.database_prepared_statements,
-    )
-
-
-@contextmanager
-def _database_url(settings: Settings) -> Iterator[str]:
-    """Give the configured database, or run the embedded one for as long as the command takes."""
-    if settings.database_url:
-        wait_for_database(settings.database_url, settings.database_wait_seconds)
-        yield settings.database_url
-        return
-    from school_billing.serving.embedded import EmbeddedUnavailable, embedded_postgres
-
-    try:
-        with embedded_postgres(Path(settings.data_dir)) as url:
-            yield url
-    except EmbeddedUnavailable as error:
-        sys.exit(f"school-billing: {error}")
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
-def _exit_on_sigterm(_signal: int, _frame: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)

@@ -1,44 +1,37 @@
-"""Serving the application over HTTP: by this process, or by several that share its ports.
+"""Serving the application over HTTP: in this process, or in several worker processes that share its ports."""
 
-Each worker is `python -m school_billing.serving.server` with an environment of its own: what is divided between the
-workers, and what only one of them does, is said there by the variables that people use too.
-"""
-
-import asyncio
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
-from school_billing.platform.database.errors import DatabaseError
-from school_billing.platform.database.limits import connections_allowed
-from school_billing.platform.database.waiting import wait_for_database
+from school_billing.platform.database.connecting import connections_allowed, wait_for_database
+from school_billing.platform.database.errors import DatabaseUnavailable
 from school_billing.platform.observability.logging import configure_logging
 from school_billing.platform.settings import InvalidSettings, Settings
-from school_billing.serving.workers import Work, keep_working
+from school_billing.serving.workers import Ready, supervise
 
 if TYPE_CHECKING:
     from school_billing.platform.observability.middleware import Observed
 
 FEWEST_CONNECTIONS = 2
-"""Of a worker: a download keeps one for as long as its reader likes, and everybody else needs another."""
+"""The connections that a worker needs: a slow download may keep one, and all other requests need another."""
 
 _CLOSE_TIMEOUT_SECONDS = 15
-"""What a stop may take beyond SHUTDOWN_SECONDS: traces, error reports and the pool have some seconds each."""
+"""The time that a stop may take beyond SHUTDOWN_SECONDS: traces, error reports and the pool take seconds each."""
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used, which nobody else can open.
-
-_OWN_METRICS = "school-billing-metrics-"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the server uses only a folder of its own there, closed to other users.
 
 log = structlog.get_logger("school_billing.serving.server")
 
@@ -47,7 +40,7 @@ def application() -> "Observed":
     """Make the application that the environment describes: a factory for any ASGI server.
 
     Raises:
-        InvalidSettings: The environment is not one to serve in, or names no database.
+        InvalidSettings: A variable is wrong, or DATABASE_URL is not set.
     """
     settings = Settings.from_environment(os.environ)
     if not settings.database_url:
@@ -57,34 +50,31 @@ def application() -> "Observed":
 
 
 def serve(settings: Settings, workers: int = 1) -> None:
-    """Serve on the configured ports until SIGTERM or SIGINT, by so many processes; one is this process itself.
+    """Serve on the configured ports until SIGTERM or SIGINT; one worker is this process itself.
 
     Raises:
-        InvalidSettings: There are too few connections for so many workers.
-        WorkerFailed: A worker could not be started.
-        SystemExit: The only process could not start.
+        InvalidSettings: There are too few connections for this number of workers.
+        SystemExit: The server, or one of the workers, could not start.
     """
     configure_logging(settings.log_level, settings.log_format)
     settings = _within_the_databases_limits(settings)
     if settings.in_production and not settings.internal_token and not settings.internal_port:
         log.warning("everybody can read /metrics and /docs; INTERNAL_TOKEN or INTERNAL_PORT closes them")
     if workers == 1:
-        _serve_alone(settings)
+        _run(settings, _bind(settings))
         return
+    shares = settings_of_workers(settings, workers)
     with _shared_metrics(settings.prometheus_multiproc_dir) as directory:
-        settings = msgspec.structs.replace(settings, prometheus_multiproc_dir=directory)
-        works = [
-            Work((sys.executable, "-m", "school_billing.serving.server"), os.environ | _environment(one))
-            for one in settings_of_workers(settings, workers)
-        ]
-        asyncio.run(keep_working(works, _bind(settings), settings.shutdown_seconds + _CLOSE_TIMEOUT_SECONDS))
+        sockets = _bind(settings)
+        works = [partial(_work, share, directory, sockets) for share in shares]
+        supervise(works, sockets, settings.shutdown_seconds + _CLOSE_TIMEOUT_SECONDS)
 
 
 def settings_of_workers(settings: Settings, workers: int) -> list[Settings]:
-    """Return the settings of each worker: the pool is divided, and only the first sums up what is overdue.
+    """Return the settings of each worker: they share the pool's connections, and only the first sums overdue amounts.
 
     Raises:
-        InvalidSettings: There are too few connections for so many workers.
+        InvalidSettings: There are too few connections for this number of workers.
     """
     needed = workers * FEWEST_CONNECTIONS
     if settings.database_pool_max < needed:
@@ -92,36 +82,23 @@ def settings_of_workers(settings: Settings, workers: int) -> list[Settings]:
             f"{workers} workers need {needed} connections, {FEWEST_CONNECTIONS} each: "
             f"DATABASE_POOL_MAX and the database allow {settings.database_pool_max}."
         )
-    most = _shares(settings.database_pool_max, workers)
-    least = _shares(settings.database_pool_min, workers)
+
+    def share(total: int, number: int) -> int:
+        return total // workers + (number < total % workers)
+
     return [
         msgspec.structs.replace(
             settings,
-            database_pool_max=most[number],
-            database_pool_min=max(1, least[number]),
+            database_pool_max=share(settings.database_pool_max, number),
+            database_pool_min=max(1, share(settings.database_pool_min, number)),
             overdue_interval_seconds=0 if number else settings.overdue_interval_seconds,
         )
         for number in range(workers)
     ]
 
 
-def _shares(total: int, parts: int) -> list[int]:
-    each, left = divmod(total, parts)
-    return [each + (number < left) for number in range(parts)]
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    return {
-        "DATABASE_URL": settings.database_url,
-        "DATABASE_POOL_MAX": str(settings.database_pool_max),
-        "DATABASE_POOL_MIN": str(settings.database_pool_min),
-        "OVERDUE_INTERVAL_SECONDS": str(settings.overdue_interval_seconds),
-        "PROMETHEUS_MULTIPROC_DIR": settings.prometheus_multiproc_dir,
-    }
-
-
 def _within_the_databases_limits(settings: Settings) -> Settings:
-    """Make the pool no larger than the database allows: a connection that it refuses is a 503, not a short wait."""
+    """Make the pool no larger than the database allows: a refused connection is a 503, a busy pool only a wait."""
     allowed = connections_allowed(settings.database_url)
     if settings.database_pool_max <= allowed:
         return settings
@@ -136,17 +113,17 @@ def _within_the_databases_limits(settings: Settings) -> Settings:
 
 
 @contextmanager
-def _shared_metrics(directory: str) -> Iterator[str]:
-    """Give the directory in which the workers add up their metrics: the configured one, or one that goes at the end.
+def _shared_metrics(configured: str) -> Iterator[str]:
+    """Yield the directory where the workers add up their metrics: the configured one, or a temporary one.
 
-    In memory where that is to be had, also because containers have it whose file systems cannot be written to.
+    The temporary one lies in memory if it can. A container's file system may be read-only, but it has /dev/shm.
     """
-    if directory:
-        yield directory
+    if configured:
+        yield configured
         return
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     try:
-        own = tempfile.TemporaryDirectory(prefix=_OWN_METRICS, dir=where, ignore_cleanup_errors=True)
+        own = tempfile.TemporaryDirectory(prefix="school-billing-metrics-", dir=where, ignore_cleanup_errors=True)
     except OSError as error:
         raise InvalidSettings(
             f"There is no place for the workers' metrics ({error}): set PROMETHEUS_MULTIPROC_DIR."
@@ -155,20 +132,29 @@ def _shared_metrics(directory: str) -> Iterator[str]:
         yield own.name
 
 
-def _application(settings: Settings) -> "Observed":
-    if not settings.prometheus_multiproc_dir:
-        # Empty counts as unset, but not to prometheus_client, which looks at it when it is imported.
-        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    from school_billing.app import create_app  # noqa: PLC0415 - as said; and those who only watch workers need none of it.
-
-    return create_app(settings)
+def _bind(settings: Settings) -> list[socket.socket]:
+    ports = [settings.port, settings.internal_port] if settings.internal_port else [settings.port]
+    return [uvicorn.Config("", host=settings.host, port=port, log_config=None).bind_socket() for port in ports]
 
 
-def _config(settings: Settings, app: "Observed") -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
+def _work(settings: Settings, metrics_directory: str, sockets: list[socket.socket], ready: Ready) -> None:
+    """Be one of the workers."""
+    supervisor = os.getppid()
+    try:
+        # A worker that replaces another may find the database restarting.
+        wait_for_database(settings.database_url, settings.database_wait_seconds)
+        _run(msgspec.structs.replace(settings, prometheus_multiproc_dir=metrics_directory), sockets, ready)
+    except DatabaseUnavailable as error:
+        sys.exit(f"school-billing: {error}")
+    finally:
+        if os.getppid() != supervisor and not settings.prometheus_multiproc_dir:
+            # The supervisor was killed, so nobody else frees the memory of the temporary directory.
+            shutil.rmtree(metrics_directory, ignore_errors=True)
+
+
+def _run(settings: Settings, sockets: list[socket.socket], ready: Ready | None = None) -> None:
+    config = uvicorn.Config(
+        _application(settings),
         loop="uvloop",
         http="httptools",
         access_log=False,  # The application writes one line a request itself, with the request id.
@@ -176,63 +162,24 @@ def _config(settings: Settings, app: "Observed") -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,  # The application reads them, from TRUSTED_PROXIES alone.
         timeout_graceful_shutdown=settings.shutdown_seconds,
+        callback_notify=ready,  # uvicorn calls it right after its start, and every 30 seconds from then on.
     )
-
-
-def _bind(settings: Settings) -> list[socket.socket]:
-    ports = [settings.port, settings.internal_port] if settings.internal_port else [settings.port]
-    return [uvicorn.Config("", host=settings.host, port=port, log_config=None).bind_socket() for port in ports]
-
-
-class _Server(uvicorn.Server):
-    """Sends a byte on `ready` when it serves."""
-
-    def __init__(self, config: uvicorn.Config, ready: socket.socket | None = None) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._ready is not None:
-            self._ready.send(b"\1")
-
-
-def _serve_alone(settings: Settings) -> None:
-    config = _config(settings, _application(settings))
-    _run(_Server(config), _bind(settings))
-
-
-def _run(server: _Server, sockets: list[socket.socket]) -> None:
+    server = uvicorn.Server(config)
     try:
         server.run(sockets=sockets)
     except (KeyboardInterrupt, SystemExit):
-        # uvicorn raises the signal again when it has stopped as asked, which is no failure. That it did not start is.
+        # After a graceful stop, uvicorn raises the signal again. That is a failure only if the server never started.
         if not server.started:
             raise
     if not server.started:
-        sys.exit(3)
+        sys.exit(STARTUP_FAILURE)
 
 
-def _work(descriptors: list[str]) -> None:
-    """Be a worker; `school_billing.serving.workers.Work` says what the descriptors are."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # Until it serves; then uvicorn has it.
-    parent = os.getppid()
-    ready, *sockets = (socket.socket(fileno=int(number)) for number in descriptors)
-    try:
-        settings = Settings.from_environment(os.environ)
-        # One that takes a dead one's place may find the database on its way up.
-        wait_for_database(settings.database_url, settings.database_wait_seconds)
-        app = application()
-    except (InvalidSettings, DatabaseError) as error:
-        sys.exit(f"school-billing: {error}")
-    try:
-        _run(_Server(_config(settings, app), ready), sockets)
-    finally:
-        directory = Path(settings.prometheus_multiproc_dir)
-        if os.getppid() != parent and directory.name.startswith(_OWN_METRICS):
-            # Who made it was killed, and nobody else would free the memory.
-            shutil.rmtree(directory, ignore_errors=True)
+def _application(settings: Settings) -> "Observed":
+    # prometheus_client reads the variable when it is imported, and takes an empty one for a directory.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    if settings.prometheus_multiproc_dir:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.prometheus_multiproc_dir
+    from school_billing.app import create_app  # noqa: PLC0415 - as said; and the supervisor needs none of it.
 
-
-if __name__ == "__main__":
-    _work(sys.argv[1:])
+    return create_app(settings)

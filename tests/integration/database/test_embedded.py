@@ -29,7 +29,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 import psycopg
-from school_billing.serving import embedded
+from school_billing.serving import embedded, parent
 
 exec(sys.argv[2])
 with embedded.embedded_postgres(Path(sys.argv[1])) as url, psycopg.connect(url) as connection:
@@ -171,7 +171,7 @@ def test_a_killed_owner_leaves_no_process_behind_and_loses_no_row(data_dir: Path
 @needs_proc
 @pytest.mark.parametrize("told_to_stop", [True, False], ids=["about to stop", "as macOS leaves it"])
 def test_a_killed_owners_server_makes_room_for_the_next_at_once(data_dir: Path, told_to_stop: bool) -> None:
-    with holder(data_dir, "" if told_to_stop else "embedded._PR_SET_PDEATHSIG = 0") as owner:
+    with holder(data_dir, "" if told_to_stop else "parent._PR_SET_PDEATHSIG = 0") as owner:
         url_of(owner)
         orphan = server_pid(data_dir)
         owner.kill()

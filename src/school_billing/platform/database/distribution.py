@@ -1,6 +1,4 @@
-"""The tables of a Citus cluster: each school's rows lie together on one shard; docs/scaling.md says what follows."""
-
-from typing import Any
+"""The tables on a Citus cluster: one shard holds all rows of a school. docs/scaling.md says what follows from that."""
 
 import psycopg
 from psycopg import sql
@@ -15,20 +13,20 @@ DISTRIBUTED = {
     "payments": "school_id",
     "audit_log": "school_id",
 }
-"""The tables that are distributed, each by its column, in their order: whom a foreign key points at comes first."""
+"""Each distributed table with its column, in the order of distribution: a foreign key's target comes first."""
 
 LOCAL = {
-    "users": "a username is unique over all schools, and administrators have none",
+    "users": "a username is unique over all schools, and administrators have no school",
     "api_keys": "as users",
-    "sessions": "they are their user's",
-    "refresh_tokens": "they are their session's",
-    "login_throttles": "they are counted before anybody knows the school",
-    "idempotency_keys": "a key is claimed before anybody knows the school",
+    "sessions": "a session belongs to its user",
+    "refresh_tokens": "a token belongs to its session",
+    "login_throttles": "attempts are counted before the school is known",
+    "idempotency_keys": "a key is claimed before the school is known",
 }
-"""The tables that stay on the coordinator, and why."""
+"""The tables that stay on the coordinator, each with the reason."""
 
 GIVEN_UP = {"users_school_id_fkey": "users", "api_keys_school_id_fkey": "api_keys"}
-"""Foreign keys, each with its table, that no cluster can have: from a table of the coordinator into the shards."""
+"""Foreign keys, each with its table, that Citus cannot keep: they lead from the coordinator into the shards."""
 
 FUNCTIONS = (
     "written_by(text, text)",
@@ -43,15 +41,15 @@ FUNCTIONS = (
 )
 """The functions that only queries and views call.
 
-A shard runs them too, so the workers need them. Citus creates there by itself only the functions that a table needs:
-those of its triggers, checks, defaults and generated columns.
+A shard runs them, too, so the workers need them. Citus itself creates there only the functions of a table's triggers,
+checks, defaults and generated columns.
 """
 
 _SETTINGS = (
     "set local lock_timeout = '5s'",
-    # Otherwise shards are made over several connections, and one does not see the keys that another has just made.
+    # Otherwise Citus uses several connections for the shards, and one does not see the keys that another has created.
     "set local citus.multi_shard_modify_mode = 'sequential'",
-    # Citus refuses triggers unless it is told that they write nowhere but on the row's own shard, as ours do.
+    # Citus refuses triggers unless it is told that they write only to the row's own shard, as ours do.
     "set local citus.enable_unsafe_triggers = on",
 )
 
@@ -61,16 +59,14 @@ class CannotDistribute(DatabaseError):
 
 
 def distribute(url: str) -> list[str]:
-    """Distribute the tables of the database at `url` over its cluster, all of them or none.
-
-    A table that is distributed already is left as it is. Migrators wait meanwhile.
+    """Distribute the tables of the database at `url` over its cluster, all or none; migrators wait meanwhile.
 
     Returns:
-        The tables that were distributed, in their order.
+        The tables that were distributed, in their order, without those that had been distributed before.
 
     Raises:
         SchemaOutdated: The database lacks a migration.
-        CannotDistribute: It has no Citus, or Citus refuses.
+        CannotDistribute: The database has no Citus, or Citus refuses.
     """
     with migrated(url), psycopg.connect(url, application_name="school-billing distribute") as connection:
         if not connection.execute("select from pg_extension where extname = 'citus'").rowcount:
@@ -79,35 +75,25 @@ def distribute(url: str) -> list[str]:
                 "and its workers, see docs/scaling.md."
             )
         try:
-            return _distribute(connection)
+            rows = connection.execute("select logicalrelid::regclass::text from pg_dist_partition").fetchall()
+            missing = [table for table in DISTRIBUTED if (table,) not in rows]
+            if missing:
+                _distribute(connection, missing)
         except psycopg.Error as error:
             raise CannotDistribute(f"The cluster refuses, and nothing was done: {error}") from error
+    return missing
 
 
-def _distribute(connection: "psycopg.Connection[Any]") -> list[str]:
-    there = {
-        row[0]
-        for row in connection.execute(
-            "select relname from pg_dist_partition join pg_class on pg_class.oid = logicalrelid"
-        )
-    }
-    missing = [table for table in DISTRIBUTED if table not in there]
-    if not missing:
-        return []
+def _distribute(connection: "psycopg.Connection[tuple[object, ...]]", tables: list[str]) -> None:
     for setting in _SETTINGS:
         connection.execute(sql.SQL(setting))
     for constraint, table in GIVEN_UP.items():
-        connection.execute(
-            sql.SQL("alter table {} drop constraint if exists {}").format(
-                sql.Identifier(table), sql.Identifier(constraint)
-            )
-        )
-    first = next(iter(DISTRIBUTED))
-    for table in missing:
+        drop = sql.SQL("alter table {} drop constraint if exists {}")
+        connection.execute(drop.format(sql.Identifier(table), sql.Identifier(constraint)))
+    for table in tables:
         connection.execute(
             "select create_distributed_table(%s::regclass, %s, colocate_with => %s)",
-            (table, DISTRIBUTED[table], "none" if table == first else first),
+            (table, DISTRIBUTED[table], "none" if table == "schools" else "schools"),
         )
     for function in FUNCTIONS:
         connection.execute("select create_distributed_function(%s::regprocedure)", (function,))
-    return missing

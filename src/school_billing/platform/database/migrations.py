@@ -1,11 +1,11 @@
-"""Migrations: yoyo, run under a lock of PostgreSQL's own.
+"""Migrations: yoyo, run under a lock of PostgreSQL.
 
-yoyo guards a run with a row in a table. A process that is killed leaves that row behind, and a second one
-gives up on it after ten seconds. An advisory lock ends with its connection and can be waited for, so it is
-taken first, and a row that is found under it belongs to nobody.
+yoyo guards a run with a row in a table. A killed process leaves that row behind, and the next one gives up on it after
+ten seconds. An advisory lock ends with its connection, and another migrator can wait for it. So this module takes one
+first, and then removes the row that a killed process may have left.
 
-The lock is a transaction's, and the transaction stays open: so it holds through a PgBouncer that pools transactions,
-too, where one of the session would stay behind on a connection that is somebody else's by then.
+The lock belongs to a transaction, which stays open. A lock of the session would not work through a PgBouncer that pools
+transactions: it would stay on a connection that another client has by then.
 """
 
 import getpass
@@ -17,38 +17,24 @@ from typing import Any
 
 import psycopg
 import yoyo
-from psycopg import sql
 
 from school_billing.platform.database.errors import SchemaOutdated
 from school_billing.platform.paths import resource_folder
 
-# Any fixed number will do, as long as nobody else locks the same one in the same database.
-_ADVISORY_LOCK = 7_404_031_550_207_116_800
-_PAUSE_SECONDS = 0.2
-
 
 def migrate(url: str) -> list[str]:
-    """Apply every migration that the database at `url` lacks; a second migrator waits for the first.
-
-    Returns:
-        The ids of those applied, in their order.
-    """
-    with _backend(url) as backend:
-        waiting = backend.to_apply(_migrations())
-        ids = [migration.id for migration in waiting]
-        backend.apply_migrations(waiting)
+    """Apply every migration that the database at `url` lacks, and return their ids; a second migrator waits."""
+    with _backend(url) as (backend, migrations):
+        lacking = backend.to_apply(migrations)
+        ids = [migration.id for migration in lacking]
+        backend.apply_migrations(lacking)
         return ids
 
 
 def rollback(url: str, count: int | None = None) -> list[str]:
-    """Roll back the newest `count` migrations of the database at `url`; None means all.
-
-    Returns:
-        The ids of those rolled back, newest first.
-    """
-    with _backend(url) as backend:
-        applied = backend.to_rollback(_migrations())
-        chosen = applied if count is None else applied[:count]
+    """Roll back the newest `count` migrations of the database at `url`, or all, and return their ids, newest first."""
+    with _backend(url) as (backend, migrations):
+        chosen = backend.to_rollback(migrations)[:count]
         ids = [migration.id for migration in chosen]
         backend.rollback_migrations(chosen)
         return ids
@@ -61,28 +47,26 @@ def migrated(url: str) -> Iterator[None]:
     Raises:
         SchemaOutdated: It lacks a migration.
     """
-    with _backend(url) as backend:
-        if backend.to_apply(_migrations()):
+    with _backend(url) as (backend, migrations):
+        if backend.to_apply(migrations):
             raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.")
         yield
 
 
-def _migrations() -> Any:
-    # schema.sql is beside them: the schema of today in one file, for people to read.
-    return yoyo.read_migrations(str(resource_folder("migrations"))).filter(lambda migration: migration.id != "schema")
-
-
 @contextmanager
-def _backend(url: str) -> Iterator[Any]:
+def _backend(url: str) -> Iterator[tuple[Any, Any]]:
+    """Yield yoyo's backend for the database and its list of migrations, which have no types, under the lock."""
     _name_the_user()
     with psycopg.connect(url, application_name="school-billing migrate") as lock:
         _take_lock(lock)
-        backend = yoyo.get_backend(_yoyo_url(url))
-        # psycopg prepares what it sends often, and a pooler may send it on to another connection.
+        backend = yoyo.get_backend(f"postgresql+psycopg://{url.partition('://')[2]}")
+        # psycopg prepares a statement that it sends often, and a pooler may run it on another connection.
         backend.connection.prepare_threshold = None
+        # schema.sql lies beside the migrations: the schema of today in one file, for people to read.
+        migrations = yoyo.read_migrations(str(resource_folder("migrations"))).filter(lambda one: one.id != "schema")
         try:
             backend.break_lock()
-            yield backend
+            yield backend, migrations
         finally:
             backend.connection.close()
 
@@ -90,32 +74,25 @@ def _backend(url: str) -> Iterator[Any]:
 def _take_lock(connection: "psycopg.Connection[Any]") -> None:
     """Wait for the lock, and leave the connection in the transaction that has it.
 
-    It is asked for again and again: who waits for it inside PostgreSQL has a snapshot, and `create index concurrently`,
-    run by the migrator that has the lock, would wait for that snapshot to go. For the same reason nothing here has
-    parameters: with those, psycopg leaves a portal open, and the portal keeps its snapshot.
+    This asks again and again. A session that waits inside PostgreSQL has a snapshot, and a `create index concurrently`
+    of the migrator that has the lock would wait for that snapshot to go. For the same reason the query has no
+    parameters: with those, psycopg leaves a portal open, which keeps its snapshot.
     """
-    ask = sql.SQL("select pg_try_advisory_xact_lock({})").format(_ADVISORY_LOCK)
     while True:
-        # It idles for as long as migrations take.
+        # The transaction idles for as long as the migrations take.
         connection.execute("set local idle_in_transaction_session_timeout = 0")
-        answer = connection.execute(ask).fetchone()
+        # Any fixed number will do if no other program locks the same one in this database.
+        answer = connection.execute("select pg_try_advisory_xact_lock(7404031550207116800)").fetchone()
         if answer and answer[0]:
             return
         connection.rollback()
-        time.sleep(_PAUSE_SECONDS)
-
-
-def _yoyo_url(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    if scheme not in {"postgresql", "postgres"}:
-        raise ValueError("DATABASE_URL must begin with postgresql://")
-    return f"postgresql+psycopg://{rest}"
+        time.sleep(0.2)
 
 
 def _name_the_user() -> None:
-    """Give yoyo a user name where the system has none, such as a container with an arbitrary uid.
+    """Give yoyo a user name if the system has none, as in a container with an arbitrary user id.
 
-    yoyo asks for it after it applied a migration and before it marks it: without a name the two would differ.
+    yoyo asks for it between applying a migration and marking it as applied, and must not fail there.
     """
     try:
         getpass.getuser()

@@ -1,0 +1,66 @@
+"""Reaching the database at start: waiting until it answers, and asking how many connections it allows."""
+
+import sys
+import time
+from urllib.parse import urlsplit
+
+import psycopg
+
+from school_billing.platform.database.errors import DatabaseUnavailable
+
+_LONGEST_PAUSE_SECONDS = 2.0
+
+# The reserved connections are a superuser's way in when all others are taken. The limits of the role and of the
+# database do not bind superusers; -1 is no limit. PostgreSQL 15 does not know reserved_connections.
+_ALLOWED = """
+select greatest(1, least(
+  current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true)::int, 0),
+  case when not rolsuper and rolconnlimit >= 0 then rolconnlimit end,
+  case when not rolsuper and datconnlimit >= 0 then datconnlimit end
+))
+from pg_roles, pg_database
+where rolname = session_user and datname = current_database()
+"""
+
+
+def wait_for_database(url: str, patience_seconds: float) -> None:
+    """Return as soon as the database accepts a connection; each wait is printed to standard error.
+
+    Raises:
+        DatabaseUnavailable: It accepted none within `patience_seconds`, or the URL is wrong. The message names the
+            server and never the password.
+    """
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+    deadline = time.monotonic() + patience_seconds
+    pause = 0.1
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            if time.monotonic() + pause > deadline:
+                raise DatabaseUnavailable(f"The database {where} cannot be reached: {reason}") from error
+            print(f"waiting for the database {where}: {reason}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        except psycopg.Error:
+            # Its message would repeat the URL with the password.
+            raise DatabaseUnavailable("DATABASE_URL is not one that PostgreSQL understands.") from None
+        else:
+            return
+
+
+def connections_allowed(url: str) -> int:
+    """Return how many connections the role in `url` may open, at least 1; connections that are in use count, too.
+
+    Behind a pooler it is still the limit of PostgreSQL: the number of statements that can run at a time.
+
+    Raises:
+        psycopg.OperationalError: The database does not answer.
+    """
+    with psycopg.connect(url, connect_timeout=5, autocommit=True) as psql:
+        row = psql.execute(_ALLOWED).fetchone()
+    return 1 if row is None else int(row[0])
