@@ -41,7 +41,7 @@ from school_billing.platform.web.problems import Meanings, exception_handlers, p
 from school_billing.platform.web.rooms import Room, provide
 from school_billing.platform.web.scalars import Scalar, ScalarSchemas, decode_scalar, is_scalar
 from school_billing.platform.web.security import cors_config, security_headers
-from school_billing.statements.source import StatementSource, standby_of
+from school_billing.statements.standby import standby_of
 
 
 def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observed:
@@ -52,11 +52,10 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     primary = Database.of(settings)
     standby = standby_of(settings)
-    source = StatementSource(primary, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
     rooms = [
         auth.room(primary, settings, tokens, metrics),
         *(one.room(primary) for one in (users, api_keys, schools, students, invoices, payments)),
-        statements.room(primary, source, settings, metrics),
+        statements.room(primary, standby, settings, metrics),
         *(one.room(primary) for one in (audit, health)),
         *(room(primary) for room in more),
     ]
@@ -103,7 +102,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         plugins=[ScalarSchemas(), DocumentErrors(), DocumentAccess(settings)],
         cors_config=cors_config(settings.origins),
         logging_config=None,
-        state=State({"database": primary, "statement_source": source, "meanings": meanings}),
+        state=State({"database": primary, "meanings": meanings}),
     )
     provide_in_turn(litestar)
     return Observed(
