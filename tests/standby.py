@@ -18,6 +18,7 @@ from tests.postgres import Postgres
 
 _SETTINGS = {
     "autovacuum": "off",  # What it removes would cancel a statement on the standby now and then.
+    "wal_writer_delay": "10ms",  # Reads leave hints in the log, which no commit sends to the standby.
     "wal_retrieve_retry_interval": "50ms",  # A standby that starts does not wait for its primary.
 }
 

@@ -43,7 +43,7 @@ from school_billing.platform.web.requests import (
 )
 from school_billing.platform.web.responses import cors_config, security_headers
 from school_billing.platform.web.types import Scalar, decode_scalar, is_scalar
-from school_billing.statements.source import StatementSource, standby_of
+from school_billing.statements.standby import standby_of
 
 
 def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observed:
@@ -54,11 +54,10 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     primary = Database.of(settings)
     standby = standby_of(settings)
-    source = StatementSource(primary, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
     rooms = [
         auth.room(primary, settings, tokens, metrics),
         *(one.room(primary) for one in (users, api_keys, schools, students, invoices, payments)),
-        statements.room(primary, source, settings, metrics),
+        statements.room(primary, standby, settings, metrics),
         *(one.room(primary) for one in (audit, health)),
         *(room(primary) for room in more),
     ]
@@ -108,7 +107,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         plugins=[ScalarSchemas(), DocumentAccess(settings), DocumentErrors()],
         cors_config=cors_config(settings.origins),
         logging_config=None,
-        state=State({"database": primary, "statement_source": source, "meanings": meanings}),
+        state=State({"database": primary, "meanings": meanings}),
     )
     provide_in_turn(litestar)
     return Observed(

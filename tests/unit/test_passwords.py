@@ -1,13 +1,10 @@
-import asyncio
-import threading
 from typing import Any
 
 import argon2
 import pytest
 
 from school_billing.auth import passwords
-from school_billing.auth.errors import TooBusy
-from school_billing.auth.hashing import BoundedQueue, password_matches, rehash_if_outdated
+from school_billing.auth.hashing import password_matches, rehash_if_outdated
 from school_billing.platform.password_rules import password_fault
 
 
@@ -81,33 +78,3 @@ async def test_a_hash_of_weaker_parameters_is_replaced_and_one_of_todays_is_not(
 async def test_a_password_is_the_same_from_every_keyboard() -> None:
     composed, decomposed = "caf\u00e9 au lait noir", "cafe\u0301 au lait noir"
     assert await password_matches(passwords.hash_password(composed), decomposed)
-
-
-async def test_a_flood_of_log_ins_is_turned_away_and_not_kept_waiting() -> None:
-    turns = BoundedQueue(at_once=2, waiting_most=3, waiting_most_of_one=2)
-    may_end = threading.Event()
-    work = [asyncio.create_task(turns.take(str(number), may_end.wait)) for number in range(10)]
-    await asyncio.sleep(0)
-    refused = [task for task in work if task.done()]
-    assert len(refused) == 5  # 2 at work, 3 waiting
-    for task in refused:
-        with pytest.raises(TooBusy):
-            await task
-    may_end.set()
-    assert [await task for task in work if task not in refused] == [True] * 5
-    assert await turns.take("9", lambda: "free again") == "free again"
-
-
-async def test_one_address_does_not_fill_the_queue() -> None:
-    turns = BoundedQueue(at_once=1, waiting_most=4, waiting_most_of_one=2)
-    may_end = threading.Event()
-    flood = [asyncio.create_task(turns.take("flood", may_end.wait)) for _ in range(6)]
-    await asyncio.sleep(0)
-    assert sum(task.done() for task in flood) == 3  # 1 at work, 2 waiting
-    other = asyncio.create_task(turns.take("other", may_end.wait))
-    await asyncio.sleep(0)
-    assert not other.done()
-    may_end.set()
-    assert await other
-    results = await asyncio.gather(*flood, return_exceptions=True)
-    assert sum(isinstance(result, TooBusy) for result in results) == 3

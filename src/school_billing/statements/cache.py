@@ -1,100 +1,132 @@
-"""Statements kept in Redis, for as long as nothing changes.
+"""Statements in Redis, for as long as nothing changes.
 
-The key has the version of what the statement tells of, and the version is the database's, see version.sql: an entry is
-right or is not found, whatever became of Redis meanwhile, and nothing has to be deleted. A Redis that
-is slow, full or gone is passed over.
+Each key contains the version of the school's statements, which comes from the database (version.sql). So a stale entry
+can never be read, and nothing has to be deleted. If Redis is slow, full or gone, the statement is computed.
 """
 
 import asyncio
-from time import monotonic
-from typing import TYPE_CHECKING, cast
+from collections.abc import AsyncGenerator, Callable
+from datetime import date, datetime
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 import msgspec
-import structlog
 
+from school_billing.platform.circuit_breaker import CircuitBreaker
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.settings import Settings
 from school_billing.statements.contracts import StatementDocument
+from school_billing.statements.repository import StatementReader
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Row = TypeVar("Row")
 
 _PAUSE_SECONDS = 1.0
-"""For how long Redis is left alone after it failed, so that a slow one slows one request a second."""
+"""How long Redis is left alone after it failed, so that a slow one slows one request a second."""
 
-_LARGEST = 5_000_000
-"""Characters of a statement that is worth keeping."""
+_LARGEST_BYTES = 5_000_000
+"""A larger statement is not worth storing."""
 
-log = structlog.get_logger("school_billing.statements")
-
-_encoder = msgspec.msgpack.Encoder()
+_SUBJECT = ("tenant", "school_id", "student_id")
 
 
-class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept, with its key, so that what came under another is not taken for it."""
+class StatementVersion(msgspec.Struct, frozen=True):
+    """The version of a school's statements."""
 
-    key: str
-    statement: StatementDocument
+    changes: int
+    """How many changes the school has had."""
+    newest: UUID | None
+    """The latest of them, which differs between two databases that share a Redis."""
+    today: date
+    """The school's day."""
+    issued_until: datetime | None
+    """The date of the latest invoice until now."""
+
+    def __str__(self) -> str:
+        return f"{self.changes}@{self.newest}@{self.today}@{self.issued_until}"
 
 
-_decoder = msgspec.msgpack.Decoder(Kept)
+VERSION = Query(
+    "statements/version", StatementVersion, tenant=UUID | None, school_id=UUID | None, student_id=UUID | None
+)
 
 
-class StatementCache:
-    """Keeps statements for `seconds`; each question to Redis may take `timeout_ms`.
+class CachedReader:
+    """Reads statements from Redis, and the ones that are not there from `reader`.
 
-    `count` is told of each outcome: hit, miss or error.
+    `database` says which version there is. `count` gets each outcome: hit, miss or error.
     """
 
-    def __init__(self, url: str, *, seconds: int, timeout_ms: int, count: "Callable[[str], None]") -> None:
+    def __init__(
+        self, reader: StatementReader, database: Database, settings: Settings, count: Callable[[str], None]
+    ) -> None:
         # Slow to import, and needed only here.
         from redis.asyncio import Redis  # noqa: PLC0415
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
-        self._redis = Redis.from_url(url, max_connections=64, retry=Retry(NoBackoff(), 0))
-        self._seconds = seconds
-        self._timeout_seconds = timeout_ms / 1000
+        self._redis = Redis.from_url(settings.redis_url, max_connections=64, retry=Retry(NoBackoff(), 0))
+        self._reader = reader
+        self._database = database
+        self._seconds = settings.statement_cache_seconds
+        self._timeout_seconds = settings.redis_timeout_ms / 1000
         self._count = count
-        self._resumes_at = 0.0
-        self._is_well = True
+        self._breaker = CircuitBreaker("the cache of statements", _PAUSE_SECONDS)
 
-    async def get(self, key: str) -> StatementDocument | None:
-        """Return what is kept under `key`; None where there is nothing, or no Redis to ask."""
-        if monotonic() < self._resumes_at:
+    async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
+        """Read a row like Database.one_or_none, a statement from Redis if it is there."""
+        # There are too many instants for one to be asked for twice.
+        if query.returns is not StatementDocument or values.get("as_of") is not None:
+            return await self._reader.one_or_none(query, **values)
+        version = await self._database.one_or_none(VERSION, **{name: values.get(name) for name in _SUBJECT})
+        if version is None:
             return None
+        # The statement is computed after its version was read: it may contain a later change, but never lacks one.
+        subject = values.get("school_id") or values.get("student_id")
+        others = ",".join(f"{name}={value}" for name, value in values.items() if name not in _SUBJECT)
+        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version}:{others}"
+        row = await self._get(key, query)
+        if row is None:
+            row = await self._reader.one_or_none(query, **values)
+            await self._put(key, row)
+        return row
+
+    def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
+        """Read rows like Database.stream; they are never stored."""
+        return self._reader.stream(query, school_id, **values)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._redis.aclose()
+
+    async def _get(self, key: str, query: Query[Row]) -> Row | None:
+        if not self._breaker.allows():
+            return None
+        row = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 found = await self._redis.get(key)
-            kept = None if found is None else _decoder.decode(cast("bytes", found))
-        except Exception as error:  # Whatever Redis, or what is in it, is up to.
+            if found is not None:
+                # An entry that was stored under another key is no hit.
+                stored_key, stored = msgspec.msgpack.decode(cast("bytes", found), type=tuple[str, msgspec.Raw])
+                row = msgspec.msgpack.decode(stored, type=query.returns) if stored_key == key else None
+        except Exception as error:  # Whatever is wrong with Redis, or with the entry.
             self._fail(error)
             return None
-        self._succeed()
-        statement = kept.statement if kept is not None and kept.key == key else None
-        self._count("miss" if statement is None else "hit")
-        return statement
+        self._breaker.succeed()
+        self._count("miss" if row is None else "hit")
+        return row
 
-    async def put(self, key: str, statement: StatementDocument) -> None:
-        """Keep `statement` under `key`, if Redis takes it and it is not huge."""
-        if monotonic() < self._resumes_at or len(statement.document) > _LARGEST:
+    async def _put(self, key: str, row: object) -> None:
+        entry = msgspec.msgpack.encode((key, row))
+        if row is None or len(entry) > _LARGEST_BYTES or not self._breaker.allows():
             return
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._redis.set(key, _encoder.encode(Kept(key, statement)), ex=self._seconds)
-        except Exception as error:
+                await self._redis.set(key, entry, ex=self._seconds)
+        except Exception as error:  # As above.
             self._fail(error)
 
-    async def close(self) -> None:
-        """Let the connections go."""
-        await self._redis.aclose()
-
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         self._count("error")
-        self._resumes_at = monotonic() + _PAUSE_SECONDS
-        if self._is_well:
-            self._is_well = False
-            log.warning("the cache of statements does not answer; they are computed", cause=type(error).__name__)
-
-    def _succeed(self) -> None:
-        if not self._is_well:
-            self._is_well = True
-            log.info("the cache of statements answers again")
+        self._breaker.fail(error)

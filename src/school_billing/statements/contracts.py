@@ -1,4 +1,4 @@
-"""What comes out of the statements. The database renders it; these structs are its contract and its description."""
+"""The answers of the statement routes. The database renders them as JSON; these structs describe it for OpenAPI."""
 
 import re
 from datetime import date, datetime
@@ -30,7 +30,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     balance_due_total: Money
     """What is still owed."""
     overdue_total: Money
-    """What of it was due before the statement's day, in the school's time zone."""
+    """The part of balance_due_total that was due before the statement's day, in the school's time zone."""
 
 
 class Ageing(Struct, frozen=True, kw_only=True):
@@ -60,22 +60,11 @@ class InvoiceLine(Struct, frozen=True, kw_only=True):
     status: InvoiceStatus
 
 
-class ExportedLine(Struct, frozen=True, kw_only=True):
-    """An invoice of a school in a download, with the student whom it is raised on."""
+class ExportedLine(InvoiceLine, frozen=True, kw_only=True):
+    """An invoice of a school in a download, with its student."""
 
-    id: UUID
-    student_id: UUID
     full_name: FullName
     external_id: ExternalId | None
-    total_amount: Money
-    issued_at: datetime
-    due_date: date
-    description: Description | None
-    payments_total: Money
-    refunds_total: Money
-    paid_total: Money
-    balance_due: Money
-    status: InvoiceStatus
 
 
 class ExportedRow(Struct, frozen=True):
@@ -97,21 +86,21 @@ class ExportedRow(Struct, frozen=True):
 
 
 class StatementPeriod(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """What happened in a period: opening_balance + invoiced - paid + refunded - voided = closing_balance."""
+    """The sums of a period: opening_balance + invoiced - paid + refunded - voided = closing_balance."""
 
     from_: Annotated[date | None, Meta(description="Its first day; null where it begins with the account.")]
     to: date
     """Its last day."""
     invoiced: Money
-    """What was invoiced, and be it void by now."""
+    """All invoices of the period, including those that are void by now."""
     paid: Money
     refunded: Money
     voided: Money
-    """What had been invoiced, then or before, and was voided in the period."""
+    """The invoices of any time that were voided in the period."""
 
 
 class EntryKind(Enum):
-    """What an entry of an account tells of."""
+    """The kinds of entries in an account."""
 
     INVOICE = "INVOICE"
     """An invoice was issued: more is owed."""
@@ -129,24 +118,23 @@ class Entry(Struct, frozen=True, kw_only=True):
     date: date
     """The day in the school's time zone."""
     happened_at: datetime
-    """From when on it counts: a movement not before its invoice, nor after that was voided."""
+    """The moment from which it counts: a movement not before its invoice, nor after that was voided."""
     kind: EntryKind
     invoice_id: UUID
     payment_id: UUID | None
-    """The movement, where the entry is one."""
+    """The payment or refund, if the entry is one."""
     description: Description | None
     method: Method | None
     reference: Reference | None
     amount: Money
     """Always above zero; the kind says which way it goes."""
     balance: Money
-    """What is owed after this entry."""
+    """The balance after this entry."""
 
 
-class StudentStatement(Struct, frozen=True, kw_only=True):
-    """What one student owes, and how it came to that."""
+class Statement(Struct, frozen=True, kw_only=True):
+    """The fields that the statements of a student and of a school have in common."""
 
-    student_id: UUID
     school_id: UUID
     currency: Currency
     as_of_date: date
@@ -154,20 +142,25 @@ class StudentStatement(Struct, frozen=True, kw_only=True):
     totals: Totals
     ageing: Ageing
     oldest_due_date: date | None
-    """The earliest due date of what is unpaid; null where nothing is."""
-    invoices: list[InvoiceLine]
-    """Every invoice by its date, the void ones too, which no total counts."""
+    """The earliest due date of an unpaid invoice, or null."""
     as_of: datetime | UnsetType = UNSET
-    """The moment that the figures are of, which they include. Not on a statement of now: as long as nothing happens,
-    that stays the same."""
+    """The moment of the figures. A statement of now has none, so it stays the same while nothing happens."""
     opening_balance: Money | UnsetType = UNSET
-    """What was owed before the period. This and what follows comes with a period, from or to, only."""
+    """The balance before the period. Only statements of a period have this and the next two fields."""
     closing_balance: Money | UnsetType = UNSET
-    """What is owed at its end."""
+    """The balance at its end."""
     period: StatementPeriod | UnsetType = UNSET
-    """What happened in it."""
+    """The sums of the period."""
+
+
+class StudentStatement(Statement, frozen=True, kw_only=True):
+    """What one student owes, and how it came to that."""
+
+    student_id: UUID
+    invoices: list[InvoiceLine]
+    """Every invoice by its date, including the void ones, which no total counts."""
     entries: list[Entry] | UnsetType = UNSET
-    """The same line by line, in order; an invoice that was voided and its void are both there."""
+    """The entries of the period in order. A voided invoice and its void are both there."""
 
 
 class StudentTotals(Totals, frozen=True, kw_only=True):
@@ -176,37 +169,20 @@ class StudentTotals(Totals, frozen=True, kw_only=True):
     student_id: UUID
     full_name: FullName
     invoices_count: int
-    """How many invoices the totals count."""
+    """The number of invoices in the totals."""
     ageing: Ageing
     oldest_due_date: date | None
-    """The earliest due date of what is unpaid; null where nothing is."""
+    """The earliest due date of an unpaid invoice, or null."""
 
 
-class SchoolStatement(Struct, frozen=True, kw_only=True):
+class SchoolStatement(Statement, frozen=True, kw_only=True):
     """What a school is owed, by whom, and for what."""
 
-    school_id: UUID
-    currency: Currency
-    as_of_date: date
-    """The day of the figures, in the school's time zone, on which the balances are aged."""
     students_count: int
-    totals: Totals
-    ageing: Ageing
-    oldest_due_date: date | None
-    """The earliest due date of what is unpaid; null where nothing is."""
     students: list[StudentTotals]
-    """Every student of the school, those without invoices too, by name."""
+    """Every student of the school by name, including those without invoices."""
     invoices: list[InvoiceLine]
     """A page of the school's invoices, newest last; the Link header leads to the next."""
-    as_of: datetime | UnsetType = UNSET
-    """The moment that the figures are of, which they include. Not on a statement of now: as long as nothing happens,
-    that stays the same."""
-    opening_balance: Money | UnsetType = UNSET
-    """What was owed before the period. This and what follows comes with a period, from or to, only."""
-    closing_balance: Money | UnsetType = UNSET
-    """What is owed at its end."""
-    period: StatementPeriod | UnsetType = UNSET
-    """What happened in it."""
 
 
 class Debtor(Struct, frozen=True, kw_only=True):
@@ -216,16 +192,16 @@ class Debtor(Struct, frozen=True, kw_only=True):
     full_name: FullName
     external_id: ExternalId | None
     balance_due: Money
-    """All that the student owes."""
+    """The whole balance of the student."""
     overdue_total: Money
-    """What of it was due before today, in the school's time zone."""
+    """The part that was due before today, in the school's time zone."""
     oldest_due_date: date
-    """The earliest due date of what is unpaid."""
+    """The earliest due date of an unpaid invoice."""
     days_overdue: int
-    """How many days ago that was; 0 where nothing is overdue."""
+    """The days since then; 0 if nothing is overdue."""
     ageing: Ageing
     invoices_count: int
-    """How many invoices are unpaid."""
+    """The number of unpaid invoices."""
 
 
 class CollectionsBy(Enum):
@@ -259,13 +235,13 @@ class CollectionsTotals(Struct, frozen=True, kw_only=True):
     """What was invoiced and collected in the whole period."""
 
     invoiced: Money
-    """What was invoiced in the period, without what is void now."""
+    """The invoices of the period, without those that are void now."""
     paid: Money
     refunded: Money
     net: Money
     """Payments less refunds."""
     collection_rate: Rate | None
-    """What came in, net, for each unit invoiced in the period; null where nothing was."""
+    """Net divided by invoiced; null if nothing was invoiced."""
 
 
 class CollectionsRow(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -275,14 +251,14 @@ class CollectionsRow(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
     to: date
     """Its last day."""
     method: Method | None
-    """The method; null where the row is of a part of the period, or of money that moved in an unknown way."""
+    """Null if the row is of a part of the period, or of money that moved by an unknown method."""
     invoiced: Money | None
-    """Null where the row is of a method, which an invoice has not."""
+    """Null if the row is of a method, because an invoice has none."""
     paid: Money
     refunded: Money
     net: Money
     collection_rate: Rate | None
-    """Net by what was invoiced, by a method: in the whole period; null where nothing was."""
+    """Net divided by invoiced; by a method, divided by all that was invoiced in the period."""
 
 
 class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -304,31 +280,31 @@ class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
 
 
 class StatementDocument(Struct, frozen=True):
-    """A statement as the database gives it."""
+    """A statement from the database."""
 
     document: str
-    """The statement in JSON; empty where its period begins after its end."""
+    """The statement in JSON; empty if its period begins after its end."""
     next_after: UUID | None
-    """Behind which invoice the next page begins; null where this is the last or the only one."""
+    """The invoice after which the next page begins, or null."""
 
 
 class DebtorsDocument(Struct, frozen=True):
-    """A page of debtors as the database gives it."""
+    """A page of debtors from the database."""
 
     document: str
     """The debtors in JSON."""
     next_due_date: date | None
-    """Behind which debtor the next page begins: this, next_balance and next_id are all null on the last one."""
+    """The next page begins after the debtor with these three values; they are null on the last page."""
     next_balance: Decimal | None
     next_id: UUID | None
 
 
 class CollectionsDocument(Struct, frozen=True):
-    """Collections as the database gives them."""
+    """Collections from the database."""
 
     document: str
-    """The collections in JSON; empty where there would be none, or too many."""
+    """The collections in JSON; empty if there are no rows, or too many."""
     starts_on: date
     ends_on: date
     rows_count: int
-    """How many rows there are, or would be."""
+    """The number of rows, also of too many."""

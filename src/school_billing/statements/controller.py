@@ -1,53 +1,87 @@
-"""The statements of a student and of a school, and what a finance office makes of them: debtors and collections."""
+"""The statements of a student and of a school in every form, and two reports: debtors and collections."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from litestar import Controller, get
+import msgspec
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
+from school_billing.platform.web.conditional import has_current, tag_of_content
+from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import WithETag, json_document
+from school_billing.platform.web.responses import Download, WithETag, json_document, started
+from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows, inline
+from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
     Collections,
     CollectionsBy,
     Debtor,
+    Entry,
+    ExportedLine,
+    ExportedRow,
+    InvoiceLine,
     SchoolStatement,
     StudentStatement,
 )
 from school_billing.statements.parameters import (
+    AsOf,
     By,
+    CollectedFrom,
+    CollectedTo,
     DebtorsPage,
     MinBalance,
     MinOverdueDays,
-    Period,
+    Paper,
+    PaperSize,
     StatementRange,
     provide_debtors_page,
-    provide_period,
     provide_statement_range,
 )
+from school_billing.statements.printed.printable import PrintableStatement
+from school_billing.statements.printed.renderers import Job, PdfRenderer, html_page
+from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
+from school_billing.students.repository import Students
+
+HTML_MEDIA_TYPE = "text/html"
+PDF_MEDIA_TYPE = "application/pdf"
+NDJSON_MEDIA_TYPE = "application/x-ndjson"
+
+_AMOUNTS = {"total_amount", "payments_total", "refunds_total", "paid_total", "balance_due"}
+"""These are numbers: a minus in front of them does not begin a formula, as in somebody's text."""
+
+_encoder = msgspec.json.Encoder()
+
+
+def _answer(kind: Any, media_type: str = "application/json") -> dict[int, ResponseSpec]:
+    return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False)}
 
 
 class StatementController(Controller):
-    """Who owes what, and how it came to that."""
+    """What is owed, by whom, and how it came to that."""
 
     path = "/"
     tags = ("statements",)
     dependencies = {
         "statement_range": Provide(provide_statement_range, sync_to_thread=False),
-        "period": Provide(provide_period, sync_to_thread=False),
         "debtors_page": Provide(provide_debtors_page),
+        "printable_statements": Provide(provide_printable_statements),
     }
 
     @get(
         "/students/{student_id:str}/statement",
         access=READERS,
         summary="Get a student's statement",
-        responses={200: ResponseSpec(StudentStatement, generate_examples=False)},
+        responses=_answer(StudentStatement),
     )
     async def get_student_statement(
         self,
@@ -68,10 +102,67 @@ class StatementController(Controller):
         return json_document(statement.document)
 
     @get(
+        "/students/{student_id:str}/statement.html",
+        access=READERS,
+        summary="Get a student's statement as a page",
+        responses=_answer(str, HTML_MEDIA_TYPE),
+    )
+    async def get_student_statement_page(
+        self,
+        student_id: FromPath[UUID],
+        printable_statements: NamedDependency[PrintableStatements],
+        caller: NamedDependency[Caller],
+    ) -> WithETag[bytes]:
+        """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
+        return await _page(await printable_statements.of_student(caller.tenant, student_id))
+
+    @get(
+        "/students/{student_id:str}/statement.pdf",
+        access=READERS,
+        summary="Get a student's statement as a PDF document",
+        responses=_answer(bytes, PDF_MEDIA_TYPE),
+    )
+    async def get_student_statement_document(
+        self,
+        request: Request[Any, Any, Any],
+        student_id: FromPath[UUID],
+        printable_statements: NamedDependency[PrintableStatements],
+        pdf_renderer: NamedDependency[PdfRenderer],
+        caller: NamedDependency[Caller],
+        paper: Paper = PaperSize.A4,
+    ) -> WithETag[bytes]:
+        """Return the statement for paper: the entries of the period, or without one the invoices."""
+        printable = await printable_statements.of_student(caller.tenant, student_id)
+        return await _document(request, pdf_renderer, Job(paper.value, printable))
+
+    @get(
+        "/students/{student_id:str}/statement.csv",
+        access=READERS,
+        summary="Get the lines of a student's statement as CSV",
+        responses=_answer(str, CSV_MEDIA_TYPE),
+    )
+    async def get_student_statement_rows(
+        self,
+        student_id: FromPath[UUID],
+        statement_range: NamedDependency[StatementRange],
+        statements: NamedDependency[Statements],
+        students: NamedDependency[Students],
+        caller: NamedDependency[Caller],
+    ) -> WithETag[bytes]:
+        """Return the entries of the period, or without one the invoices, with the names that they have in the JSON.
+
+        CSV by RFC 4180 in UTF-8, for spreadsheets and programs: amounts are plain decimals, days and instants
+        ISO 8601. Text that a spreadsheet would take for a formula has an apostrophe before it.
+        """
+        statement = await statements.of_student(caller.tenant, student_id, statement_range)
+        student = await students.get(caller.tenant, student_id)
+        return await asyncio.to_thread(_rows, statement.document, student.full_name)
+
+    @get(
         "/schools/{school_id:str}/statement",
         access=READERS,
         summary="Get a school's statement",
-        responses={200: ResponseSpec(SchoolStatement, generate_examples=False)},
+        responses=_answer(SchoolStatement),
     )
     async def get_school_statement(
         self,
@@ -90,10 +181,96 @@ class StatementController(Controller):
         return json_document(statement.document, page.link(statement.next_after))
 
     @get(
+        "/schools/{school_id:str}/statement.html",
+        access=READERS,
+        summary="Get a school's statement as a page",
+        responses=_answer(str, HTML_MEDIA_TYPE),
+    )
+    async def get_school_statement_page(
+        self,
+        school_id: FromPath[UUID],
+        printable_statements: NamedDependency[PrintableStatements],
+        caller: NamedDependency[Caller],
+    ) -> WithETag[bytes]:
+        """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
+        return await _page(await printable_statements.of_school(caller.tenant, school_id))
+
+    @get(
+        "/schools/{school_id:str}/statement.pdf",
+        access=READERS,
+        summary="Get a school's statement as a PDF document",
+        responses=_answer(bytes, PDF_MEDIA_TYPE),
+    )
+    async def get_school_statement_document(
+        self,
+        request: Request[Any, Any, Any],
+        school_id: FromPath[UUID],
+        printable_statements: NamedDependency[PrintableStatements],
+        pdf_renderer: NamedDependency[PdfRenderer],
+        caller: NamedDependency[Caller],
+        paper: Paper = PaperSize.A4,
+    ) -> WithETag[bytes]:
+        """Return the statement for paper: what each student owes, and how long it is overdue."""
+        printable = await printable_statements.of_school(caller.tenant, school_id)
+        return await _document(request, pdf_renderer, Job(paper.value, printable))
+
+    @get(
+        "/schools/{school_id:str}/statement.ndjson",
+        access=READERS,
+        summary="Download a school's invoices as JSON lines",
+        media_type=NDJSON_MEDIA_TYPE,
+        responses=_answer(ExportedLine, NDJSON_MEDIA_TYPE),
+    )
+    async def download_ndjson(
+        self,
+        request: Request[Any, Any, Any],
+        school_id: FromPath[UUID],
+        statements: NamedDependency[Statements],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+        as_of: AsOf = None,
+    ) -> Download:
+        """Return every invoice of a school, all as of one moment, a JSON object a line, oldest first.
+
+        However many they are, the first is there at once. An answer without its end was cut off: ask again. 503
+        while too many such downloads are under way.
+        """
+        school = await schools.get(caller.tenant, school_id)
+        lines = statements.lines_of_school(caller.tenant, school_id, as_of)
+        header = attachment("invoices", school.name, extension="ndjson")
+        return Download(await started(request, _as_ndjson(lines)), NDJSON_MEDIA_TYPE, header)
+
+    @get(
+        "/schools/{school_id:str}/statement.csv",
+        access=READERS,
+        summary="Download a school's invoices as CSV",
+        media_type=CSV_MEDIA_TYPE,
+        responses=_answer(str, CSV_MEDIA_TYPE),
+    )
+    async def download_csv(
+        self,
+        request: Request[Any, Any, Any],
+        school_id: FromPath[UUID],
+        statements: NamedDependency[Statements],
+        schools: NamedDependency[Schools],
+        caller: NamedDependency[Caller],
+        as_of: AsOf = None,
+    ) -> Download:
+        """Return every invoice of a school, all as of one moment, a row each, oldest first, below the columns' names.
+
+        CSV by RFC 4180 in UTF-8. Text that a spreadsheet would take for a formula has an apostrophe before it. However
+        many they are, the first is there at once; 503 while too many such downloads are under way.
+        """
+        school = await schools.get(caller.tenant, school_id)
+        lines = statements.lines_of_school(caller.tenant, school_id, as_of)
+        header = attachment("invoices", school.name, extension="csv")
+        return Download(await started(request, _as_csv(lines, school.currency)), CSV_MEDIA_TYPE, header)
+
+    @get(
         "/schools/{school_id:str}/debtors",
         access=READERS,
         summary="List a school's debtors",
-        responses={200: ResponseSpec(list[Debtor], generate_examples=False)},
+        responses=_answer(list[Debtor]),
     )
     async def list_debtors(
         self,
@@ -115,14 +292,15 @@ class StatementController(Controller):
         "/schools/{school_id:str}/collections",
         access=READERS,
         summary="Get a school's collections",
-        responses={200: ResponseSpec(Collections, generate_examples=False)},
+        responses=_answer(Collections),
     )
     async def get_collections(
         self,
         school_id: FromPath[UUID],
-        period: NamedDependency[Period],
         statements: NamedDependency[Statements],
         caller: NamedDependency[Caller],
+        from_: CollectedFrom = None,
+        to: CollectedTo = None,
         by: By = CollectionsBy.DAY,
     ) -> WithETag[bytes]:
         """Return what was invoiced and collected by day, week, month or method; without a period, this month to date.
@@ -130,5 +308,55 @@ class StatementController(Controller):
         A movement stands on the day on which the money moved, and stays there when its invoice is voided; an
         invoice that is void now is left out of invoiced, whenever that was. At most 3660 rows: ten years of days.
         """
-        collections = await statements.collections(caller.tenant, school_id, period, by)
+        collections = await statements.collections(caller.tenant, school_id, from_, to, by)
         return json_document(collections.document)
+
+
+async def _page(printable: PrintableStatement) -> WithETag[bytes]:
+    content = await asyncio.to_thread(html_page, printable)
+    return WithETag(content, tag_of_content(content), headers=_language_of(printable), media_type=HTML_MEDIA_TYPE)
+
+
+async def _document(request: Request[Any, Any, Any], renderer: PdfRenderer, job: Job) -> WithETag[bytes]:
+    """Return the document of a job, which is rendered only if the client lacks it."""
+    etag = job.tag
+    content = b"" if has_current(request, etag) else await renderer.render(job)
+    printable = job.printable
+    headers = _language_of(printable) | inline("statement", printable.name, printable.day, extension="pdf")
+    return WithETag(content, etag, headers=headers, media_type=PDF_MEDIA_TYPE)
+
+
+def _language_of(printable: PrintableStatement) -> dict[str, str]:
+    return {"Content-Language": printable.language, "Vary": "Accept-Language"}
+
+
+def _rows(document: str, name: str) -> WithETag[bytes]:
+    """Return the lines of a student's statement as CSV. Thousands of them take a while, so this is for a thread."""
+    statement: StudentStatement = exact_decoder(StudentStatement).decode(document)
+    is_period = isinstance(statement.entries, list)
+    lines = statement.entries if isinstance(statement.entries, list) else statement.invoices
+    columns = (Entry if is_period else InvoiceLine).__struct_fields__
+    rows = [[*msgspec.structs.astuple(line), statement.currency] for line in lines]
+    content = csv_rows([[*columns, "currency"], *rows])
+    headers = attachment("statement", name, statement.as_of_date, extension="csv")
+    return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
+
+
+async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str) -> AsyncGenerator[bytes]:
+    columns = ExportedRow.__struct_fields__
+    head = csv_rows([[*columns, "currency"]])
+    async with aclosing(lines):
+        async for part in lines:
+            rows = (zip(columns, msgspec.structs.astuple(line), strict=True) for line in part)
+            yield head + csv_rows(
+                [*(Decimal(value) if column in _AMOUNTS else value for column, value in row), currency] for row in rows
+            )
+            head = b""
+    if head:
+        yield head
+
+
+async def _as_ndjson(lines: AsyncGenerator[list[ExportedRow]]) -> AsyncGenerator[bytes]:
+    async with aclosing(lines):
+        async for part in lines:
+            yield _encoder.encode_lines(part)

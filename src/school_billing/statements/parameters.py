@@ -1,13 +1,14 @@
-"""What the statements are asked: a moment or a period, and a page of debtors."""
+"""The query parameters of statements."""
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from enum import Enum
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request
-from litestar.params import QueryParameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from school_billing.money import Amount
 from school_billing.platform.web.errors import FieldError, InvalidParameter
@@ -25,6 +26,7 @@ from school_billing.platform.web.pages import (
 )
 from school_billing.platform.web.types import Day, Moment
 from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
+from school_billing.statements.printed.language import Language
 
 AsOf = Annotated[
     Moment | None,
@@ -54,9 +56,30 @@ CollectedTo = Annotated[Day | None, QueryParameter(description="The last day. Wi
 By = Annotated[CollectionsBy, QueryParameter(description="What each row stands for.")]
 MinOverdueDays = Annotated[
     int,
-    QueryParameter(ge=0, le=500_000, description="Only those of whom something is that many days past due."),
+    QueryParameter(ge=0, le=500_000, description="Only students with an invoice at least this many days overdue."),
 ]
-MinBalance = Annotated[Amount | None, QueryParameter(description="Only those who owe that much or more.")]
+MinBalance = Annotated[Amount | None, QueryParameter(description="Only students who owe at least this much.")]
+
+
+class PaperSize(Enum):
+    """The paper sizes of a PDF document."""
+
+    A4 = "a4"
+    LETTER = "letter"
+
+
+Paper = Annotated[PaperSize, QueryParameter(description="The size of the paper.")]
+Lang = Annotated[
+    Language | None,
+    QueryParameter(
+        description="The language of the reader, if it is not that of the client. Without it, "
+        "Accept-Language decides, and else it is English.",
+    ),
+]
+AcceptLanguage = Annotated[
+    str | None,
+    HeaderParameter(name="Accept-Language", description="The languages that the client prefers (RFC 9110)."),
+]
 
 
 class ReversedPeriod(InvalidParameter):
@@ -67,7 +90,7 @@ class ReversedPeriod(InvalidParameter):
 
 
 class StatementRange(msgspec.Struct, frozen=True):
-    """What a statement is to be of: now, a past or a future moment, or a period."""
+    """The moment or the period of a statement. Without any of them, it is a statement of now."""
 
     as_of: datetime | None = None
     as_of_date: date | None = None
@@ -80,40 +103,15 @@ class StatementRange(msgspec.Struct, frozen=True):
         return self == StatementRange()
 
 
-class Period(msgspec.Struct, frozen=True):
-    """The days from one to another; None means that the school's calendar decides."""
-
-    starts_on: date | None
-    ends_on: date | None
-
-
 class DebtorsPage(msgspec.Struct, frozen=True):
-    """The part of a list of debtors that a request asks for: those behind a place in its order."""
+    """The part of a list of debtors that a request asks for, and the debtor after whom it begins."""
 
     page: Page
     after_due_date: date = date.min
     after_balance: Decimal = Decimal(0)
 
-    @classmethod
-    def read(cls, request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None) -> Self:
-        """Read the page that `cursor` leads to.
-
-        Raises:
-            InvalidParameter: The cursor was not made here, or comes with an offset.
-        """
-        if cursor is None:
-            return cls(page_of(request, limit, offset, None, NIL))
-        place = decode_place(cursor)
-        due, cents, identifier = place[:3], place[3:13], place[13:]
-        try:
-            due_date = date.fromordinal(int.from_bytes(due))
-            after = UUID(bytes=identifier)
-        except (ValueError, OverflowError):
-            raise UnknownCursor from None
-        return cls(page_of(request, limit, offset, cursor, after), due_date, Decimal(int.from_bytes(cents)).scaleb(-2))
-
     def link(self, debtors: DebtorsDocument) -> dict[str, str]:
-        """Return the Link header of the page behind `debtors`; none where they are the last."""
+        """Return the Link header of the page after `debtors`, if there is one."""
         if debtors.next_due_date is None or debtors.next_balance is None or debtors.next_id is None:
             return {}
         due = debtors.next_due_date.toordinal().to_bytes(3)
@@ -121,8 +119,14 @@ class DebtorsPage(msgspec.Struct, frozen=True):
         return self.page.link_to(encode_place(due + cents + debtors.next_id.bytes))
 
 
+def require_order(from_: date | None, to: date | None) -> None:
+    """Raise ReversedPeriod if a period begins after its end."""
+    if from_ is not None and to is not None and from_ > to:
+        raise ReversedPeriod(f"{from_} lies after to, {to}")
+
+
 def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = None) -> StatementRange:
-    """Read what a statement is to be of.
+    """Read the moment or the period of a statement.
 
     Raises:
         InvalidParameter: as_of comes with a period.
@@ -133,36 +137,28 @@ def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = Non
             "as_of cannot be combined with from and to.",
             [FieldError("as_of", "Cannot be combined with from and to")],
         )
-    period = _period(from_, to)
+    require_order(from_, to)
     if as_of is not None:
         return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)
-    return StatementRange(starts_on=period.starts_on, ends_on=period.ends_on)
-
-
-def provide_period(from_: CollectedFrom = None, to: CollectedTo = None) -> Period:
-    """Read a period.
-
-    Raises:
-        ReversedPeriod: from lies after to.
-    """
-    return _period(from_, to)
+    return StatementRange(starts_on=from_, ends_on=to)
 
 
 async def provide_debtors_page(
-    request: Request[Any, Any, Any],
-    limit: Limit = LIMIT_DEFAULT,
-    offset: Offset = 0,
-    cursor: Cursor = None,
+    request: Request[Any, Any, Any], limit: Limit = LIMIT_DEFAULT, offset: Offset = 0, cursor: Cursor = None
 ) -> DebtorsPage:
     """Read the page of debtors that the request asks for.
 
     Raises:
         InvalidParameter: A number is out of range, the cursor is not ours, or cursor and offset are both given.
     """
-    return DebtorsPage.read(request, limit, offset, cursor)
-
-
-def _period(from_: date | None, to: date | None) -> Period:
-    if from_ is not None and to is not None and from_ > to:
-        raise ReversedPeriod(f"{from_} lies after to, {to}")
-    return Period(from_, to)
+    if cursor is None:
+        return DebtorsPage(page_of(request, limit, offset, None, NIL))
+    place = decode_place(cursor)
+    due, cents, identifier = place[:3], place[3:13], place[13:]
+    try:
+        due_date = date.fromordinal(int.from_bytes(due))
+        after = UUID(bytes=identifier)
+    except (ValueError, OverflowError):
+        raise UnknownCursor from None
+    balance = Decimal(int.from_bytes(cents)).scaleb(-2)
+    return DebtorsPage(page_of(request, limit, offset, cursor, after), due_date, balance)

@@ -1,4 +1,4 @@
-"""The room of statements, in every form."""
+"""The room of statements: every form of them, and what they are read from."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,25 +9,22 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
-from school_billing.statements.cache import StatementCache
+from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
-from school_billing.statements.exports import ExportController
-from school_billing.statements.printed.controller import PrintedStatementController
-from school_billing.statements.printed.pdf_renderer import PdfRenderer
-from school_billing.statements.printed.repository import PrintedStatements
-from school_billing.statements.repository import Statements
-from school_billing.statements.source import StatementSource
+from school_billing.statements.printed.renderers import PdfRenderer
+from school_billing.statements.repository import StatementReader, Statements
+from school_billing.statements.standby import StandbyReader
 
 
-def room(database: Database, source: StatementSource, settings: Settings, metrics: Metrics) -> Room:
-    """Return what statements bring to the application; Redis keeps them if the settings name one."""
-    cache = None
+def room(database: Database, standby: Database | None, settings: Settings, metrics: Metrics) -> Room:
+    """Return what statements bring to the application; the standby and Redis are optional."""
+    reader: StatementReader = database
+    if standby is not None:
+        reader = StandbyReader(database, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
+    cache: CachedReader | None = None
     if settings.redis_url:
-        cache = StatementCache(
-            settings.redis_url,
-            seconds=settings.statement_cache_seconds,
-            timeout_ms=settings.redis_timeout_ms,
-            count=lambda outcome: metrics.statement_cache.labels(outcome).inc(),
+        reader = cache = CachedReader(
+            reader, database, settings, lambda outcome: metrics.statement_cache.labels(outcome).inc()
         )
 
     @asynccontextmanager
@@ -36,14 +33,10 @@ def room(database: Database, source: StatementSource, settings: Settings, metric
         if cache is not None:
             await cache.close()
 
-    statements = Statements(source, cache)
     return Room(
         Tag("statements", "Who owes what, and how it came to that."),
         StatementController,
-        ExportController,
-        PrintedStatementController,
         running=running,
-        statements=statements,
-        printed_statements=PrintedStatements(database, statements),
+        statements=Statements(reader),
         pdf_renderer=PdfRenderer(),
     )

@@ -15,6 +15,7 @@ from school_billing.auth import hashing
 from school_billing.auth.contracts import Role
 from school_billing.auth.errors import TooBusy
 from school_billing.auth.passwords import hash_password
+from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.observability.middleware import Observed
 from tests.accounts import digest
 from tests.api import Api, Json, problem, until_waiting, wrong_fields
@@ -358,7 +359,7 @@ async def test_an_attempt_that_a_busy_server_did_not_check_does_not_count(
     username = add_user()
     body = {"username": username, "password": PASSWORD}
     with monkeypatch.context() as busy:
-        busy.setattr(hashing, "_turns", hashing.BoundedQueue(at_once=0, waiting_most=0, waiting_most_of_one=0))
+        busy.setattr(hashing, "_queue", BoundedQueue(0, TooBusy, limit=0))
         for _ in range(12):
             refused = await door.post("/auth/login", json=body)
             problem(refused, 503, "too_busy")

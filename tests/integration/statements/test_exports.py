@@ -202,7 +202,7 @@ async def test_all_lines_are_of_one_moment(api: Api, database_url: str, settings
     async with running(service), client_of(service, Authorization=f"Bearer {token}"):
         from school_billing.statements.repository import Statements  # noqa: PLC0415 - beside its only use.
 
-        statements = Statements(service.litestar.state.statement_source)
+        statements = Statements(service.litestar.state.database)
         lines = statements.lines_of_school(None, UUID(school["id"]), None)
         first = await anext(lines)
         with psycopg.connect(database_url) as psql:

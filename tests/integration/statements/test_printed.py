@@ -19,7 +19,8 @@ import pypdf
 import pytest
 
 from school_billing.auth.contracts import Role
-from school_billing.statements.printed.pdf_renderer import (
+from school_billing.statements.printed.printable import Column, ColumnKind, Fact, PrintableStatement, Row, Table
+from school_billing.statements.printed.renderers import (
     ROWS_MOST,
     Job,
     PdfRenderer,
@@ -27,7 +28,6 @@ from school_billing.statements.printed.pdf_renderer import (
     PrintFailed,
     TooLongToPrint,
 )
-from school_billing.statements.printed.printable import Column, ColumnKind, Fact, PrintableStatement, Row, Table
 from tests.api import NOBODY, Api, Json, problem
 
 Psql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -546,27 +546,27 @@ def job(rows: int = 1, **fields: Any) -> Job:
     return Job("a4", msgspec.structs.replace(printable, **fields))
 
 
-async def test_a_press_prints_a_few_at_once_lets_a_few_wait_and_sends_the_others_away() -> None:
-    press = PdfRenderer(at_once=1, waiting_most=2)
+async def test_a_renderer_prints_a_few_at_once_lets_a_few_wait_and_sends_the_others_away() -> None:
+    renderer = PdfRenderer(at_once=1, limit=3)
     async with asyncio.timeout(60):
-        answers = await asyncio.gather(*(press.print(job()) for _ in range(5)), return_exceptions=True)
+        answers = await asyncio.gather(*(renderer.render(job()) for _ in range(5)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [bytes, bytes, bytes, PdfRendererBusy, PdfRendererBusy]
-    assert (await press.print(job())).startswith(b"%PDF-")  # and is free again
+    assert (await renderer.render(job())).startswith(b"%PDF-")  # and is free again
 
 
-async def test_a_press_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
-    press = PdfRenderer(at_once=1, waiting_most=0)
+async def test_a_renderer_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
+    renderer = PdfRenderer(at_once=1, limit=1)
     with pytest.raises(PrintFailed, match="TypstError"):
-        await press.print(job(language="not a language"))
-    leaving = asyncio.create_task(press.print(job(ROWS_MOST)))
+        await renderer.render(job(language="not a language"))
+    leaving = asyncio.create_task(renderer.render(job(ROWS_MOST)))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(leaving, 0.05)  # three thousand lines take several times as long
-    assert (await press.print(job())).startswith(b"%PDF-")
+    assert (await renderer.render(job())).startswith(b"%PDF-")
 
 
 async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api, psql: Psql) -> None:
     with pytest.raises(TooLongToPrint):
-        await PdfRenderer().print(job(ROWS_MOST + 1))
+        await PdfRenderer().render(job(ROWS_MOST + 1))
     student = await api.student()
     await raise_invoices(psql, student, ROWS_MOST + 1)
     path = f"/students/{student['id']}/statement"

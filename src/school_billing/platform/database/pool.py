@@ -3,7 +3,6 @@
 import asyncio
 import random
 import re
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
@@ -13,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.database.connections import Connections
 from school_billing.platform.database.errors import (
     ConnectionsBusy,
@@ -109,11 +109,11 @@ class Database:
                 "timezone": "UTC",
             },
         }
-        streams_most = max(1, pool_max // 2)
-        self._streams = asyncio.Semaphore(streams_most)
-        self._streams_of = Counter[UUID]()
-        self._streams_of_one = max(1, streams_most // 2)
-        self._waiting_streams = 0
+        # A slow reader keeps its connection, so streams use at most half of the pool, and one school a quarter.
+        streams = max(1, pool_max // 2)
+        self._streams = BoundedQueue(
+            streams, ConnectionsBusy, share=max(1, streams // 2), wait_seconds=self._acquire_timeout_seconds
+        )
         self.observer: Observer | None = None
         """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
 
@@ -178,77 +178,52 @@ class Database:
     async def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
 
-        Close it (contextlib.aclosing) however it ends: the connection goes back then, and at once.
+        Close it with contextlib.aclosing, so that the connection is free at once.
 
         Raises:
-            DatabaseUnavailable: There is no connection to be had, it was lost, or too many streams are under way.
+            DatabaseUnavailable: There is no connection, it was lost, or too many streams are under way.
         """
-        async with self.streaming(school_id) as snapshot, aclosing(snapshot.stream(query, **values)) as parts:
+        async with self.streaming(school_id) as transaction, aclosing(transaction.stream(query, **values)) as parts:
             async for part in parts:
                 yield part
 
     @asynccontextmanager
-    async def streaming(self, school_id: UUID) -> AsyncIterator["Snapshot"]:
-        """Hold a snapshot for somebody who may be slow, and so keeps its connection for as long.
-
-        At most half of the pool streams at a time, and half of that for one school.
-
-        Raises:
-            ConnectionsBusy: That many streams are under way.
-            DatabaseUnavailable: There is no connection to be had, or it was lost.
-        """
-        if self._streams_of[school_id] >= self._streams_of_one:
-            raise ConnectionsBusy
-        self._streams_of[school_id] += 1
-        self._waiting_streams += 1
-        try:
-            async with asyncio.timeout(self._acquire_timeout_seconds):
-                await self._streams.acquire()
-        except BaseException as error:
-            self._streams_of[school_id] -= 1
-            if isinstance(error, TimeoutError):
-                raise ConnectionsBusy from error
-            raise
-        finally:
-            self._waiting_streams -= 1
-        try:
-            async with self.snapshot() as snapshot:
-                yield snapshot
-        finally:
-            self._streams.release()
-            self._streams_of[school_id] -= 1
+    async def streaming(self, school_id: UUID) -> AsyncIterator["Transaction"]:
+        """Hold a transaction for a client that may read slowly. Raises ConnectionsBusy if too many do so."""
+        async with self._streams.turn(school_id), self.transaction() as transaction:
+            yield transaction
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator["Snapshot"]:
-        """Hold one moment of the database, on a connection that goes back at the end of the block.
+    async def transaction(self) -> AsyncIterator["Transaction"]:
+        """Hold a read-only transaction until the end of the block; each query in it sees what is committed by then.
 
         Raises:
             ValueRefused: A value means nothing to the database.
             StatementCanceled: PostgreSQL gave a statement up.
-            DatabaseUnavailable: There is no connection to be had, or it was lost.
+            DatabaseUnavailable: There is no connection, or it was lost.
         """
         try:
             connection = await self._connections.take()
             is_clean = False
             try:
-                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                transaction = connection.transaction(readonly=True)
                 await transaction.start()
-                yield Snapshot(connection, self)
+                yield Transaction(connection, self)
                 await transaction.commit()
                 is_clean = True
             except BaseException:
-                # Who leaves in the middle leaves a transaction behind, and perhaps a statement: no one needs them, and
-                # a database that hangs would not answer a ROLLBACK.
+                # A cancelled caller leaves a transaction open. Drop the connection: a hung server would never answer
+                # ROLLBACK.
                 connection.terminate()
                 raise
             finally:
                 await self._connections.give_back(connection, is_clean=is_clean)
         except (asyncpg.DataError, OverflowError) as error:
-            raise ValueRefused("a snapshot") from error
+            raise ValueRefused("a transaction") from error
         except (asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError) as error:
             raise StatementCanceled from error
         except _UNAVAILABLE as error:
-            raise DatabaseUnavailable("a snapshot") from error
+            raise DatabaseUnavailable("a transaction") from error
 
     def size(self) -> PoolSize:
         """Tell how many connections there are."""
@@ -256,7 +231,7 @@ class Database:
             open=self._pool.get_size(),
             idle=self._connections.idle,
             limit=self._pool.get_max_size(),
-            waiting=self._connections.waiting + self._waiting_streams,
+            waiting=self._connections.waiting + self._streams.waiting,
         )
 
     async def _run(
@@ -324,21 +299,21 @@ def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
     return named[1] if named else ""
 
 
-class Snapshot:
-    """One moment of a database: whatever is asked here, and `now()`, is of that moment. Made by Database.snapshot."""
+class Transaction:
+    """A read-only transaction, made by Database.transaction. In it, now() is the moment at which it began."""
 
     def __init__(self, connection: Any, database: Database) -> None:
         self._connection = connection
         self._database = database
 
     async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
-        """Run `query` and return its first row as the struct that it fills, or None."""
+        """Run `query` and return its first row, or None."""
         arguments = query.arguments(values)
         record = await self._observed(query, self._connection.fetchrow(query.text, *arguments))
         return None if record is None else query.returns(*record)
 
     async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
-        """Run `query` with a cursor and yield its rows part by part, in memory for one part."""
+        """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part."""
         cursor = await self._connection.cursor(query.text, *query.arguments(values))
         while records := await self._observed(query, cursor.fetch(_ROWS_AT_ONCE)):
             yield [query.returns(*record) for record in records]

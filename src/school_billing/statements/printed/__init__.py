@@ -1,1 +1,1 @@
-"""Statements for people to read: pages, PDF documents and rows for a spreadsheet."""
+"""Printed statements: pages, PDF documents and CSV."""

@@ -1,4 +1,4 @@
-"""The languages of the statements, and how their people write amounts, days and moments."""
+"""The languages of printed statements, and how each writes amounts, days and moments."""
 
 import re
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ from school_billing.platform.web.types import Scalar
 _LABELS = Path(__file__).parent / "labels"
 
 LANGUAGES = tuple(sorted(path.stem for path in _LABELS.glob("*.json")))
-"""Those that the labels are translated to. Others fall back to English whole: half a translation reads worse."""
+"""The languages of the labels. Any other falls back to English as a whole, because half a translation reads worse."""
 
 _LANGUAGE = re.compile(rf"({'|'.join(LANGUAGES)})(-([A-Z]{{2}}|[0-9]{{3}}))?")
-# What browsers send may have a script and more: es-Latn-MX-u-nu-latn.
+# A browser may send a script and more: es-Latn-MX-u-nu-latn.
 _TAG = re.compile(r"([A-Za-z]{2,8})(?:-[A-Za-z]{4})?(?:-([A-Za-z]{2}|[0-9]{3}))?(?:-[A-Za-z0-9]+)*")
 _RANGE = re.compile(r"\s*([A-Za-z0-9-]+)\s*(?:;\s*q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*)?")
 _RANGES_MOST = 20
@@ -39,7 +39,7 @@ class Language(Scalar, str):
         """Read a language.
 
         Raises:
-            ValueError: It is none, or none that the statements have.
+            ValueError: It is not one of LANGUAGES, alone or with a region.
         """
         if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
             raise ValueError(f"Expected one of {', '.join(LANGUAGES)}, alone or with a region, such as es-MX")
@@ -55,21 +55,23 @@ ENGLISH = Language("en")
 
 
 def accepted_language(header: str) -> Language:
-    """Return the language that an Accept-Language header likes best (RFC 9110 section 12.5.4), else English.
+    """Return the language that an Accept-Language header prefers (RFC 9110 section 12.5.4), else English.
 
-    A header that cannot be read decides nothing, for browsers send it without being asked.
+    A part that cannot be read is ignored, because browsers send the header by themselves.
     """
-    liked: list[tuple[Decimal, Language]] = []
+    best, best_weight = ENGLISH, Decimal(0)
     for part in header.split(",")[:_RANGES_MOST]:
-        wanted = _RANGE.fullmatch(part)
-        tag = _TAG.fullmatch(wanted[1]) if wanted else None
-        if wanted and tag and (base := tag[1].lower()) in LANGUAGES and (weight := Decimal(wanted[2] or 1)):
-            liked.append((weight, Language(f"{base}-{tag[2].upper()}" if tag[2] else base)))
-    return max(liked, key=lambda pair: pair[0])[1] if liked else ENGLISH
+        language_range = _RANGE.fullmatch(part)
+        tag = _TAG.fullmatch(language_range[1]) if language_range else None
+        if language_range and tag and (base := tag[1].lower()) in LANGUAGES:
+            weight = Decimal(language_range[2] or 1)
+            if weight > best_weight:
+                best, best_weight = Language(f"{base}-{tag[2].upper()}" if tag[2] else base), weight
+    return best
 
 
 class Formats:
-    """How a statement writes what it has to say, in a language, a currency and a time zone."""
+    """The formats of a language, a currency and a time zone."""
 
     def __init__(self, language: Language, currency: str, time_zone: str) -> None:
         self.language = language
@@ -79,9 +81,8 @@ class Formats:
         self._currency = currency
         self._zone = ZoneInfo(time_zone)
         self._precision = get_currency_precision(currency)
-        standard = self._locale.currency_formats["standard"]
-        self._with_symbol = standard
-        self._without_symbol = parse_pattern(re.sub(r"\s*¤\s*", "", standard.pattern))
+        self._with_symbol = self._locale.currency_formats["standard"]
+        self._without_symbol = parse_pattern(re.sub(r"\s*¤\s*", "", self._with_symbol.pattern))
 
     def label(self, name: str) -> str:
         """Return the label called `name`."""
@@ -89,7 +90,7 @@ class Formats:
 
     def money(self, amount: Decimal) -> str:
         """Write an amount with its currency."""
-        # CLDR parts letters from digits ("KWD 1.000"), which Babel does not.
+        # CLDR separates letters from digits ("KWD 1.000"), which Babel does not.
         return re.sub(r"(?<=[^\W\d_])(?=\d)", "\N{NO-BREAK SPACE}", self._amount(self._with_symbol, amount), count=1)
 
     def number(self, amount: Decimal) -> str:
@@ -101,11 +102,11 @@ class Formats:
         return f"{get_currency_name(self._currency, locale=self._locale)} ({self._currency})"
 
     def day(self, day: date) -> str:
-        """Write a day in short, for a column."""
+        """Write a day in its short form, for a column."""
         return format_date(day, "medium", self._locale)
 
     def school_day(self, moment: datetime) -> str:
-        """Write the day of the school on which a moment lies, in short."""
+        """Write the day of a moment in the time zone of the school, in its short form."""
         return self.day(moment.astimezone(self._zone).date())
 
     def long_day(self, day: date) -> str:
@@ -113,14 +114,14 @@ class Formats:
         return format_date(day, "long", self._locale)
 
     def moment(self, moment: datetime) -> str:
-        """Write a moment by the clock of the school, to the minute, and to the second where it has one."""
+        """Write a moment in the time zone of the school, to the minute, or to the second if it has one."""
         local = moment.astimezone(self._zone)
         time = format_time(local.timetz(), "medium" if local.second else "short", locale=self._locale)
         pattern = str(get_datetime_format("long", self._locale)).replace("'", "")
         return f"{pattern.replace('{0}', time).replace('{1}', self.long_day(local.date()))} ({self._zone.key})"
 
     def _amount(self, pattern: NumberPattern, amount: Decimal) -> str:
-        # Yen have no decimals, and Babel would round them away; an amount that has some all the same shows them.
+        # Babel would round decimals of yen away; an amount that has some shows them.
         exponent = amount.normalize().as_tuple().exponent
         is_whole = isinstance(exponent, int) and -exponent <= self._precision
         return str(pattern.apply(amount, self._locale, currency=self._currency, currency_digits=is_whole))
@@ -128,7 +129,7 @@ class Formats:
 
 @cache
 def labels(language: str) -> Mapping[str, str]:
-    """Return the labels of one of the LANGUAGES."""
+    """Return the labels of one of LANGUAGES."""
     return MappingProxyType(msgspec.json.decode((_LABELS / f"{language}.json").read_bytes(), type=dict[str, str]))
 
 

@@ -1,4 +1,4 @@
-"""What stands on a statement, word by word: the page and the PDF document print the same statement."""
+"""The words and figures of a printed statement; the page and the PDF document show the same."""
 
 import re
 from collections.abc import Iterable
@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
+from school_billing.platform.web.json_body import exact_decoder
 from school_billing.schools.contracts import School
 from school_billing.statements.contracts import (
     Ageing,
@@ -15,23 +16,22 @@ from school_billing.statements.contracts import (
     EntryKind,
     InvoiceLine,
     SchoolStatement,
+    Statement,
     StatementPeriod,
     StudentStatement,
-    StudentTotals,
     Totals,
 )
 from school_billing.statements.parameters import StatementRange
 from school_billing.statements.printed.language import Formats, Language
 from school_billing.students.contracts import Student
 
-# No font has a sign for these, and no reader a use.
+# No font has a sign for these, and no reader needs them.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _AGES = Ageing.__struct_fields__
-_WHOLE = 1000
 
 
 class Fact(Struct, frozen=True):
-    """Something that has a name."""
+    """A labelled value."""
 
     label: str
     value: str
@@ -47,12 +47,12 @@ class Bar(Struct, frozen=True):
 
 
 class ColumnKind(Enum):
-    """What a column holds, by which it is laid out."""
+    """The kind of a column, which decides its layout."""
 
     LABEL = "label"
     """Our own words, and days: short, never broken."""
     TEXT = "text"
-    """Somebody's words, in whatever script and direction."""
+    """A user's words, in any script and direction."""
     NUMBER = "number"
 
 
@@ -76,12 +76,12 @@ class Table(Struct, frozen=True, kw_only=True):
     caption: str
     columns: list[Column]
     head: Row | None
-    """What stands before the lines, such as the opening balance."""
+    """The line before the others, such as the opening balance."""
     rows: list[Row]
     foot: Row
-    """What the lines come to."""
+    """The line of the totals."""
     empty: str
-    """What to say where there are none."""
+    """The text if there are no lines."""
 
 
 class PrintableStatement(Struct, frozen=True, kw_only=True):
@@ -91,89 +91,102 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
     direction: str
     title: str
     day: date
-    """The day that the figures are of."""
+    """The day of the figures."""
     name: str
-    """Whose statement it is."""
+    """The name of the student or of the school."""
     school: str
     facts: list[Fact]
     sums: list[Fact]
-    """The last one is what all comes down to."""
+    """The last one is the result."""
     ageing_title: str
     ageing: list[Bar]
     table: Table
     page: str
     is_wide: bool
-    """Whether the table needs the longer side of the paper."""
+    """Whether the table needs the longer side of the page."""
 
 
 def printable_student_statement(
-    statement: StudentStatement, student: Student, school: School, statement_range: StatementRange, language: Language
+    document: str, student: Student, school: School, statement_range: StatementRange, language: Language
 ) -> PrintableStatement:
-    """Write the statement of a student."""
+    """Format a student's statement, given as JSON: the entries of its period, or without one the invoices."""
+    statement: StudentStatement = exact_decoder(StudentStatement).decode(document)
     formats = Formats(language, statement.currency, school.time_zone)
     number = [Fact(formats.label("external_id"), _printable(student.external_id))] if student.external_id else []
-    return PrintableStatement(
-        language=str(language),
-        direction=formats.direction,
+    return _printable_statement(
+        formats,
+        statement,
         title=formats.label("title"),
-        day=statement.as_of_date,
-        name=_printable(student.full_name),
-        school=_printable(school.name),
-        facts=[*number, *_of_when(formats, statement, statement_range)],
-        sums=_sums(formats, statement),
-        ageing_title=formats.label("ageing"),
-        ageing=_bars(formats, statement.ageing),
-        table=_invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement),
-        page=formats.label("page"),
-        is_wide=False,
+        name=student.full_name,
+        school=school.name,
+        facts=[*number, *_dates(formats, statement, statement_range)],
+        table=_entries(formats, statement) if isinstance(statement.entries, list) else _invoices(formats, statement),
     )
 
 
 def printable_school_statement(
-    statement: SchoolStatement, school: School, statement_range: StatementRange, language: Language
+    document: str, school: School, statement_range: StatementRange, language: Language
 ) -> PrintableStatement:
-    """Write the statement of a school: what each of its students owes."""
+    """Format a school's statement, given as JSON: what each student owes."""
+    statement: SchoolStatement = exact_decoder(SchoolStatement).decode(document)
     formats = Formats(language, statement.currency, school.time_zone)
-    return PrintableStatement(
-        language=str(language),
-        direction=formats.direction,
+    count = Fact(formats.label("students"), str(statement.students_count))
+    return _printable_statement(
+        formats,
+        statement,
         title=formats.label("school_title"),
-        day=statement.as_of_date,
-        name=_printable(school.name),
-        school=_printable(school.name),
-        facts=[
-            Fact(formats.label("students"), str(statement.students_count)),
-            *_of_when(formats, statement, statement_range),
-        ],
-        sums=_sums(formats, statement),
-        ageing_title=formats.label("ageing"),
-        ageing=_bars(formats, statement.ageing),
+        name=school.name,
+        school=school.name,
+        facts=[count, *_dates(formats, statement, statement_range)],
         table=_students(formats, statement),
-        page=formats.label("page"),
         is_wide=True,
     )
 
 
-def _of_when(
-    formats: Formats, statement: StudentStatement | SchoolStatement, statement_range: StatementRange
-) -> Iterable[Fact]:
+def _printable_statement(
+    formats: Formats,
+    statement: Statement,
+    *,
+    title: str,
+    name: str,
+    school: str,
+    facts: list[Fact],
+    table: Table,
+    is_wide: bool = False,
+) -> PrintableStatement:
+    return PrintableStatement(
+        language=str(formats.language),
+        direction=formats.direction,
+        title=title,
+        day=statement.as_of_date,
+        name=_printable(name),
+        school=_printable(school),
+        facts=facts,
+        sums=_sums(formats, statement),
+        ageing_title=formats.label("ageing"),
+        ageing=_bars(formats, statement.ageing),
+        table=table,
+        page=formats.label("page"),
+        is_wide=is_wide,
+    )
+
+
+def _dates(formats: Formats, statement: Statement, statement_range: StatementRange) -> Iterable[Fact]:
     if isinstance(statement.period, StatementPeriod):
-        last = formats.long_day(statement.period.to)
-        if statement.period.from_ is None:
-            yield Fact(formats.label("period"), formats.label("until").format(to=last))
-        else:
-            yield Fact(formats.label("period"), f"{formats.long_day(statement.period.from_)} \N{EN DASH} {last}")
+        first, last = statement.period.from_, formats.long_day(statement.period.to)
+        until = formats.label("until").format(to=last)
+        yield Fact(formats.label("period"), f"{formats.long_day(first)} \N{EN DASH} {last}" if first else until)
     if statement_range.as_of_date or statement_range.ends_on:
-        # The end of a day is said by the day.
-        yield Fact(formats.label("as_of"), formats.long_day(statement.as_of_date))
+        # The day itself stands for its end.
+        as_of = formats.long_day(statement.as_of_date)
     else:
-        # Now to the minute, so that who asks again at once has it already.
-        moment = statement_range.as_of or datetime.now(UTC).replace(second=0, microsecond=0)
-        yield Fact(formats.label("as_of"), formats.moment(moment))
+        # Now to the minute, so that a client that asks again at once has it already.
+        as_of = formats.moment(statement_range.as_of or datetime.now(UTC).replace(second=0, microsecond=0))
+    yield Fact(formats.label("as_of"), as_of)
     yield Fact(formats.label("currency"), formats.currency())
 
 
-def _sums(formats: Formats, statement: StudentStatement | SchoolStatement) -> list[Fact]:
+def _sums(formats: Formats, statement: Statement) -> list[Fact]:
     totals = statement.totals
     if isinstance(statement.period, StatementPeriod) and isinstance(statement.opening_balance, Decimal):
         period = statement.period
@@ -200,63 +213,57 @@ def _sums(formats: Formats, statement: StudentStatement | SchoolStatement) -> li
 
 def _bars(formats: Formats, ageing: Ageing) -> list[Bar]:
     amounts: dict[str, Decimal] = {name: getattr(ageing, name) for name in _AGES}
-    longest = max(amounts.values())
+    longest = max(*amounts.values(), Decimal(0)) or Decimal(1)
     return [
-        Bar(
-            formats.label(name),
-            formats.money(amount),
-            int(max(amount, Decimal(0)) * _WHOLE / longest) if longest > 0 else 0,
-        )
+        Bar(formats.label(name), formats.money(amount), int(max(amount, Decimal(0)) * 1000 / longest))
         for name, amount in amounts.items()
     ]
 
 
-def _columns(formats: Formats, **kinds: ColumnKind) -> list[Column]:
-    return [Column(formats.label(name), kind) for name, kind in kinds.items()]
+def _table(
+    formats: Formats,
+    name: str,
+    columns: dict[str, ColumnKind],
+    rows: list[Row],
+    foot: list[str],
+    head: Row | None = None,
+) -> Table:
+    return Table(
+        caption=formats.label(name),
+        columns=[Column(formats.label(label), kind) for label, kind in columns.items()],
+        head=head,
+        rows=rows,
+        foot=Row(foot),
+        empty=formats.label(f"no_{name}"),
+    )
 
 
 def _entries(formats: Formats, statement: StudentStatement) -> Table:
-    entries = statement.entries or []
-    starts_on = statement.period.from_ if isinstance(statement.period, StatementPeriod) else None
-    opening = statement.opening_balance or Decimal(0)
-    return Table(
-        caption=formats.label("entries"),
-        columns=_columns(
-            formats,
-            date=ColumnKind.LABEL,
-            entry=ColumnKind.LABEL,
-            details=ColumnKind.TEXT,
-            charged=ColumnKind.NUMBER,
-            credited=ColumnKind.NUMBER,
-            balance=ColumnKind.NUMBER,
-        ),
-        head=Row(
-            [
-                formats.day(starts_on) if starts_on else "",
-                *(formats.label("opening_balance"), "", "", ""),
-                formats.number(opening),
-            ]
-        ),
-        rows=[_entry(formats, entry) for entry in entries],
-        foot=Row(
-            [
-                formats.day(statement.as_of_date),
-                *(formats.label("closing_balance"), "", "", ""),
-                formats.number(statement.totals.balance_due_total),
-            ]
-        ),
-        empty=formats.label("no_entries"),
+    first = statement.period.from_ if isinstance(statement.period, StatementPeriod) else None
+    opening = formats.number(statement.opening_balance or Decimal(0))
+    closing = formats.number(statement.totals.balance_due_total)
+    columns = dict.fromkeys(("date", "entry"), ColumnKind.LABEL) | {"details": ColumnKind.TEXT}
+    return _table(
+        formats,
+        "entries",
+        columns | dict.fromkeys(("charged", "credited", "balance"), ColumnKind.NUMBER),
+        head=Row([formats.day(first) if first else "", formats.label("opening_balance"), "", "", "", opening]),
+        rows=[_entry(formats, entry) for entry in statement.entries or []],
+        foot=[formats.day(statement.as_of_date), formats.label("closing_balance"), "", "", "", closing],
     )
 
 
 def _entry(formats: Formats, entry: Entry) -> Row:
     amount = formats.number(entry.amount)
     is_charge = entry.kind in {EntryKind.INVOICE, EntryKind.REFUND}
+    texts = (text for text in (entry.description, entry.method, entry.reference) if text)
+    # Each text has a direction of its own.
+    isolated = (f"\N{FIRST STRONG ISOLATE}{_printable(text)}\N{POP DIRECTIONAL ISOLATE}" for text in texts)
     return Row(
         [
             formats.day(entry.date),
             formats.label(entry.kind.value),
-            _joined(entry.description, entry.method, entry.reference),
+            " · ".join(isolated),
             amount if is_charge else "",
             "" if is_charge else amount,
             formats.number(entry.balance),
@@ -266,70 +273,50 @@ def _entry(formats: Formats, entry: Entry) -> Row:
 
 def _invoices(formats: Formats, statement: StudentStatement) -> Table:
     totals = statement.totals
-    return Table(
-        caption=formats.label("invoices"),
-        columns=_columns(
-            formats,
-            issued=ColumnKind.LABEL,
-            due=ColumnKind.LABEL,
-            description=ColumnKind.TEXT,
-            status=ColumnKind.LABEL,
-            amount=ColumnKind.NUMBER,
-            paid=ColumnKind.NUMBER,
-            balance=ColumnKind.NUMBER,
-        ),
-        head=None,
+    sums = _numbers(formats, totals.invoiced_total, totals.paid_total, totals.balance_due_total)
+    columns = dict.fromkeys(("issued", "due"), ColumnKind.LABEL)
+    columns |= {"description": ColumnKind.TEXT, "status": ColumnKind.LABEL}
+    return _table(
+        formats,
+        "invoices",
+        columns | dict.fromkeys(("amount", "paid", "balance"), ColumnKind.NUMBER),
         rows=[_invoice(formats, line) for line in statement.invoices],
-        foot=Row(
-            [
-                *(formats.label("total"), "", "", ""),
-                *_numbers(formats, totals.invoiced_total, totals.paid_total, totals.balance_due_total),
-            ]
-        ),
-        empty=formats.label("no_invoices"),
+        foot=[formats.label("total"), "", "", "", *sums],
     )
 
 
 def _invoice(formats: Formats, line: InvoiceLine) -> Row:
-    return Row(
-        [
-            formats.school_day(line.issued_at),
-            formats.day(line.due_date),
-            _printable(line.description or ""),
-            formats.label(line.status.value),
-            *_numbers(formats, line.total_amount, line.paid_total, line.balance_due),
-        ],
-        is_void=line.status.value == "VOID",
-    )
+    cells = [
+        formats.school_day(line.issued_at),
+        formats.day(line.due_date),
+        _printable(line.description or ""),
+        formats.label(line.status.value),
+        *_numbers(formats, line.total_amount, line.paid_total, line.balance_due),
+    ]
+    return Row(cells, is_void=line.status.value == "VOID")
 
 
 def _students(formats: Formats, statement: SchoolStatement) -> Table:
-    numbers = dict.fromkeys(("invoiced", "paid", "balance_due", "overdue", *_AGES), ColumnKind.NUMBER)
-    return Table(
-        caption=formats.label("students"),
-        columns=_columns(formats, student=ColumnKind.TEXT, **numbers),
-        head=None,
+    names = ("invoiced", "paid", "balance_due", "overdue", *_AGES)
+    return _table(
+        formats,
+        "students",
+        {"student": ColumnKind.TEXT} | dict.fromkeys(names, ColumnKind.NUMBER),
         rows=[
-            _student(formats, _printable(student.full_name), student, student.ageing) for student in statement.students
+            Row([_printable(student.full_name), *_balances(formats, student, student.ageing)])
+            for student in statement.students
         ],
-        foot=_student(formats, formats.label("total"), statement.totals, statement.ageing),
-        empty=formats.label("no_students"),
+        foot=[formats.label("total"), *_balances(formats, statement.totals, statement.ageing)],
     )
 
 
-def _student(formats: Formats, name: str, totals: Totals | StudentTotals, ageing: Ageing) -> Row:
-    own = (totals.invoiced_total, totals.paid_total, totals.balance_due_total, totals.overdue_total)
-    return Row([name, *_numbers(formats, *own, *(getattr(ageing, age) for age in _AGES))])
+def _balances(formats: Formats, totals: Totals, ageing: Ageing) -> list[str]:
+    sums = (totals.invoiced_total, totals.paid_total, totals.balance_due_total, totals.overdue_total)
+    return _numbers(formats, *sums, *(getattr(ageing, age) for age in _AGES))
 
 
 def _numbers(formats: Formats, *amounts: Decimal) -> list[str]:
     return [formats.number(amount) for amount in amounts]
-
-
-def _joined(*texts: str | None) -> str:
-    """Join what somebody wrote, each with a direction of its own."""
-    isolated = (f"\N{FIRST STRONG ISOLATE}{_printable(text)}\N{POP DIRECTIONAL ISOLATE}" for text in texts if text)
-    return " · ".join(isolated)
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,6 @@
-"""The program that turns one printable into a PDF document: the job in JSON on its input, the document on its output.
+"""The program that makes one PDF document: its input is the job in JSON, its output is the document.
 
-It runs by itself and ends with the document, so it can be stopped, and its memory goes with it.
+It is a process of its own, so it can be killed, and its memory is free when it ends.
 """
 
 import json
@@ -23,12 +23,12 @@ _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
 
 def main() -> None:
-    """Print the statement that comes in."""
-    if sys.platform == "linux":  # Elsewhere the address space has other measures, or cannot be limited.
+    """Make the document."""
+    if sys.platform == "linux":  # Other systems cannot limit the address space, or measure it in another way.
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MOST_BYTES, _MEMORY_MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS_MOST, _CPU_SECONDS_MOST))
     job = json.dumps(_breakable(json.load(sys.stdin.buffer)))
-    # The machine's own fonts come behind ours: for the scripts that ours lack, such as Chinese.
+    # The fonts of the machine come after ours, for the scripts that ours lack, such as Chinese.
     fonts = typst.Fonts(include_system_fonts=True, include_embedded_fonts=False, font_paths=[_HERE / "fonts"])
     document = typst.compile(
         _HERE / "templates" / "statement.typ", font_paths=fonts, sys_inputs={"job": job}, format="pdf"
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _breakable(value: Any) -> Any:
-    """Give words that would run out of their column places to break."""
+    """Allow line breaks in words that are too long for their column."""
     match value:
         case str():
             return re.sub(rf"\S{{{_UNBROKEN_MOST + 1},}}", lambda word: "".join(_with_breaks(word[0])), value)
@@ -52,7 +52,7 @@ def _with_breaks(word: str) -> Iterator[str]:
     length = 0
     previous = ""
     for character in word:
-        # Not inside of what is one sign to the reader: a letter and its accents, an emoji of several.
+        # Not inside a letter and its accents, or an emoji that consists of several characters.
         is_joined = unicodedata.category(character) in {"Mn", "Mc", "Me", "Sk"} or character in _JOINERS
         if length >= _BROKEN_EVERY and not is_joined and previous != "\N{ZERO WIDTH JOINER}":
             yield "\N{ZERO WIDTH SPACE}"

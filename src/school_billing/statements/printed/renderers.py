@@ -1,4 +1,4 @@
-"""Sheets as PDF documents, each printed by a process of its own: never on the event loop, and bounded in every way."""
+"""The renderers of a printable statement: a page of HTML, and a PDF document."""
 
 import asyncio
 import os
@@ -6,10 +6,12 @@ import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
 
+from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.web.conditional import tag_of_content
 from school_billing.platform.web.errors import ApiError, BadRequest
 from school_billing.statements.printed.printable import PrintableStatement
@@ -17,11 +19,13 @@ from school_billing.statements.printed.printable import PrintableStatement
 ROWS_MOST = 3_000
 """Sixty pages and more, printed in two seconds with half a gigabyte."""
 SECONDS_MOST = 30
-AT_ONCE = 2
-WAITING_MOST = 32
 
-# Else each document takes all cores, and address space for each of them, to be hardly faster.
+_TEMPLATES = Path(__file__).parent / "templates"
+
+# Otherwise each document takes all cores, and address space for each of them, and is hardly faster.
 _ONE_CORE = {"RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+# The renderer finds Python and the fonts of the machine by these, and needs none of our secrets.
+_INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "XDG_DATA_HOME")
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,49 +45,70 @@ class PdfRendererBusy(ApiError):
 
 
 class PrintFailed(Exception):
-    """The PDF renderer ended without a document."""
+    """The process of a PDF document ended without it."""
+
+
+class _Template(Protocol):
+    def render(self, *, printable: PrintableStatement) -> str: ...
+
+
+def html_page(printable: PrintableStatement) -> bytes:
+    """Write the statement as a page of its own: no script, and nothing to fetch."""
+    return _html_template().render(printable=printable).encode()
+
+
+@cache
+def _html_template() -> _Template:
+    # Importing it takes as long as a tenth of the whole service, which starts without it.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("statement.html")
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A printable statement, and the paper that it is to be printed on."""
+    """A printable statement, and the size of its paper."""
 
     paper: str
     printable: PrintableStatement
 
     @property
     def tag(self) -> str:
-        """The entity tag of the document: what is printed, and with what, is known before it is printed."""
+        """The entity tag of the document, known before it is rendered: it follows from the text and the template."""
         return tag_of_content(msgspec.json.encode(self), _edition())
 
 
+@cache
+def _edition() -> bytes:
+    return (_TEMPLATES / "statement.typ").read_bytes() + version("typst").encode()
+
+
 class PdfRenderer:
-    """Prints a few sheets at once; the others wait, and no more of them than makes sense."""
+    """Renders PDF documents in processes of their own, so the event loop never waits and memory and time are bounded.
 
-    def __init__(self, at_once: int = AT_ONCE, waiting_most: int = WAITING_MOST) -> None:
-        self._free = asyncio.Semaphore(at_once)
-        self._waiting = 0
-        self._waiting_most = waiting_most
+    Two documents are rendered at a time, and 32 wait.
+    """
 
-    async def print(self, job: Job) -> bytes:
+    def __init__(self, at_once: int = 2, limit: int = 2 + 32) -> None:
+        self._queue = BoundedQueue(at_once, PdfRendererBusy, limit=limit)
+
+    async def render(self, job: Job) -> bytes:
         """Return the job's statement as a PDF document.
 
         Raises:
             TooLongToPrint: The statement has more rows than can be printed.
-            PdfRendererBusy: Too many others wait already, or printing took too long.
+            PdfRendererBusy: Too many documents are being rendered, or this one took too long.
         """
         if len(job.printable.table.rows) > ROWS_MOST:
             raise TooLongToPrint
-        if self._free.locked() and self._waiting >= self._waiting_most:
-            raise PdfRendererBusy
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-        try:
+        async with self._queue.turn():
             return await _run(msgspec.json.encode(job))
-        finally:
-            self._free.release()
 
 
 async def _run(job: bytes) -> bytes:
@@ -92,7 +117,7 @@ async def _run(job: bytes) -> bytes:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | _ONE_CORE,
+        env={name: os.environ[name] for name in _INHERITED if name in os.environ} | _ONE_CORE,
     )
     try:
         async with asyncio.timeout(SECONDS_MOST):
@@ -101,16 +126,10 @@ async def _run(job: bytes) -> bytes:
         log.warning("a document took too long to print", seconds=SECONDS_MOST, job_bytes=len(job))
         raise PdfRendererBusy from None
     finally:
-        # Also when the request is cancelled: nobody waits for the document any more.
+        # A cancelled request, too, leaves no process behind.
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode != 0:
         raise PrintFailed(complaints.decode(errors="replace")[-2_000:])
     return document
-
-
-@cache
-def _edition() -> bytes:
-    template = Path(__file__).parent / "templates" / "statement.typ"
-    return template.read_bytes() + version("typst").encode()
