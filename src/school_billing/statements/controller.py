@@ -20,6 +20,7 @@ from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import Download, WithETag, json_document, started
 from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows, inline
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
     Collections,
@@ -47,9 +48,10 @@ from school_billing.statements.parameters import (
     provide_statement_range,
 )
 from school_billing.statements.printed.printable import PrintableStatement
-from school_billing.statements.printed.renderers import Job, PdfRenderer, html_page
+from school_billing.statements.printed.renderers import Job, PdfRenderer, PdfRendererBusy, TooLongToPrint, html_page
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
+from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
 HTML_MEDIA_TYPE = "text/html"
@@ -82,6 +84,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a student's statement",
         responses=_answer(StudentStatement),
+        errors=(StudentNotFound,),
     )
     async def get_student_statement(
         self,
@@ -106,6 +109,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a student's statement as a page",
         responses=_answer(str, HTML_MEDIA_TYPE),
+        errors=(StudentNotFound,),
     )
     async def get_student_statement_page(
         self,
@@ -121,6 +125,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a student's statement as a PDF document",
         responses=_answer(bytes, PDF_MEDIA_TYPE),
+        errors=(StudentNotFound, TooLongToPrint, PdfRendererBusy),
     )
     async def get_student_statement_document(
         self,
@@ -140,6 +145,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get the lines of a student's statement as CSV",
         responses=_answer(str, CSV_MEDIA_TYPE),
+        errors=(StudentNotFound,),
     )
     async def get_student_statement_rows(
         self,
@@ -163,6 +169,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a school's statement",
         responses=_answer(SchoolStatement),
+        errors=(SchoolNotFound,),
     )
     async def get_school_statement(
         self,
@@ -185,6 +192,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a school's statement as a page",
         responses=_answer(str, HTML_MEDIA_TYPE),
+        errors=(SchoolNotFound,),
     )
     async def get_school_statement_page(
         self,
@@ -200,6 +208,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a school's statement as a PDF document",
         responses=_answer(bytes, PDF_MEDIA_TYPE),
+        errors=(SchoolNotFound, TooLongToPrint, PdfRendererBusy),
     )
     async def get_school_statement_document(
         self,
@@ -220,6 +229,7 @@ class StatementController(Controller):
         summary="Download a school's invoices as JSON lines",
         media_type=NDJSON_MEDIA_TYPE,
         responses=_answer(ExportedLine, NDJSON_MEDIA_TYPE),
+        errors=(SchoolNotFound,),
     )
     async def download_ndjson(
         self,
@@ -246,6 +256,7 @@ class StatementController(Controller):
         summary="Download a school's invoices as CSV",
         media_type=CSV_MEDIA_TYPE,
         responses=_answer(str, CSV_MEDIA_TYPE),
+        errors=(SchoolNotFound,),
     )
     async def download_csv(
         self,
@@ -271,6 +282,7 @@ class StatementController(Controller):
         access=READERS,
         summary="List a school's debtors",
         responses=_answer(list[Debtor]),
+        errors=(SchoolNotFound,),
     )
     async def list_debtors(
         self,
@@ -293,6 +305,7 @@ class StatementController(Controller):
         access=READERS,
         summary="Get a school's collections",
         responses=_answer(Collections),
+        errors=(SchoolNotFound,),
     )
     async def get_collections(
         self,
