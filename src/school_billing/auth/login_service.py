@@ -9,7 +9,7 @@ from school_billing.auth.repository import Attempt, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.platform.database.context import context
 from school_billing.platform.observability.metrics import Metrics
-from school_billing.platform.password_rules import password_fault
+from school_billing.platform.password_rules import password_problem
 from school_billing.platform.web.problems import FieldError, InvalidBody
 
 log = structlog.get_logger("school_billing.auth")
@@ -69,8 +69,8 @@ class LoginService:
             TooManyLogins: Too many log-ins failed, of this account or from this address.
             InvalidBody: The current password is another, or the new one breaks a rule.
         """
-        if fault := password_fault(username, change.new_password):
-            raise InvalidBody(errors=[FieldError("new_password", fault)])
+        if problem := password_problem(username, change.new_password):
+            raise InvalidBody(errors=[FieldError("new_password", problem)])
         attempt = await self._verify(username, change.current_password, address)
         if attempt is not None:
             new_password_hash = await hash_new_password(change.new_password, address)

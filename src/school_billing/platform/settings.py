@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from school_billing.platform.password_rules import password_fault
+from school_billing.platform.password_rules import password_problem
 from school_billing.platform.web.fields import USERNAME_PATTERN
 
 DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S105 - production refuses it.
@@ -275,8 +275,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
                 raise InvalidSettings("INTERNAL_TOKEN is the same as JWT_SECRET.")
         if self.admin_password == DEVELOPMENT_ADMIN_PASSWORD:
             raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
-        if fault := password_fault(self.admin_username, self.admin_password):
-            raise InvalidSettings(f"ADMIN_PASSWORD: {fault}.")
+        if problem := password_problem(self.admin_username, self.admin_password):
+            raise InvalidSettings(f"ADMIN_PASSWORD: {problem}.")
 
 
 def settings_table() -> str:

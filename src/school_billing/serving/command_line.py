@@ -269,7 +269,7 @@ def _check_username(username: str) -> str:
 
 def _new_password(username: str) -> str:
     """Ask for a password twice, or read one line where nobody sits at the keyboard; it is never an argument."""
-    from school_billing.platform.password_rules import password_fault
+    from school_billing.platform.password_rules import password_problem
 
     try:
         if sys.stdin.isatty():
@@ -282,8 +282,8 @@ def _new_password(username: str) -> str:
         sys.exit("school-billing: there is no password")
     if not password.isprintable():
         sys.exit("school-billing: a password has only characters that can be printed, in UTF-8")
-    if fault := password_fault(username, password):
-        sys.exit(f"school-billing: {fault}")
+    if problem := password_problem(username, password):
+        sys.exit(f"school-billing: {problem}")
     return password
 
 

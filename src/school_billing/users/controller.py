@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
 from school_billing.auth.hashing import hash_new_password
-from school_billing.platform.password_rules import password_fault
+from school_billing.platform.password_rules import password_problem
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.problems import FieldError, InvalidBody
@@ -95,5 +95,5 @@ class UserController(Controller):
 
 
 def _check(username: str, password: str, field: str) -> None:
-    if fault := password_fault(username, password):
-        raise InvalidBody(errors=[FieldError(field, fault)])
+    if problem := password_problem(username, password):
+        raise InvalidBody(errors=[FieldError(field, problem)])
