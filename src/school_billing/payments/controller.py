@@ -52,7 +52,7 @@ class PaymentController(Controller):
         409 if more would be paid than the invoice's total, or more refunded than was paid, or if it is void.
         """
         payment = await payments.create(caller.tenant, data)
-        metrics.count_movement(data.kind.value, payment.currency, data.amount)
+        metrics.count_payment(data.kind.value, payment.currency, data.amount)
         return created(payment, f"/payments/{payment.id}")
 
     @get("/payments", access=READERS, summary="List payments and refunds")

@@ -175,7 +175,7 @@ def _distribute(settings: Settings, _options: argparse.Namespace) -> None:
 def _seed(settings: Settings, options: argparse.Namespace) -> None:
     from school_billing.seed import seed
 
-    demo = not settings.in_production if options.demo is None else options.demo
+    demo = settings.environment == "development" if options.demo is None else options.demo
     for line in asyncio.run(seed(settings, demo=demo)):
         print(line)
 
