@@ -113,6 +113,6 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     return Observed(
         litestar,
         instrumentation,
-        headers=security_headers(in_production=settings.in_production),
+        headers=security_headers(in_production=settings.environment == "production"),
         trusted_proxies=settings.proxies,
     )

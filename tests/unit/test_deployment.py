@@ -104,7 +104,7 @@ def test_every_part_of_the_collector_is_connected() -> None:
 
 def test_prometheus_asks_services_that_there_are() -> None:
     targets = [target for job in PROMETHEUS["scrape_configs"] for target in job["static_configs"][0]["targets"]]
-    assert {target.split(":")[0] for target in targets} == {"api", "collector"}
+    assert {target.split(":")[0] for target in targets} == {"api"}
     assert PROMETHEUS["rule_files"] == ["alerts.yaml"]
 
 

@@ -9,7 +9,7 @@ from school_billing.auth.repository import Attempt, Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.platform.database.context import context
 from school_billing.platform.observability.metrics import Metrics
-from school_billing.platform.password_rules import password_fault
+from school_billing.platform.password_rules import password_problem
 from school_billing.platform.web.errors import FieldError, InvalidBody
 
 log = structlog.get_logger("school_billing.auth")
@@ -61,7 +61,7 @@ class LoginService:
 
         InvalidBody if the current password is wrong, or if the new one breaks a rule.
         """
-        if message := password_fault(username, change.new_password):
+        if message := password_problem(username, change.new_password):
             raise InvalidBody(errors=[FieldError("new_password", message)])
         attempt = await self._verify(username, change.current_password, address)
         if attempt is not None:

@@ -62,7 +62,7 @@ class PaymentController(Controller):
         409 if the invoice is void, if the payments would exceed its total, or if the refunds would exceed the payments.
         """
         payment = await payments.create(caller.tenant, data)
-        metrics.count_movement(data.kind, payment.currency, data.amount)
+        metrics.count_payment(data.kind, payment.currency, data.amount)
         return created(payment, f"/payments/{payment.id}")
 
     @get("/payments", access=READERS, summary="List payments and refunds")

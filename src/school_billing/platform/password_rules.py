@@ -1,6 +1,6 @@
-"""What a new password must be: long, and not one that is tried first (NIST SP 800-63B section 3.1.1.2).
+"""The rules for a new password: it is long, and attackers do not try it first (NIST SP 800-63B section 3.1.1.2).
 
-There is no rule about digits and signs: people meet such a rule with "Password123!".
+There is no rule about digits and signs, because people satisfy such a rule with "Password123!".
 """
 
 import re
@@ -28,8 +28,8 @@ _AROUND_A_WORD = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _AGAIN_AND_AGAIN = re.compile(r"(.+?)\1+")
 
 
-def password_fault(username: str, password: str) -> str | None:
-    """Tell what is wrong with `password` for the user of that name, in a sentence; None where nothing is."""
+def password_problem(username: str, password: str) -> str | None:
+    """Return a sentence about what is wrong with `password` for the user of that name, or None."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         return f"Expected {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
     folded = unicodedata.normalize("NFKC", password).casefold()
@@ -45,9 +45,9 @@ def password_fault(username: str, password: str) -> str | None:
 
 
 def _words(text: str) -> set[str]:
-    """Return what the text may be made of: itself, its repeated part, without the digits and signs around, plain.
+    """Return the words that the text may be made of.
 
-    A common word with a year behind it, three times, or with a 0 for its o is what is tried right after the word.
+    Attackers try a word, then its repetition, the word with a year or signs around it, and with 0 in place of o.
     """
     unspaced = re.sub(r"[\W_]+", "", text)
     repeated = _AGAIN_AND_AGAIN.fullmatch(unspaced)

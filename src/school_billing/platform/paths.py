@@ -1,4 +1,4 @@
-"""Where the SQL files and the migrations lie: in the checkout's top folders, or inside an installed wheel."""
+"""The folders of the SQL files and the migrations: at the top of a checkout, or inside an installed wheel."""
 
 from pathlib import Path
 

@@ -1,26 +1,34 @@
 """The configuration: environment variables, converted and checked once, at start."""
 
-import ast
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from ipaddress import ip_network
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from school_billing.platform.password_rules import USERNAME_PATTERN, password_fault
+from school_billing.platform.password_rules import USERNAME_PATTERN, password_problem
 
 DEVELOPMENT_JWT_SECRET = "development-only-secret-development-only"  # noqa: S105 - production refuses it.
 DEVELOPMENT_ADMIN_PASSWORD = "change_me"  # noqa: S105 - production refuses it.
 _SHORTEST_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as the hash.
 _FEWEST_DIFFERENT_CHARACTERS = 8
-_SIGNALS = ("traces", "metrics")
+_POSTGRESQL = ({"postgresql", "postgres"}, "postgresql://user:password@host:port/name")
+_URLS = {
+    "database_url": _POSTGRESQL,
+    "read_database_url": _POSTGRESQL,
+    "redis_url": ({"redis", "rediss"}, "redis://:password@host:port/0"),
+    "otel_exporter_otlp_endpoint": ({"http", "https"}, "http://collector:4318"),
+    "otel_exporter_otlp_traces_endpoint": ({"http", "https"}, "http://collector:4318/v1/traces"),
+    "sentry_dsn": ({"http", "https"}, "https://key@sentry.example/1"),
+}
+"""The schemes of the settings that are URLs, and examples. A refusal shows no value: it may have a password in it."""
 
-# As browsers send it (RFC 6454 section 6.2): in lower case, and a port only where it is not the scheme's own.
+# Browsers send it in lower case, and without the port that is the scheme's default (RFC 6454 section 6.2).
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+_DSN = re.compile(r"https?://[^/@]+@.*/[0-9]+(?:\?|$)")  # Sentry needs a key and the number of a project.
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=366)]
@@ -123,25 +131,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """Processes on one host share this directory, so /metrics of one covers all. If empty, it covers one `serve`."""
 
     otel_exporter_otlp_endpoint: str = ""
-    """The OpenTelemetry collector for traces and metrics, such as http://collector:4318. If empty, there is none."""
+    """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, there is none."""
 
     otel_exporter_otlp_traces_endpoint: str = ""
-    """The collector's URL for traces alone, with the whole path."""
-
-    otel_exporter_otlp_metrics_endpoint: str = ""
-    """The collector's URL for metrics alone, with the whole path."""
-
-    otel_traces_exporter: Literal["", "otlp", "none"] = ""
-    """The exporter of traces: otlp or none. If empty, it is otlp if there is an endpoint."""
-
-    otel_metrics_exporter: Literal["", "otlp", "none"] = ""
-    """The exporter of metrics: otlp or none. If empty, it is otlp if there is an endpoint."""
+    """The collector's URL with the whole path, in place of OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
     """The protocol that the collector receives. The service supports no other."""
 
-    otel_service_name: str = ""
-    """The service's name at the collector. If empty, OTEL_RESOURCE_ATTRIBUTES sets it, otherwise school-billing."""
+    otel_traces_exporter: Literal["", "otlp", "none"] = ""
+    """The exporter of traces: otlp or none. If empty, it is otlp if there is an endpoint."""
 
     otel_sdk_disabled: bool = False
     """If true, OpenTelemetry is off. No other setting turns it on again."""
@@ -179,11 +178,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         return _listed(self.jwt_secret)
 
     @property
-    def in_production(self) -> bool:
-        """Whether this is a production environment."""
-        return self.environment == "production"
-
-    @property
     def proxies(self) -> list[str]:
         """The addresses and networks of trusted proxies."""
         return _listed(self.trusted_proxies)
@@ -196,27 +190,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     @property
     def reads_are_public(self) -> bool:
         """Whether reads need no token."""
-        return not self.in_production if self.public_reads is None else self.public_reads
+        return self.environment == "development" if self.public_reads is None else self.public_reads
 
     @property
     def exports_traces(self) -> bool:
-        """Whether traces go to a collector."""
+        """Whether traces go to a collector. OpenTelemetry itself reads to which one."""
+        if self.otel_sdk_disabled or self.otel_traces_exporter == "none":
+            return False
         endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
-        return self._exports(self.otel_traces_exporter, endpoint)
-
-    @property
-    def exports_metrics(self) -> bool:
-        """Whether metrics go to a collector."""
-        endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_metrics_endpoint
-        return self._exports(self.otel_metrics_exporter, endpoint)
-
-    def _exports(self, exporter: str, endpoint: str) -> bool:
-        return not self.otel_sdk_disabled and (exporter == "otlp" or (not exporter and bool(endpoint)))
-
-    def otlp_url(self, signal: Literal["traces", "metrics"]) -> str:
-        """Return where a signal goes; the default is the standard's, a collector on this host."""
-        own: str = getattr(self, f"otel_exporter_otlp_{signal}_endpoint")
-        return own or f"{(self.otel_exporter_otlp_endpoint or 'http://localhost:4318').rstrip('/')}/v1/{signal}"
+        return bool(endpoint or self.otel_traces_exporter)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -233,62 +215,61 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         try:
             settings = msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
-            raise InvalidSettings(_sentence(error)) from None
-        settings._refuse_nonsense()
-        if settings.in_production:
-            settings._refuse_weak_secrets()
+            message, _, path = str(error).partition(" - at `$.")
+            raise InvalidSettings(f"{path.rstrip('`')}: {message}." if path else f"{message}.") from None
+        settings._check()
+        if settings.environment == "production":
+            settings._check_secrets()
         return settings
 
-    def _refuse_nonsense(self) -> None:
+    def _check(self) -> None:
         for name in ("jwt_secret", "internal_token", "admin_password"):
             if not getattr(self, name).isprintable():
                 raise InvalidSettings(f"{name.upper()} has characters that cannot be printed.")
+        for name, (schemes, example) in _URLS.items():
+            url = getattr(self, name)
+            if url and not (_is_url(url, schemes) and (name != "sentry_dsn" or _DSN.match(url))):
+                raise InvalidSettings(f"{name.upper()} must look like {example}.")
         if not re.fullmatch(USERNAME_PATTERN, self.admin_username.lower()):
             raise InvalidSettings("ADMIN_USERNAME has other characters than letters, digits and . _ @ + -.")
-        for name in ("database_url", "read_database_url"):
-            _check_database_url(name.upper(), getattr(self, name))
         if self.database_pool_min > self.database_pool_max:
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
         if not self.jwt_secrets:
-            raise InvalidSettings("JWT_SECRET has no secret in it.")
-        if self.redis_url and not _is_reachable(self.redis_url, {"redis", "rediss"}):
-            raise InvalidSettings("REDIS_URL must look like redis://:password@host:port/0.")
+            raise InvalidSettings("JWT_SECRET contains no secret.")
         if self.internal_port and self.internal_port == self.port:
             raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
-        for name in ("otel_exporter_otlp_endpoint", *(f"otel_exporter_otlp_{one}_endpoint" for one in _SIGNALS)):
-            _check_endpoint(name.upper(), getattr(self, name))
-        _check_dsn(self.sentry_dsn)
         for proxy in self.proxies:
             _check_network(proxy)
         for origin in self.origins:
-            _check_origin(origin)
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise InvalidSettings(f"CORS_ORIGINS: {origin} is not an origin such as https://office.example.")
 
-    def _refuse_weak_secrets(self) -> None:
+    def _check_secrets(self) -> None:
         if DEVELOPMENT_JWT_SECRET in self.jwt_secrets:
             raise InvalidSettings("Production needs a JWT_SECRET of its own.")
-        for secret in self.jwt_secrets:
-            _check_strength("JWT_SECRET", secret)
-        if self.internal_token:
-            _check_strength("INTERNAL_TOKEN", self.internal_token)
-            if self.internal_token in self.jwt_secrets:
-                raise InvalidSettings("INTERNAL_TOKEN is the same as JWT_SECRET.")
         if self.admin_password == DEVELOPMENT_ADMIN_PASSWORD:
             raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
-        if fault := password_fault(self.admin_username, self.admin_password):
-            raise InvalidSettings(f"ADMIN_PASSWORD: {fault}.")
+        for name, secret in [
+            *(("JWT_SECRET", one) for one in self.jwt_secrets),
+            ("INTERNAL_TOKEN", self.internal_token),
+        ]:
+            if secret and len(secret.encode()) < _SHORTEST_SECRET_BYTES:
+                raise InvalidSettings(f"{name} is shorter than {_SHORTEST_SECRET_BYTES} bytes.")
+            if secret and len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
+                raise InvalidSettings(f"{name} has fewer than {_FEWEST_DIFFERENT_CHARACTERS} different characters.")
+        if self.internal_token in self.jwt_secrets:
+            raise InvalidSettings("INTERNAL_TOKEN is the same as JWT_SECRET.")
+        if problem := password_problem(self.admin_username, self.admin_password):
+            raise InvalidSettings(f"ADMIN_PASSWORD: {problem}.")
 
 
 def settings_table() -> str:
     """Return the Markdown table of docs/configuration.md: every variable with its default and its meaning.
 
-    The meanings are the docstrings of the fields, which Python keeps in the source alone.
+    The meanings are the docstrings of the fields. Only the source has them.
     """
-    meanings = {}
-    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8"))):
-        for pair in pairwise(node.body if isinstance(node, ast.ClassDef) else ()):
-            match pair:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
-                    meanings[name] = meaning
+    source = Path(__file__).read_text(encoding="utf-8")
+    meanings = dict(re.findall(r'^    (\w+): .+\n    """(.+)"""$', source, re.MULTILINE))
     shown = {"": "empty", "None": "unset", "True": "true", "False": "false"}
     rows = [
         f"| `{field.encode_name}` | {shown.get(str(field.default), field.default)} | {meanings[field.name]} |"
@@ -301,55 +282,18 @@ def _listed(text: str) -> list[str]:
     return [part for piece in text.split(",") if (part := piece.strip())]
 
 
-def _check_strength(name: str, secret: str) -> None:
-    """Refuse what can be guessed: too short, or the same few characters again and again."""
-    if len(secret.encode()) < _SHORTEST_SECRET_BYTES:
-        raise InvalidSettings(f"{name} is shorter than {_SHORTEST_SECRET_BYTES} bytes.")
-    if len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
-        raise InvalidSettings(f"{name} has fewer than {_FEWEST_DIFFERENT_CHARACTERS} different characters.")
-
-
 def _check_network(proxy: str) -> None:
     try:
-        everybody = ip_network(proxy).prefixlen == 0
+        holds_every_address = ip_network(proxy).prefixlen == 0
     except ValueError:
-        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is no address and no network such as 10.0.0.0/8.") from None
-    if everybody:
-        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is everybody, and then each caller chooses an address.")
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is not an address or a network such as 10.0.0.0/8.") from None
+    if holds_every_address:
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is every address, and then each client chooses its own.")
 
 
-def _check_origin(origin: str) -> None:
-    if origin != "*" and not _ORIGIN.fullmatch(origin):
-        raise InvalidSettings(f"CORS_ORIGINS: {origin} is no origin such as https://office.example.")
-
-
-def _check_endpoint(name: str, url: str) -> None:
-    if url and not _is_reachable(url, {"http", "https"}):
-        raise InvalidSettings(f"{name} must look like http://collector:4318.")
-
-
-def _check_dsn(dsn: str) -> None:
-    """Refuse what Sentry's client would not take, without repeating the key that is in it."""
-    if dsn:
-        parts = urlsplit(dsn) if _is_reachable(dsn, {"http", "https"}) else None
-        if parts is None or not parts.username or not parts.path.rpartition("/")[2].isdigit():
-            raise InvalidSettings("SENTRY_DSN must look like https://key@sentry.example/1.")
-
-
-def _is_reachable(url: str, schemes: Set[str]) -> bool:
+def _is_url(url: str, schemes: set[str]) -> bool:
     try:
         parts = urlsplit(url)
         return bool(parts.hostname or parts.query) and parts.port != 0 and parts.scheme in schemes
     except ValueError:
         return False
-
-
-def _check_database_url(name: str, url: str) -> None:
-    """Refuse what no driver would take, in words that do not repeat it: it has a password in it."""
-    if url and not _is_reachable(url, {"postgresql", "postgres"}):
-        raise InvalidSettings(f"{name} must look like postgresql://user:password@host:port/name.")
-
-
-def _sentence(error: msgspec.ValidationError) -> str:
-    message, _, path = str(error).partition(" - at `$.")
-    return f"{path.rstrip('`')}: {message}." if path else f"{message}."

@@ -135,7 +135,7 @@ async def seed(settings: Settings, demo: bool | None) -> None:
     """Make the first administrator and the demo schools."""
     from school_billing.seed import seed
 
-    for line in await seed(settings, demo=not settings.in_production if demo is None else demo):
+    for line in await seed(settings, demo=settings.environment == "development" if demo is None else demo):
         print(line)
 
 
@@ -276,7 +276,7 @@ def _new_password_hash(username: str) -> str:
     Call this before the event loop runs, which would keep Ctrl-C to itself.
     """
     from school_billing.auth.passwords import hash_password
-    from school_billing.platform.password_rules import password_fault
+    from school_billing.platform.password_rules import password_problem
 
     if sys.stdin is None:
         _fail("there is no password")
@@ -286,8 +286,8 @@ def _new_password_hash(username: str) -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password.isprintable():
         _fail("a password has only characters that can be printed, in UTF-8")
-    if fault := password_fault(username, password):
-        _fail(fault)
+    if problem := password_problem(username, password):
+        _fail(problem)
     return hash_password(password)
 
 

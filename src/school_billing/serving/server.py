@@ -58,7 +58,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
     """
     configure_logging(settings.log_level, settings.log_format)
     settings = _within_the_databases_limits(settings)
-    if settings.in_production and not settings.internal_token and not settings.internal_port:
+    if settings.environment == "production" and not settings.internal_token and not settings.internal_port:
         log.warning("everybody can read /metrics and /docs; INTERNAL_TOKEN or INTERNAL_PORT closes them")
     if workers == 1:
         _run(settings, _bind(settings))

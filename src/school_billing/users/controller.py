@@ -12,7 +12,7 @@ from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
 from school_billing.auth.hashing import hash_new_password
 from school_billing.platform.database.pool import Database
-from school_billing.platform.password_rules import password_fault
+from school_billing.platform.password_rules import password_problem
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import FieldError, InvalidBody, PreconditionFailed
@@ -104,7 +104,7 @@ class UserController(Controller):
 
 
 def _check_password(username: str, password: str, field: str) -> None:
-    if message := password_fault(username, password):
+    if message := password_problem(username, password):
         raise InvalidBody(errors=[FieldError(field, message)])
 
 

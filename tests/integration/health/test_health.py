@@ -23,7 +23,7 @@ async def test_metrics_count_requests_by_route_and_payments_by_kind(api: Api) ->
         text = (await api.client.get("/metrics")).text
         return next((float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line)), 0.0)
 
-    payments, refunds = (f'billing_movements_total{{currency="USD",kind="{kind}"}}' for kind in ("PAYMENT", "REFUND"))
+    payments, refunds = (f'billing_payments_total{{currency="USD",kind="{kind}"}}' for kind in ("PAYMENT", "REFUND"))
     route = 'http_requests_total{method="GET",route="/invoices/{invoice_id}",status="200"}'
     unmatched = 'http_requests_total{method="OTHER",route="unmatched",status="404"}'
     before = [await metric(line) for line in (payments, refunds, route, unmatched)]

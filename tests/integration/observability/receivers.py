@@ -9,10 +9,8 @@ from threading import Thread
 from typing import Any
 
 import msgspec
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
@@ -22,29 +20,20 @@ class Collector:
     def __init__(self, url: str) -> None:
         self.url = url
         self.spans = list[Span]()
-        self.metrics = list[Metric]()
         self.resources = list[dict[str, Any]]()
 
     def take(self, path: str, body: bytes) -> None:
-        if path == "/v1/traces":
-            traces = ExportTraceServiceRequest.FromString(body)
-            for of_resource in traces.resource_spans:
-                self.resources.append(attributes_of(of_resource.resource))
-                for of_scope in of_resource.scope_spans:
-                    self.spans += of_scope.spans
-        elif path == "/v1/metrics":
-            for measured in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                for of_scope in measured.scope_metrics:
-                    self.metrics += of_scope.metrics
+        assert path == "/v1/traces"
+        traces = ExportTraceServiceRequest.FromString(body)
+        for of_resource in traces.resource_spans:
+            self.resources.append(attributes_of(of_resource.resource))
+            for of_scope in of_resource.scope_spans:
+                self.spans += of_scope.spans
 
     def named(self, name: str) -> Span:
         """Return the one span of that name."""
         (span,) = [span for span in self.spans if span.name == name]
         return span
-
-    def points(self, name: str) -> list[Any]:
-        """Return the newest points of a histogram."""
-        return list([metric for metric in self.metrics if metric.name == name][-1].histogram.data_points)
 
 
 class Sentry:

@@ -46,7 +46,7 @@ async def scrape(client: httpx.AsyncClient) -> Scrape:
     return Scrape((await client.get("/metrics")).text)
 
 
-async def test_amounts_are_counted_by_kind_and_currency_once_for_each_movement_that_is_committed(
+async def test_amounts_are_counted_by_kind_and_currency_once_for_each_payment_that_is_committed(
     api: Api,
 ) -> None:
     yen = await api.invoice(await api.student(await api.school(currency="JPY")), total="1000.00")
@@ -67,12 +67,12 @@ async def test_amounts_are_counted_by_kind_and_currency_once_for_each_movement_t
     def grown(name: str, **labels: str) -> float:
         return after.value(name, **labels) - before.value(name, **labels)
 
-    amount = "billing_movements_amount_total"
+    amount = "billing_payments_amount_total"
     assert grown(amount, kind="PAYMENT", currency="JPY") == 600
     assert grown(amount, kind="PAYMENT", currency="EUR") == 7.25
     assert grown(amount, kind="REFUND", currency="EUR") == 0.25
     assert grown(amount) == 607.5  # 600 + 7.25 + 0.25
-    assert grown("billing_movements_total", kind="PAYMENT", currency="EUR") == 1
+    assert grown("billing_payments_total", kind="PAYMENT", currency="EUR") == 1
 
 
 async def test_answers_are_counted_by_route_status_and_code_and_the_build_is_told(api: Api) -> None:
@@ -210,7 +210,7 @@ async def test_the_metrics_of_several_processes_are_one_and_outlive_them(
             assert seen.value("http_requests_total", **requests) == 5  # 2 + 3
             assert seen.value("http_request_duration_seconds_count", **requests) == 5
             assert seen.value("db_query_duration_seconds_count", query="schools/list") == 5
-            assert seen.value("billing_movements_amount_total", kind="PAYMENT", currency="USD") == 2.5
+            assert seen.value("billing_payments_amount_total", kind="PAYMENT", currency="USD") == 2.5
             assert seen.value("school_billing_build_info") == 1
             assert seen.value("http_requests_in_flight") == 1  # The scrape itself.
             second.process.kill()
@@ -241,8 +241,8 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
 from school_billing.platform.observability.metrics import Metrics
 metrics = Metrics(directory=sys.argv[1])
 kept.unlink()  # Nobody else's file goes; prometheus_client itself could not read this one.
-metrics.count_movement("PAYMENT", "USD", 1)
+metrics.count_payment("PAYMENT", "USD", 1)
 print(metrics.exposition().decode())
 """
     told = subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True)
-    assert Scrape(told).value("billing_movements_total") == 1
+    assert Scrape(told).value("billing_payments_total") == 1

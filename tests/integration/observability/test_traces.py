@@ -28,10 +28,11 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
 @asynccontextmanager
-async def traced(settings: Settings, **changes: object) -> AsyncIterator[tuple[httpx.AsyncClient, Collector]]:
+async def traced(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Collector]]:
     """Run a traced application; when the block ends, the collector has all of it at `collector.spans`."""
-    with collector() as there:
-        service = create_app(replace(settings, otel_exporter_otlp_endpoint=there.url, **changes))
+    with collector() as there, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", there.url)
+        service = create_app(replace(settings, otel_exporter_otlp_endpoint=there.url))
         token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN, None, "tester")
         async with client_of(service, Authorization=f"Bearer {token}") as client, running(service):
             yield client, there
@@ -85,17 +86,33 @@ async def test_a_request_and_its_queries_are_spans_of_the_callers_trace(
     assert access["trace_id"] == TRACE
 
 
-async def test_the_two_histograms_of_the_conventions_are_exported(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({}, "school-billing"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=billing-a,team=finance"}, "billing-a"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=billing-a", "OTEL_SERVICE_NAME": "billing-b"}, "billing-b"),
+    ],
+)
+async def test_the_standard_variables_name_the_service(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], name: str
+) -> None:
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
     async with traced(settings) as (client, there):
-        await client.get("/schools")
-        await client.get("/nowhere")
-    requests = {attributes_of(point).get("http.route"): point for point in there.points("http.server.request.duration")}
-    assert requests["/schools"].count == 1
-    assert attributes_of(requests["/schools"])["http.response.status_code"] == 200
-    assert 0.005 in requests["/schools"].explicit_bounds
-    assert attributes_of(requests[None])["http.response.status_code"] == 404
-    queries = {attributes_of(point)["db.query.summary"] for point in there.points("db.client.operation.duration")}
-    assert {"schools/list", "auth/valid_sessions"} <= queries
+        await client.get("/health")
+    assert there.resources[0]["service.name"] == name
+
+
+async def test_the_endpoint_of_traces_alone_is_used_as_it_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collector() as there:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{there.url}/v1/traces")
+        service = create_app(replace(settings, otel_exporter_otlp_traces_endpoint=f"{there.url}/v1/traces"))
+        async with running(service), client_of(service) as client:
+            await client.get("/health")
+    assert there.named("GET /health")
 
 
 async def test_what_is_refused_and_what_fails_is_seen_in_the_spans(
@@ -174,7 +191,7 @@ def test_a_collector_that_hangs_or_is_gone_slows_no_request_and_bounds_the_end(
 ) -> None:
     with never_answering() as hanging:
         endpoint = hanging if listens else f"http://127.0.0.1:{free_port()}"
-        quickly = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+        quickly = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
         # A queue of 20 is full long before the end: what it cannot hold is dropped, and nothing waits for it.
         small = {"OTEL_BSP_MAX_QUEUE_SIZE": "20", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
         with serve(database_url, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **quickly, **small) as server:
@@ -206,5 +223,6 @@ print(int("opentelemetry.sdk" in sys.modules), int("sentry_sdk" in sys.modules))
 
     assert imported() == "0 0"
     assert imported(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_SDK_DISABLED="true") == "0 0"
-    assert imported(OTEL_TRACES_EXPORTER="none") == "0 0"
+    assert imported(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_TRACES_EXPORTER="none") == "0 0"
+    assert imported(OTEL_SERVICE_NAME="billing") == "0 0"
     assert imported(OTEL_TRACES_EXPORTER="otlp", SENTRY_DSN="http://k@127.0.0.1:9/1") == "1 1"

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: how the service is used and how it is doing.
 
-Several processes that share PROMETHEUS_MULTIPROC_DIR answer /metrics as one: each writes its values to files there,
-and whoever is asked adds them up.
+Processes that share PROMETHEUS_MULTIPROC_DIR answer /metrics as one: each writes its values to files there, and the
+process that Prometheus asks adds them up.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,176 +28,95 @@ _OURS = re.compile(r"(?:counter|histogram|summary|gauge_[a-z]+)_([0-9]+)\.db")
 
 
 class Metrics:
-    """The metrics of one application; their labels are bounded: route templates, never paths.
+    """The metrics of one application. No client can choose a label: a route is a template, never a path.
 
-    `codes` are the codes of problems that are counted by name; `directory` is PROMETHEUS_MULTIPROC_DIR, where that
-    is set: prometheus_client itself reads it from the environment, when it is imported.
+    `codes` are the codes of problems that have a label of their own; `directory` is PROMETHEUS_MULTIPROC_DIR, which
+    prometheus_client reads from the environment when it is imported.
     """
 
     def __init__(self, version: str = "", codes: Iterable[str] = (), directory: str = "") -> None:
+        self.database: Database | None = None
+        """The database whose pool is shown."""
         self._codes = frozenset(codes)
+        self._currencies = set[str]()
         self._directory = directory
         if directory:
             Path(directory).mkdir(parents=True, exist_ok=True)
             forget_the_dead(directory, at_start=True)
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "http_requests",
-            "Requests answered.",
-            ["method", "route", "status"],
-            registry=self.registry,
-        )
-        self.latency = Histogram(
-            "http_request_duration_seconds",
-            "Time from the request's head to the end of its answer.",
-            ["method", "route", "status"],
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        self.in_flight = Gauge(
-            "http_requests_in_flight", "Requests being answered.", registry=self.registry, multiprocess_mode="livesum"
-        )
-        self.errors = Counter(
-            "http_errors",
-            "Problem documents answered, by their code.",
-            ["code"],
-            registry=self.registry,
-        )
-        self.queries = Histogram(
-            "db_query_duration_seconds",
-            "Time of a query by the name of its SQL file, the wait for a connection not counted.",
-            ["query"],
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        self._pool = Gauge(
-            "db_pool_connections",
-            "Connections of the pool.",
-            ["state"],
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._pool_waiting = Gauge(
-            "db_pool_waiting",
-            "Requests that wait for a connection.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._database: Database | None = None
-        self._currencies = set[str]()
-        self.movements = Counter(
-            "billing_movements",
-            "Payments and refunds recorded.",
-            ["kind", "currency"],
-            registry=self.registry,
-        )
-        self.amounts = Counter(
-            "billing_movements_amount",
-            "Their amounts, in units of the currency. A float: for graphs, the books are the statements.",
-            ["kind", "currency"],
-            registry=self.registry,
-        )
-        self.overdue = Gauge(
-            "billing_overdue_amount",
-            "What is owed past its due date in all schools, in units of the currency; summed now and then.",
-            ["currency"],
-            registry=self.registry,
-            multiprocess_mode="livemax",
-        )
-        self.logins = Counter(
-            "auth_logins",
-            "Attempts to log in: refused for wrong credentials, or throttled before those were looked at.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        for outcome in ("succeeded", "refused", "throttled"):
-            self.logins.labels(outcome)
-        self.statement_cache = Counter(
-            "statement_cache",
-            "Statements asked of the cache, where there is one; an error is a cache that does not answer.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        for outcome in ("hit", "miss", "error"):
-            self.statement_cache.labels(outcome)
-        self.statement_reads = Counter(
-            "statement_reads",
-            "Statements read, where there is a standby: by which of the two, and why.",
-            ["source", "reason"],
-            registry=self.registry,
-        )
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry, buckets=_LATENCY_BUCKETS)
+        gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
+        latest = partial(Gauge, registry=self._registry, multiprocess_mode="livemax")
+
+        def outcomes(name: str, meaning: str, *known: str) -> Counter:
+            made = counter(name, meaning, ["outcome"])
+            for outcome in known:  # Prometheus sees a first increase only if there was a 0 before it.
+                made.labels(outcome)
+            return made
+
+        # Looking labels up takes longer than counting, so what each request needs is kept.
+        answer, payment = ["method", "route", "status"], ["kind", "currency"]
+        self._requests = cache(counter("http_requests", "Requests answered.", answer).labels)
+        self._latency = cache(histogram("http_request_duration_seconds", "Time until an answer's end.", answer).labels)
+        self.queries = cache(histogram("db_query_duration_seconds", "Time on a connection.", ["query"]).labels)
+        self._payments = cache(counter("billing_payments", "Payments and refunds recorded.", payment).labels)
+        # A float is good enough for graphs. The exact sums are in the statements.
+        self._amounts = cache(counter("billing_payments_amount", "Their amounts in the currency.", payment).labels)
+
+        self._errors = counter("http_errors", "Problem documents answered.", ["code"])
+        self._overdue = latest("billing_overdue_amount", "Overdue amounts of all schools.", ["currency"])
+        self._pool = gauge("db_pool_connections", "Connections of the pool.", ["state"])
+        self._pool_waiting = gauge("db_pool_waiting", "Requests that wait for a connection.")
+        self.in_flight = gauge("http_requests_in_flight", "Requests being answered.")
+        self.logins = outcomes("auth_logins", "Attempts to log in.", "succeeded", "refused", "throttled")
+        self.refreshes = outcomes("auth_refreshes", "Refresh tokens presented.", "succeeded", "refused", "reused")
+        self.statement_cache = outcomes("statement_cache", "Statements looked up in Redis.", "hit", "miss", "error")
+        self.statement_reads = counter("statement_reads", "Statements read beside a standby.", ["source", "reason"])
         self.statement_reads.labels("standby", "level")
         for reason in ("behind", "busy", "canceled", "unavailable"):
             self.statement_reads.labels("primary", reason)
-        self.refreshes = Counter(
-            "auth_refreshes",
-            "Refresh tokens presented: refused when unknown or over, reused when spent before.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        for outcome in ("succeeded", "refused", "reused"):
-            self.refreshes.labels(outcome)
-        Gauge(
-            "school_billing_build_info",
-            "Which version this is, and of which Python; always 1.",
-            ["version", "python"],
-            registry=self.registry,
-            multiprocess_mode="livemax",
-        ).labels(version, platform.python_version()).set(1)
-
-        # A look-up by labels takes longer than to count, and there are few of them.
-        self._requests_of = cache(self.requests.labels)
-        self._latency_of = cache(self.latency.labels)
-        self._queries_of = cache(self.queries.labels)
-        self._movements_of = cache(self.movements.labels)
-        self._amounts_of = cache(self.amounts.labels)
-
-    def watch(self, database: "Database") -> None:
-        """Show the pool of `database`."""
-        self._database = database
+        build = latest("school_billing_build_info", "The version and that of Python.", ["version", "python"])
+        build.labels(version, platform.python_version()).set(1)
 
     def count_request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
-        """Count an answer; `code` is the code of its problem, where it is one."""
-        self._requests_of(method, route, status).inc()
-        self._latency_of(method, route, status).observe(seconds)
+        """Count an answer; `code` is the code of its problem document."""
+        self._requests(method, route, status).inc()
+        self._latency(method, route, status).observe(seconds)
         if code is not None:
-            self.errors.labels(code if code in self._codes else "other").inc()
+            self._errors.labels(code if code in self._codes else "other").inc()
 
-    def count_query(self, name: str, seconds: float) -> None:
-        """Count a query by the name of its SQL file."""
-        self._queries_of(name).observe(seconds)
-
-    def count_movement(self, kind: str, currency: str, amount: Decimal) -> None:
-        """Count a movement that is committed; the schema knows no other currencies than those of ISO 4217."""
-        self._movements_of(kind, currency).inc()
-        self._amounts_of(kind, currency).inc(float(amount))
+    def count_payment(self, kind: str, currency: str, amount: Decimal) -> None:
+        """Count a committed payment or refund. The schema allows no currency but those of ISO 4217."""
+        self._payments(kind, currency).inc()
+        self._amounts(kind, currency).inc(float(amount))
 
     def set_overdue(self, by_currency: Mapping[str, Decimal]) -> None:
-        """Show what is overdue, by currency; of a currency in which nothing is any more, nothing."""
+        """Show the overdue amounts; a currency that is missing now goes back to 0."""
         self._currencies |= by_currency.keys()
         for currency in self._currencies:
-            self.overdue.labels(currency).set(float(by_currency.get(currency, 0)))
+            self._overdue.labels(currency).set(float(by_currency.get(currency, 0)))
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format, those of all processes where they share a directory."""
+        """Return all metrics in Prometheus' text format, those of all processes that share the directory."""
         self._measure_pool()
         if not self._directory:
-            return generate_latest(self.registry)
+            return generate_latest(self._registry)
         forget_the_dead(self._directory)
-        everybody = CollectorRegistry()
-        MultiProcessCollector(everybody, self._directory)  # type: ignore[no-untyped-call] # the library has no types here
-        return generate_latest(everybody)
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared, self._directory)  # type: ignore[no-untyped-call] # the library has no types here
+        return generate_latest(shared)
 
     async def keep_measuring(self) -> None:
-        """Keep the pool's figures fresh for the other processes, which cannot look into this one; never returns."""
+        """Keep the pool's figures fresh for the other processes, which cannot read them from this one."""
         while self._directory:
             self._measure_pool()
             await asyncio.sleep(_REFRESH_SECONDS)
 
     def _measure_pool(self) -> None:
-        if self._database is None:
+        if self.database is None:
             return
-        size = self._database.size()
+        size = self.database.size()
         self._pool.labels("idle").set(size.idle)
         self._pool.labels("in_use").set(size.open - size.idle)
         self._pool.labels("limit").set(size.limit)
@@ -205,10 +124,9 @@ class Metrics:
 
 
 def forget_the_dead(directory: str, *, at_start: bool = False) -> None:
-    """Remove what processes that have ended left in `directory`.
+    """Remove files of processes that have ended from `directory`.
 
-    Their gauges go at once, for they say how things stand. What they counted stays, or the sums would fall, and
-    goes when a process starts and nobody else is alive: then all counting begins anew.
+    Their gauges go at once. Their counters stay, or the sums would fall, until a process starts while no other lives.
     """
     files = [path for path in Path(directory).iterdir() if _OURS.fullmatch(path.name)]
     dead = [path for path in files if not _has_living_writer(path)]
@@ -222,7 +140,7 @@ def _has_living_writer(path: Path) -> bool:
     pid = int(path.stem.rpartition("_")[2])
     try:
         if pid == os.getpid():
-            # In a container each start has the same number: an older file was another's.
+            # In a container, each start has the same process id: an older file is an earlier process's.
             return path.stat().st_mtime >= _IMPORTED_AT
         os.kill(pid, 0)
     except PermissionError:
