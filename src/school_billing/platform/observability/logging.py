@@ -1,10 +1,8 @@
 """Logs: structlog writes JSON, or readable text on a terminal. Lines of the standard library go the same way."""
 
-import asyncio
 import json
 import logging
 import sys
-from collections import deque
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -86,45 +84,22 @@ class _ToStructlog(logging.Handler):
 
 
 class _StandardError:
-    """A logger of finished lines that writes the lines of one turn of the event loop together.
+    """A logger of finished lines. Unlike structlog's BytesLogger, it swallows errors: the log must stop no request.
 
-    structlog's BytesLogger writes each line at once, which cost GET /schools 4 to 5 % of its throughput (16 clients).
-    It also raises errors, but a log that cannot be written must stop no request.
+    To collect the lines of one turn of the event loop would save 1.4 us of a request (to a file) or 2 to 4 us (a pipe).
     """
-
-    waiting: ClassVar[deque[bytes]] = deque()
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def info(self, line: str | bytes) -> None:
-        """Write one line at the end of this turn, or at once if no loop runs in this thread."""
-        self.waiting.append(line.encode("utf-8", "backslashreplace") if isinstance(line, str) else line)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.write_waiting()
-        else:
-            if len(self.waiting) == 1:
-                loop.call_soon(self.write_waiting)
-
-    def error(self, line: str | bytes) -> None:
-        """Write one line at once, after those that wait."""
-        self.info(line)
-        self.write_waiting()
-
-    debug = info
-    warning = critical = error
-
-    def write_waiting(self) -> None:
-        """Write all lines that wait. Other threads may add and write lines meanwhile."""
-        lines = []
-        with suppress(IndexError):
-            while True:
-                lines.append(self.waiting.popleft() + b"\n")
+        """Write one line."""
+        encoded = line.encode("utf-8", "backslashreplace") if isinstance(line, str) else line
         with suppress(OSError, ValueError):
-            sys.stderr.buffer.write(b"".join(lines))
+            sys.stderr.buffer.write(encoded + b"\n")
             sys.stderr.buffer.flush()
+
+    debug = warning = error = critical = info
 
 
 def _add_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
