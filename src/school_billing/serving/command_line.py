@@ -4,6 +4,7 @@ Each command imports what it needs when it runs: only `serve` waits for the web 
 """
 
 import asyncio
+import getpass
 import os
 import signal
 import sys
@@ -278,12 +279,15 @@ def _new_password_hash(username: str) -> str:
     from school_billing.auth.passwords import hash_password
     from school_billing.platform.password_rules import password_problem
 
-    if sys.stdin is None:
+    try:
+        if sys.stdin.isatty():
+            password = getpass.getpass(f"Password of {username}: ")
+            if password != getpass.getpass("Again: "):
+                _fail("the two are not the same")
+        else:
+            password = sys.stdin.readline().rstrip("\r\n")
+    except (EOFError, AttributeError):  # Ctrl-D, or no standard input at all.
         _fail("there is no password")
-    if sys.stdin.isatty():
-        password = click.prompt(f"Password of {username}", hide_input=True, confirmation_prompt="Again", err=True)
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
     if not password.isprintable():
         _fail("a password has only characters that can be printed, in UTF-8")
     if problem := password_problem(username, password):

@@ -42,6 +42,19 @@ with embedded.embedded_postgres(Path(sys.argv[1])) as url, psycopg.connect(url) 
         print("the server is still there", flush=True)
 """
 
+WITH_A_FORK = """
+import os, sys, time
+from pathlib import Path
+from school_billing.serving.embedded import embedded_postgres
+
+with embedded_postgres(Path(sys.argv[1])):
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -166,6 +179,21 @@ def test_a_killed_owner_leaves_no_process_behind_and_loses_no_row(data_dir: Path
     assert eventually(lambda: not any(status(pid, "PPid") for pid in processes))
     with embedded_postgres(data_dir) as url:
         assert query(url, "select fact from kept where fact = 'owner killed'")
+
+
+def test_a_forked_worker_that_outlives_the_owner_does_not_keep_the_lock(data_dir: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WITH_A_FORK, str(data_dir)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout
+        worker = int(owner.stdout.readline())
+        try:
+            assert owner.wait(timeout=20) == 0
+            with holder(data_dir) as other:
+                assert eventually((data_dir / "postgres" / "data" / "postmaster.pid").exists)
+                leave(other)
+        finally:
+            os.kill(worker, signal.SIGKILL)
 
 
 @needs_proc
