@@ -1,5 +1,5 @@
 -- The students of a school who owe, the most overdue first, as one JSON array, and the debtor after whom the next page
--- begins: a row, or none where there is no such school or it is not the tenant's.
+-- begins: one row, or none if there is no such school or it is not the tenant's.
 --
 -- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
 -- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances
@@ -17,7 +17,7 @@ open_invoices as (
   where balance_due > 0
     -- An invoice that is dated ahead is not owed before its day.
     and issued_at <= school.as_of
-  -- Without this, each of the filters below would compute the bucket again.
+  -- OFFSET keeps the planner from computing the bucket again in each filter below.
   offset 0
 ),
 owed as (
@@ -35,7 +35,7 @@ owed as (
   group by student_id, today
 ),
 fetched as (
-  -- One more than the page holds, which tells whether there is a next page.
+  -- One more than the page holds shows whether there is a next page.
   select
     student_id, invoices_count, balance_due, overdue_total, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4,
     oldest_due_date, days_overdue,

@@ -1,8 +1,8 @@
--- A school's statement as of now, as one JSON document, and the invoice after which the next page of its lines begins: a
--- row, or none where there is no such school or it is not the tenant's.
+-- A school's statement as of now, as one JSON document, and the invoice after which the next page of its lines begins: one
+-- row, or none if there is no such school or it is not the tenant's.
 --
--- Every sum comes from one scan of the school's invoices with the totals that those keep, so nothing is left out and
--- nothing can disagree. Only the lines are a page. For a past moment or a period see school_as_of.sql.
+-- Every sum comes from one scan of the school's invoices with the totals that the invoices keep, so nothing is left out and
+-- the sums agree. Only the lines are a page. For a past moment or a period see school_as_of.sql.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -17,7 +17,7 @@ school_invoices as (
   join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   -- An invoice that is dated ahead is not on the account before its day.
   where issued_at <= school.as_of
-  -- Without this, each of the filters below would compute the bucket again.
+  -- OFFSET keeps the planner from computing the bucket again in each filter below.
   offset 0
 ),
 invoiced as (
@@ -51,7 +51,7 @@ totals as (
   from invoiced
 ),
 fetched as (
-  -- One more than the page holds, which tells whether there is a next page.
+  -- One more than the page holds shows whether there is a next page.
   select
     id,
     statement_line_of(

@@ -1,8 +1,8 @@
 -- A school's statement as of a moment, or over a period that ends with it, as one JSON document, and the invoice after which
--- the next page of its lines begins: a row, or none where there is no such school or it is not the tenant's. The
--- document is empty where the period begins after the moment.
+-- the next page of its lines begins: one row, or none if there is no such school or it is not the tenant's. The
+-- document is empty if the period begins after the moment.
 --
--- The invoices keep what is true now, so everything is summed from the entries of the account until that moment. They
+-- The invoices keep the totals of now, so everything is summed from the entries of the account until that moment. They
 -- are read once, for the balance of each invoice and for what happened in the period.
 with account as (
   select
@@ -42,7 +42,7 @@ school_invoices as (
     ageing_bucket(account.today - due_date) as bucket
   from account
   join invoices on invoices.school_id = :school_id and issued_at <= account.as_of
-  -- Each has its sums; an inner join would let the planner look up one invoice after the other.
+  -- Each invoice has its sums; an inner join would let the planner look up one invoice after the other.
   left join invoice_sums as sums on sums.invoice_id = invoices.id
 ),
 invoiced as (
@@ -76,7 +76,7 @@ totals as (
   from invoiced
 ),
 fetched as (
-  -- One more than the page holds, which tells whether there is a next page.
+  -- One more than the page holds shows whether there is a next page.
   select
     id,
     statement_line_of(

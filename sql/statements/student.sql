@@ -1,6 +1,6 @@
--- A student's statement as of now, as one JSON document: a row, or none where there is no such student or it is not
+-- A student's statement as of now, as one JSON document: one row, or none if there is no such student or it is not
 -- the tenant's. The totals, their ageing and the lines come from one scan of the student's invoices with the totals
--- that those keep, so they cannot disagree. For a past moment or a period see student_as_of.sql.
+-- that the invoices keep, so they cannot disagree. For a past moment or a period see student_as_of.sql.
 with student as (
   select students.id, school_id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from students
