@@ -1,11 +1,12 @@
--- What a school invoiced and collected by day, week, month or method, as one JSON document: one row, or none if the
--- tenant has no such school. The document is empty if the period begins after its end, or if it would have more than
--- :most rows.
+-- What a school invoiced and collected by day, week, month or method, as one JSON document: one row, or none if there is no
+-- such school or it is not the tenant's. The document is empty if there are no rows, because the period begins after
+-- its end, or if there are more than :most.
 --
--- A payment belongs to the day on which the money moved, even if its invoice was voided later, so that a month agrees
--- with the bank's. An invoice belongs to the day of its issue, and a void one is left out. A step is cut at the ends of
--- the period, and has zeros if nothing happened. By method, the whole period is one step; invoices have no method, so
--- the rate of a method is its share of all that was invoiced.
+-- This is the school's cash book: a payment belongs to the day on which the money moved, even if its invoice
+-- was voided later, so that a month agrees with the bank's. An invoice belongs to the day of its issue; one that is void now is
+-- left out. Both are found along an index by time and summed by steps of the school's calendar. A step is cut if the
+-- period begins or ends in it, and is a row of zeros if nothing happened. By method the whole period is one step;
+-- an invoice has no method, so the rate of a method is its share of all that was invoiced.
 with school as (
   select
     id, currency, time_zone,
@@ -23,7 +24,7 @@ period as (
     id, currency, time_zone, starts_on, ends_on,
     starts_on::timestamp at time zone time_zone as opens_at,
     end_of_day(ends_on, time_zone) as closes_at,
-    -- Null by method; the calendar is empty then.
+    -- By method there is no unit, and the calendar below is empty.
     nullif(:step::text, 'method') as unit,
     case
       when starts_on > ends_on then 0
@@ -37,7 +38,7 @@ period as (
     end as steps_count
   from school
 ),
-requested as (
+chosen as (
   select id, currency, time_zone, starts_on, ends_on, opens_at, closes_at, unit
   from period
   where coalesce(steps_count, 1) between 1 and :most::bigint
@@ -46,7 +47,7 @@ by_day as (
   select
     case when unit is not null then (issued_at at time zone time_zone)::date end as day, null as method,
     sum(total_amount) as invoiced, null::numeric as paid, null::numeric as refunded
-  from requested
+  from chosen
   join invoices on invoices.school_id = :school_id and issued_at between opens_at and closes_at
   where voided_at is null
   group by day
@@ -57,7 +58,7 @@ by_day as (
     null,
     coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0.00),
     coalesce(sum(amount) filter (where kind = 'REFUND'), 0.00)
-  from requested
+  from chosen
   join payments on payments.school_id = :school_id and paid_at between opens_at and closes_at
   group by day, method
 ),
@@ -72,15 +73,15 @@ calendar as (
     first_day::date as step,
     greatest(first_day::date, starts_on) as starts_on,
     least((first_day + ('1 ' || unit)::interval)::date - 1, ends_on) as ends_on
-  from requested
+  from chosen
   cross join generate_series(date_trunc(unit, starts_on::timestamp), ends_on::timestamp, ('1 ' || unit)::interval) as first_day
 ),
 by_step as (
-  -- If clocks go back over midnight, a day can lie outside of the period: it counts for the first or last step.
+  -- If the clock is set back over midnight, a day may lie outside of the period; it is counted in its first or last step.
   select
     date_trunc(unit, least(greatest(day, starts_on), ends_on)::timestamp)::date as step,
     sum(invoiced) as invoiced, sum(paid) as paid, sum(refunded) as refunded
-  from requested
+  from chosen
   cross join by_day
   group by step
 ),
@@ -92,7 +93,7 @@ collected as (
   left join by_step using (step)
   union all
   select starts_on, ends_on, by_day.method, null, paid, refunded
-  from requested
+  from chosen
   join by_day on unit is null and paid is not null
 ),
 totals as (
@@ -112,7 +113,7 @@ rows as (
 ),
 collections as (
   select id as school_id, currency, starts_on as "from", ends_on as "to", :step as "by", totals, rows.rows
-  from requested
+  from chosen
   cross join totals
   cross join rows
   where (select count(*) from collected) <= :most::bigint

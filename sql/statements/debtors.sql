@@ -1,8 +1,9 @@
--- The students of a school who owe something, most overdue first, as one JSON array, and the debtor after whom the next
--- page begins: one row, or none if the tenant has no such school.
+-- The students of a school who owe, the most overdue first, as one JSON array, and the debtor after whom the next page
+-- begins: one row, or none if there is no such school or it is not the tenant's.
 --
--- The order is by oldest unpaid due date, larger balance and id. It is total and does not change at midnight, unlike
--- the days overdue, so pages fit together. One scan of the school's invoices sums the balances.
+-- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
+-- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances
+-- are those that the invoices keep; one scan of the school's invoices sums them.
 with school as (
   select id, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -14,24 +15,27 @@ open_invoices as (
   from school
   join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   where balance_due > 0
-    -- An invoice with a future date does not count yet.
+    -- An invoice that is dated ahead is not owed before its day.
     and issued_at <= school.as_of
-  -- Keeps the filters below from computing the bucket again.
+  -- OFFSET keeps the planner from computing the bucket again in each filter below.
   offset 0
 ),
 owed as (
   select
-    student_id, count(*) as invoices_count, sum(balance_due) as balance_due,
+    student_id,
+    count(*) as invoices_count,
+    sum(balance_due) as balance_due,
     sum(balance_due) filter (where bucket > 0) as overdue_total,
     sum(balance_due) filter (where bucket = 0) as bucket_0, sum(balance_due) filter (where bucket = 1) as bucket_1,
     sum(balance_due) filter (where bucket = 2) as bucket_2, sum(balance_due) filter (where bucket = 3) as bucket_3,
     sum(balance_due) filter (where bucket = 4) as bucket_4,
-    min(due_date) as oldest_due_date, greatest(today - min(due_date), 0) as days_overdue
+    min(due_date) as oldest_due_date,
+    greatest(today - min(due_date), 0) as days_overdue
   from open_invoices
   group by student_id, today
 ),
 fetched as (
-  -- One more than the page holds, to see whether there is a next page.
+  -- One more than the page holds shows whether there is a next page.
   select
     student_id, invoices_count, balance_due, overdue_total, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4,
     oldest_due_date, days_overdue,

@@ -1,8 +1,8 @@
--- A school's statement as of now, as one JSON document, and the invoice after which the next page of its lines begins:
--- one row, or none if the tenant has no such school. school_as_of.sql is for other moments and for periods.
+-- A school's statement as of now, as one JSON document, and the invoice after which the next page of its lines begins: one
+-- row, or none if there is no such school or it is not the tenant's.
 --
--- All sums come from one scan of the school's invoices and the totals in them, so they cannot disagree. Only the lines
--- have pages.
+-- Every sum comes from one scan of the school's invoices with the totals that the invoices keep, so nothing is left out and
+-- the sums agree. Only the lines are a page. For a past moment or a period see school_as_of.sql.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -15,9 +15,9 @@ school_invoices as (
     ageing_bucket(school.today - due_date) as bucket
   from school
   join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
-  -- An invoice with a future date does not count yet.
+  -- An invoice that is dated ahead is not on the account before its day.
   where issued_at <= school.as_of
-  -- Keeps the filters below from computing the bucket again.
+  -- OFFSET keeps the planner from computing the bucket again in each filter below.
   offset 0
 ),
 invoiced as (
@@ -51,14 +51,14 @@ totals as (
   from invoiced
 ),
 fetched as (
-  -- One more than the page holds, to see whether there is a next page.
+  -- One more than the page holds shows whether there is a next page.
   select
     id,
     statement_line_of(
       id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
     ) as line
   from invoices
-  -- The parameter, unlike a join, lets the planner walk the index on (school_id, id) from :after.
+  -- By the parameter, not by a join, so that the planner walks the index on (school_id, id) from :after on.
   where school_id = :school_id
     and id > :after
     and issued_at <= now()

@@ -1,8 +1,9 @@
--- A school's statement as of a moment, or over a period that ends then, as one JSON document, and the invoice after
--- which the next page of its lines begins: one row, or none if the tenant has no such school. The document is empty if
--- the period begins after the moment.
+-- A school's statement as of a moment, or over a period that ends with it, as one JSON document, and the invoice after which
+-- the next page of its lines begins: one row, or none if there is no such school or it is not the tenant's. The
+-- document is empty if the period begins after the moment.
 --
--- Invoices only store today's totals, so this sums the account entries until that moment. It reads them once.
+-- The invoices keep the totals of now, so everything is summed from the entries of the account until that moment. They
+-- are read once, for the balance of each invoice and for what happened in the period.
 with account as (
   select
     id, currency, as_of,
@@ -41,7 +42,7 @@ school_invoices as (
     ageing_bucket(account.today - due_date) as bucket
   from account
   join invoices on invoices.school_id = :school_id and issued_at <= account.as_of
-  -- Every invoice has sums, but an inner join would make the planner look up invoices one by one.
+  -- Each invoice has its sums; an inner join would let the planner look up one invoice after the other.
   left join invoice_sums as sums on sums.invoice_id = invoices.id
 ),
 invoiced as (
@@ -75,7 +76,7 @@ totals as (
   from invoiced
 ),
 fetched as (
-  -- One more than the page holds, to see whether there is a next page.
+  -- One more than the page holds shows whether there is a next page.
   select
     id,
     statement_line_of(

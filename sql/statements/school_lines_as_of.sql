@@ -1,5 +1,5 @@
--- Every invoice of a school as of a moment, with its student, ordered by id: one row each. These are the lines of
--- school_as_of.sql.
+-- Every invoice of a school as of a moment, with the student it is raised on, in the order of their ids: a row each. They
+-- are the lines of school_as_of.sql.
 with account as (
   select coalesce(:as_of::timestamptz, end_of_day(:as_of_date::date, time_zone)) as as_of
   from schools
@@ -28,6 +28,6 @@ select
 from account
 join invoices on invoices.school_id = :school_id and issued_at <= account.as_of
 join students on students.id = invoices.student_id and students.school_id = invoices.school_id
--- Every invoice has sums, but an inner join would make the planner look up invoices one by one.
+-- Each invoice has its sums; an inner join would let the planner look up one invoice after the other.
 left join invoice_sums as sums on sums.invoice_id = invoices.id
 order by invoices.id

@@ -1,6 +1,6 @@
--- A student's statement as of now, as one JSON document: one row, or none if the tenant has no such student. All sums
--- come from one scan of the student's invoices and the totals in them, so they cannot disagree. student_as_of.sql is
--- for other moments and for periods.
+-- A student's statement as of now, as one JSON document: one row, or none if there is no such student or it is not
+-- the tenant's. The totals, their ageing and the lines come from one scan of the student's invoices with the totals
+-- that the invoices keep, so they cannot disagree. For a past moment or a period see student_as_of.sql.
 with student as (
   select students.id, school_id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from students
@@ -15,7 +15,7 @@ student_invoices as (
   from student
   join invoices on invoices.student_id = student.id and invoices.school_id = student.school_id
     and (:tenant::uuid is null or invoices.school_id = :tenant)
-  -- An invoice with a future date does not count yet.
+  -- An invoice that is dated ahead is not on the account before its day.
   where issued_at <= student.as_of
 ),
 totals as (

@@ -1,6 +1,6 @@
--- A student's statement as of a moment, or over a period that ends then, as one JSON document: one row, or none if the
--- tenant has no such student. The document is empty if the period begins after the moment. Invoices only store today's
--- totals, so this sums the account entries until that moment.
+-- A student's statement as of a moment, or over a period that ends with it, as one JSON document: one row, or none
+-- if there is no such student or it is not the tenant's. The document is empty if the period begins after the
+-- moment. The invoices keep the totals of now, so everything is summed from the entries of the account until then.
 with account as (
   select
     students.id, school_id, currency, time_zone, as_of,
@@ -45,7 +45,7 @@ student_invoices as (
   join invoices on invoices.student_id = account.id and invoices.school_id = account.school_id
     and (:tenant::uuid is null or invoices.school_id = :tenant)
     and issued_at <= account.as_of
-  -- Every invoice has sums, but an inner join would make the planner look up invoices one by one.
+  -- Each invoice has its sums; an inner join would let the planner look up one invoice after the other.
   left join sums on sums.invoice_id = invoices.id
 ),
 totals as (
@@ -74,7 +74,7 @@ lines as (
   from student_invoices
 ),
 running as (
-  -- From the first entry, even if the period begins later: a balance contains all entries before it.
+  -- From the first entry on, because each balance includes all earlier entries.
   select
     invoice_id, payment_id, happened_at, kind, description, method, reference, amount,
     sum(change) over in_order as balance,

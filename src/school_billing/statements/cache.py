@@ -21,12 +21,8 @@ from school_billing.statements.repository import StatementReader
 
 Row = TypeVar("Row")
 
-_PAUSE_SECONDS = 1.0
-"""How long Redis is left alone after it failed, so that a slow one slows one request a second."""
-
-_LARGEST_BYTES = 5_000_000
-"""A larger statement is not worth storing."""
-
+_PAUSE_SECONDS = 1.0  # In which a Redis that failed is left alone, so that a slow one slows one request a second.
+_LARGEST_BYTES = 5_000_000  # A larger statement is not worth storing.
 _SUBJECT = ("tenant", "school_id", "student_id")
 
 

@@ -1,10 +1,10 @@
 """The statements of a student and of a school in every form, and two reports: debtors and collections."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ from litestar import Controller, Request, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
+from msgspec import UNSET, Struct
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
@@ -48,10 +49,9 @@ from school_billing.statements.parameters import (
     provide_statement_range,
 )
 from school_billing.statements.printed.printable import PrintableStatement
-from school_billing.statements.printed.renderers import Job, PdfRenderer, PdfRendererBusy, TooLongToPrint, html_page
+from school_billing.statements.printed.renderers import Job, PdfRenderer, html_page
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
-from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
 HTML_MEDIA_TYPE = "text/html"
@@ -68,30 +68,39 @@ def _answer(kind: Any, media_type: str = "application/json") -> dict[int, Respon
     return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False)}
 
 
+_PAGE = _answer(str, HTML_MEDIA_TYPE)
+_DOCUMENT = _answer(bytes, PDF_MEDIA_TYPE)
+_ROWS = _answer(str, CSV_MEDIA_TYPE)
+
+# The parameters of the handlers.
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+Id: TypeAlias = FromPath[UUID]
+ByCaller: TypeAlias = NamedDependency[Caller]
+Range: TypeAlias = NamedDependency[StatementRange]
+Printables: TypeAlias = NamedDependency[PrintableStatements]
+FromStatements: TypeAlias = NamedDependency[Statements]
+FromStudents: TypeAlias = NamedDependency[Students]
+FromSchools: TypeAlias = NamedDependency[Schools]
+Renderer: TypeAlias = NamedDependency[PdfRenderer]
+
+
 class StatementController(Controller):
     """What is owed, by whom, and how it came to that."""
 
     path = "/"
     tags = ("statements",)
+    opt = {"access": READERS}
     dependencies = {
         "statement_range": Provide(provide_statement_range, sync_to_thread=False),
         "debtors_page": Provide(provide_debtors_page),
-        "printable_statements": Provide(provide_printable_statements),
+        "printables": Provide(provide_printable_statements),
     }
 
     @get(
-        "/students/{student_id:str}/statement",
-        access=READERS,
-        summary="Get a student's statement",
-        responses=_answer(StudentStatement),
-        errors=(StudentNotFound,),
+        "/students/{student_id:str}/statement", summary="Get a student's statement", responses=_answer(StudentStatement)
     )
     async def get_student_statement(
-        self,
-        student_id: FromPath[UUID],
-        statement_range: NamedDependency[StatementRange],
-        statements: NamedDependency[Statements],
-        caller: NamedDependency[Caller],
+        self, student_id: Id, statement_range: Range, statements: FromStatements, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the totals over all of a student's invoices, their ageing, and the invoices.
 
@@ -104,56 +113,43 @@ class StatementController(Controller):
         statement = await statements.of_student(caller.tenant, student_id, statement_range)
         return json_document(statement.document)
 
-    @get(
-        "/students/{student_id:str}/statement.html",
-        access=READERS,
-        summary="Get a student's statement as a page",
-        responses=_answer(str, HTML_MEDIA_TYPE),
-        errors=(StudentNotFound,),
-    )
+    @get("/students/{student_id:str}/statement.html", summary="Get a student's statement as a page", responses=_PAGE)
     async def get_student_statement_page(
-        self,
-        student_id: FromPath[UUID],
-        printable_statements: NamedDependency[PrintableStatements],
-        caller: NamedDependency[Caller],
+        self, student_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
-        return await _page(await printable_statements.of_student(caller.tenant, student_id))
+        return await _page(await printables.of_student(caller.tenant, student_id))
 
     @get(
         "/students/{student_id:str}/statement.pdf",
-        access=READERS,
         summary="Get a student's statement as a PDF document",
-        responses=_answer(bytes, PDF_MEDIA_TYPE),
-        errors=(StudentNotFound, TooLongToPrint, PdfRendererBusy),
+        responses=_DOCUMENT,
     )
     async def get_student_statement_document(
         self,
-        request: Request[Any, Any, Any],
-        student_id: FromPath[UUID],
-        printable_statements: NamedDependency[PrintableStatements],
-        pdf_renderer: NamedDependency[PdfRenderer],
-        caller: NamedDependency[Caller],
+        request: AnyRequest,
+        student_id: Id,
+        printables: Printables,
+        pdf_renderer: Renderer,
+        caller: ByCaller,
         paper: Paper = PaperSize.A4,
     ) -> WithETag[bytes]:
         """Return the statement for paper: the entries of the period, or without one the invoices."""
-        printable = await printable_statements.of_student(caller.tenant, student_id)
+        printable = await printables.of_student(caller.tenant, student_id)
         return await _document(request, pdf_renderer, Job(paper.value, printable))
 
     @get(
         "/students/{student_id:str}/statement.csv",
-        access=READERS,
         summary="Get the lines of a student's statement as CSV",
-        responses=_answer(str, CSV_MEDIA_TYPE),
-        errors=(StudentNotFound,),
+        responses=_ROWS,
     )
     async def get_student_statement_rows(
         self,
-        student_id: FromPath[UUID],
-        statement_range: NamedDependency[StatementRange],
-        statements: NamedDependency[Statements],
-        students: NamedDependency[Students],
-        caller: NamedDependency[Caller],
+        student_id: Id,
+        statement_range: Range,
+        statements: FromStatements,
+        students: FromStudents,
+        caller: ByCaller,
     ) -> WithETag[bytes]:
         """Return the entries of the period, or without one the invoices, with the names that they have in the JSON.
 
@@ -164,20 +160,14 @@ class StatementController(Controller):
         student = await students.get(caller.tenant, student_id)
         return await asyncio.to_thread(_rows, statement.document, student.full_name)
 
-    @get(
-        "/schools/{school_id:str}/statement",
-        access=READERS,
-        summary="Get a school's statement",
-        responses=_answer(SchoolStatement),
-        errors=(SchoolNotFound,),
-    )
+    @get("/schools/{school_id:str}/statement", summary="Get a school's statement", responses=_answer(SchoolStatement))
     async def get_school_statement(
         self,
-        school_id: FromPath[UUID],
+        school_id: Id,
         page: NamedDependency[Page],
-        statement_range: NamedDependency[StatementRange],
-        statements: NamedDependency[Statements],
-        caller: NamedDependency[Caller],
+        statement_range: Range,
+        statements: FromStatements,
+        caller: ByCaller,
     ) -> WithETag[bytes]:
         """Return the totals over all invoices of a school and of each student, and a page of the invoices.
 
@@ -187,45 +177,33 @@ class StatementController(Controller):
         statement = await statements.of_school(caller.tenant, school_id, page, statement_range)
         return json_document(statement.document, page.link(statement.next_after))
 
-    @get(
-        "/schools/{school_id:str}/statement.html",
-        access=READERS,
-        summary="Get a school's statement as a page",
-        responses=_answer(str, HTML_MEDIA_TYPE),
-        errors=(SchoolNotFound,),
-    )
+    @get("/schools/{school_id:str}/statement.html", summary="Get a school's statement as a page", responses=_PAGE)
     async def get_school_statement_page(
-        self,
-        school_id: FromPath[UUID],
-        printable_statements: NamedDependency[PrintableStatements],
-        caller: NamedDependency[Caller],
+        self, school_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
-        return await _page(await printable_statements.of_school(caller.tenant, school_id))
+        return await _page(await printables.of_school(caller.tenant, school_id))
 
     @get(
         "/schools/{school_id:str}/statement.pdf",
-        access=READERS,
         summary="Get a school's statement as a PDF document",
-        responses=_answer(bytes, PDF_MEDIA_TYPE),
-        errors=(SchoolNotFound, TooLongToPrint, PdfRendererBusy),
+        responses=_DOCUMENT,
     )
     async def get_school_statement_document(
         self,
-        request: Request[Any, Any, Any],
-        school_id: FromPath[UUID],
-        printable_statements: NamedDependency[PrintableStatements],
-        pdf_renderer: NamedDependency[PdfRenderer],
-        caller: NamedDependency[Caller],
+        request: AnyRequest,
+        school_id: Id,
+        printables: Printables,
+        pdf_renderer: Renderer,
+        caller: ByCaller,
         paper: Paper = PaperSize.A4,
     ) -> WithETag[bytes]:
         """Return the statement for paper: what each student owes, and how long it is overdue."""
-        printable = await printable_statements.of_school(caller.tenant, school_id)
+        printable = await printables.of_school(caller.tenant, school_id)
         return await _document(request, pdf_renderer, Job(paper.value, printable))
 
     @get(
         "/schools/{school_id:str}/statement.ndjson",
-        access=READERS,
         summary="Download a school's invoices as JSON lines",
         media_type=NDJSON_MEDIA_TYPE,
         responses=_answer(ExportedLine, NDJSON_MEDIA_TYPE),
@@ -233,11 +211,11 @@ class StatementController(Controller):
     )
     async def download_ndjson(
         self,
-        request: Request[Any, Any, Any],
-        school_id: FromPath[UUID],
-        statements: NamedDependency[Statements],
-        schools: NamedDependency[Schools],
-        caller: NamedDependency[Caller],
+        request: AnyRequest,
+        school_id: Id,
+        statements: FromStatements,
+        schools: FromSchools,
+        caller: ByCaller,
         as_of: AsOf = None,
     ) -> Download:
         """Return every invoice of a school, all as of one moment, a JSON object a line, oldest first.
@@ -252,19 +230,17 @@ class StatementController(Controller):
 
     @get(
         "/schools/{school_id:str}/statement.csv",
-        access=READERS,
         summary="Download a school's invoices as CSV",
         media_type=CSV_MEDIA_TYPE,
-        responses=_answer(str, CSV_MEDIA_TYPE),
-        errors=(SchoolNotFound,),
+        responses=_ROWS,
     )
     async def download_csv(
         self,
-        request: Request[Any, Any, Any],
-        school_id: FromPath[UUID],
-        statements: NamedDependency[Statements],
-        schools: NamedDependency[Schools],
-        caller: NamedDependency[Caller],
+        request: AnyRequest,
+        school_id: Id,
+        statements: FromStatements,
+        schools: FromSchools,
+        caller: ByCaller,
         as_of: AsOf = None,
     ) -> Download:
         """Return every invoice of a school, all as of one moment, a row each, oldest first, below the columns' names.
@@ -277,19 +253,13 @@ class StatementController(Controller):
         header = attachment("invoices", school.name, extension="csv")
         return Download(await started(request, _as_csv(lines, school.currency)), CSV_MEDIA_TYPE, header)
 
-    @get(
-        "/schools/{school_id:str}/debtors",
-        access=READERS,
-        summary="List a school's debtors",
-        responses=_answer(list[Debtor]),
-        errors=(SchoolNotFound,),
-    )
+    @get("/schools/{school_id:str}/debtors", summary="List a school's debtors", responses=_answer(list[Debtor]))
     async def list_debtors(
         self,
-        school_id: FromPath[UUID],
+        school_id: Id,
         debtors_page: NamedDependency[DebtorsPage],
-        statements: NamedDependency[Statements],
-        caller: NamedDependency[Caller],
+        statements: FromStatements,
+        caller: ByCaller,
         min_overdue_days: MinOverdueDays = 0,
         min_balance: MinBalance = None,
     ) -> WithETag[bytes]:
@@ -300,18 +270,12 @@ class StatementController(Controller):
         debtors = await statements.debtors(caller.tenant, school_id, debtors_page, min_overdue_days, min_balance)
         return json_document(debtors.document, debtors_page.link(debtors))
 
-    @get(
-        "/schools/{school_id:str}/collections",
-        access=READERS,
-        summary="Get a school's collections",
-        responses=_answer(Collections),
-        errors=(SchoolNotFound,),
-    )
+    @get("/schools/{school_id:str}/collections", summary="Get a school's collections", responses=_answer(Collections))
     async def get_collections(
         self,
-        school_id: FromPath[UUID],
-        statements: NamedDependency[Statements],
-        caller: NamedDependency[Caller],
+        school_id: Id,
+        statements: FromStatements,
+        caller: ByCaller,
         from_: CollectedFrom = None,
         to: CollectedTo = None,
         by: By = CollectionsBy.DAY,
@@ -330,7 +294,7 @@ async def _page(printable: PrintableStatement) -> WithETag[bytes]:
     return WithETag(content, tag_of_content(content), headers=_language_of(printable), media_type=HTML_MEDIA_TYPE)
 
 
-async def _document(request: Request[Any, Any, Any], renderer: PdfRenderer, job: Job) -> WithETag[bytes]:
+async def _document(request: AnyRequest, renderer: PdfRenderer, job: Job) -> WithETag[bytes]:
     """Return the document of a job, which is rendered only if the client lacks it."""
     etag = job.tag
     content = b"" if has_current(request, etag) else await renderer.render(job)
@@ -346,9 +310,8 @@ def _language_of(printable: PrintableStatement) -> dict[str, str]:
 def _rows(document: str, name: str) -> WithETag[bytes]:
     """Return the lines of a student's statement as CSV. Thousands of them take a while, so this is for a thread."""
     statement: StudentStatement = exact_decoder(StudentStatement).decode(document)
-    is_period = isinstance(statement.entries, list)
-    lines = statement.entries if isinstance(statement.entries, list) else statement.invoices
-    columns = (Entry if is_period else InvoiceLine).__struct_fields__
+    lines: Sequence[Struct] = statement.invoices if statement.entries is UNSET else statement.entries or []
+    columns = (InvoiceLine if statement.entries is UNSET else Entry).__struct_fields__
     rows = [[*msgspec.structs.astuple(line), statement.currency] for line in lines]
     content = csv_rows([[*columns, "currency"], *rows])
     headers = attachment("statement", name, statement.as_of_date, extension="csv")

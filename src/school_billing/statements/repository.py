@@ -75,9 +75,7 @@ class Statements:
     ) -> StatementDocument:
         """Return what a student owes, with every invoice, and with the entries of the period if there is one.
 
-        Raises:
-            StudentNotFound: There is no such student, or it is another school's.
-            ReversedPeriod: The period begins after today and has no end.
+        Raises StudentNotFound, and ReversedPeriod if the period begins after today and has no end.
         """
         if statement_range.is_now:
             statement = await self._reader.one_or_none(STUDENT, tenant=tenant, student_id=student_id)
@@ -93,17 +91,10 @@ class Statements:
     ) -> StatementDocument:
         """Return what a school is owed, with every student and a page of the invoices.
 
-        Raises:
-            SchoolNotFound: There is no such school, or it is not the tenant.
-            ReversedPeriod: The period begins after today and has no end.
+        Raises SchoolNotFound, and ReversedPeriod if the period begins after today and has no end.
         """
-        values = {
-            "tenant": tenant,
-            "school_id": school_id,
-            "after": page.after,
-            "limit": page.limit,
-            "offset": page.offset,
-        }
+        values: dict[str, Any] = {"tenant": tenant, "school_id": school_id}
+        values |= {"after": page.after, "limit": page.limit, "offset": page.offset}
         if statement_range.is_now:
             statement = await self._reader.one_or_none(SCHOOL, **values)
         else:
@@ -115,10 +106,9 @@ class Statements:
     def lines_of_school(
         self, tenant: UUID | None, school_id: UUID, as_of: Moment | None
     ) -> AsyncGenerator[list[ExportedRow]]:
-        """Yield every invoice of a school, a thousand at a time; none if the school is not the tenant.
+        """Yield every invoice of a school, a thousand at a time, or none if the school is not the tenant.
 
-        Raises:
-            DatabaseUnavailable: There is no connection, it was lost, or too many downloads are under way.
+        Raises DatabaseUnavailable if there is no connection, it was lost, or too many downloads are under way.
         """
         values = {"tenant": tenant, "school_id": school_id}
         if as_of is None:
@@ -133,11 +123,7 @@ class Statements:
         min_overdue_days: int,
         min_balance: Decimal | None,
     ) -> DebtorsDocument:
-        """Return a page of the students of a school who owe, the most overdue first.
-
-        Raises:
-            SchoolNotFound: There is no such school, or it is not the tenant.
-        """
+        """Return a page of the students of a school who owe, the most overdue first; raises SchoolNotFound."""
         debtors = await self._reader.one_or_none(
             DEBTORS,
             tenant=tenant,
@@ -159,10 +145,7 @@ class Statements:
     ) -> CollectionsDocument:
         """Return what a school invoiced and collected in a period, by its parts or by method.
 
-        Raises:
-            SchoolNotFound: There is no such school, or it is not the tenant.
-            ReversedPeriod: The period begins after its end.
-            InvalidParameter: There would be too many rows.
+        Raises SchoolNotFound, ReversedPeriod, and InvalidParameter if there would be too many rows.
         """
         require_order(starts_on, ends_on)
         collections = await self._reader.one_or_none(

@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from datetime import datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 from uuid import UUID
 
-import msgspec
 import structlog
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from school_billing.platform.circuit_breaker import CircuitBreaker
 from school_billing.platform.database.errors import (
@@ -25,25 +26,16 @@ from school_billing.platform.settings import Settings
 
 Row = TypeVar("Row")
 
-ANSWER_SECONDS = 1.0
-"""How long the standby may take to say whether it is level, including a new connection."""
-
-ACQUIRE_MS = 500
-"""How long to wait in that time for a connection to the standby, or for the end of another download there."""
-
-WAIT_SECONDS = 0.05
-"""How long to wait until the standby is level. If that was in vain, no request waits for the next second."""
-
-PAUSE_SECONDS = 5.0
-"""How long a standby is left alone after it failed, so that a standby that hangs slows one request in that time."""
-
-WARNING_SECONDS = 60.0
-"""After how long there is a warning, and then another one, if the standby is never level."""
+ANSWER_SECONDS = 1.0  # For the standby to say whether it is level, including a new connection.
+ACQUIRE_MS = 500  # The part of it in which to wait for a connection, or for the end of another download.
+WAIT_SECONDS = 0.05  # For the standby to become level. If that was in vain, no request waits for the next second.
+PAUSE_SECONDS = 5.0  # In which a standby that failed is left alone, so that a standby that hangs slows one request.
+WARNING_SECONDS = 60.0  # Between two warnings that the standby is never level.
 
 log = structlog.get_logger("school_billing.statements")
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(Struct, frozen=True):
     """Where the write-ahead log of the primary ends."""
 
     position: str
@@ -53,22 +45,14 @@ class Position(msgspec.Struct, frozen=True):
     asked_at: datetime
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(Struct, frozen=True):
     """Whether the standby has replayed a position."""
 
     is_level: bool
 
 
 POSITION = Query("statements/position", Position)
-IS_LEVEL = Query(
-    "statements/is_level",
-    Level,
-    position=str,
-    system_identifier=int,
-    database_id=int,
-    timeline=int,
-    asked_at=datetime,
-)
+IS_LEVEL = Query("statements/is_level", Level, **get_type_hints(Position))
 
 
 class _Behind(Exception):
@@ -79,14 +63,8 @@ def standby_of(settings: Settings) -> Database | None:
     """Return the standby of the settings. It opens no connection before it needs one, so no start waits for it."""
     if not settings.read_database_url:
         return None
-    return Database.of(
-        msgspec.structs.replace(
-            settings,
-            database_url=settings.read_database_url,
-            database_pool_min=0,
-            database_acquire_timeout_ms=ACQUIRE_MS,
-        )
-    )
+    url = settings.read_database_url
+    return Database.of(replace(settings, database_url=url, database_pool_min=0, database_acquire_timeout_ms=ACQUIRE_MS))
 
 
 class StandbyReader:
@@ -134,12 +112,11 @@ class StandbyReader:
     async def _parts(
         self, position: Position, query: Query[Row], school_id: UUID, values: dict[str, Any]
     ) -> AsyncGenerator[list[Row]]:
-        """Yield the standby's rows; an empty part if there are none."""
         async with (
             self._level(position, lambda: self._standby.streaming(school_id)) as transaction,
             aclosing(transaction.stream(query, **values)) as parts,
         ):
-            yield await anext(parts, [])
+            yield await anext(parts, [])  # If there are no rows, an empty part says that the standby served.
             async for part in parts:
                 yield part
 
@@ -173,7 +150,7 @@ class StandbyReader:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     transaction = await stack.enter_async_context(begin())
-                    level = await transaction.one_or_none(IS_LEVEL, **msgspec.structs.asdict(position))
+                    level = await transaction.one_or_none(IS_LEVEL, **asdict(position))
                 self._breaker.succeed()
                 if level is not None and level.is_level:
                     self._behind_since = None

@@ -269,23 +269,32 @@ class Database:
             raise DatabaseUnavailable(query.name) from error
         except _UNAVAILABLE as error:
             raise _Unsent from error
-        started = perf_counter()
-        raised: BaseException | None = None
+        is_clean = False
         try:
             if connection.is_closed():
                 raise _Unsent
-            return await run(connection)
-        except BaseException as error:
-            raised = error
-            if isinstance(error, _UNAVAILABLE):
-                # The driver may not know yet that the connection is gone, and would give it to the next request.
-                connection.terminate()
+            answer = await self.observed(query, run(connection))
+            is_clean = True
+            return answer
+        except _UNAVAILABLE:
+            # The driver may not know yet that the connection is gone, and would give it to the next request.
+            connection.terminate()
             raise
         finally:
-            seconds = perf_counter() - started
-            await self._connections.give_back(connection, is_clean=raised is None)
+            await self._connections.give_back(connection, is_clean=is_clean)
+
+    async def observed(self, query: AnyQuery, answer: Awaitable[Answer]) -> Answer:
+        """Wait for the answer of a query and tell the observer how long it took."""
+        started = perf_counter()
+        raised: BaseException | None = None
+        try:
+            return await answer
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
             if self.observer is not None:
-                self.observer(query, seconds, raised)
+                self.observer(query, perf_counter() - started, raised)
 
 
 def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
@@ -309,26 +318,14 @@ class Transaction:
     async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Run `query` and return its first row, or None."""
         arguments = query.arguments(values)
-        record = await self._observed(query, self._connection.fetchrow(query.text, *arguments))
+        record = await self._database.observed(query, self._connection.fetchrow(query.text, *arguments))
         return None if record is None else query.returns(*record)
 
     async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part."""
         cursor = await self._connection.cursor(query.text, *query.arguments(values))
-        while records := await self._observed(query, cursor.fetch(_ROWS_AT_ONCE)):
+        while records := await self._database.observed(query, cursor.fetch(_ROWS_AT_ONCE)):
             yield [query.returns(*record) for record in records]
-
-    async def _observed(self, query: AnyQuery, answer: Awaitable[Answer]) -> Answer:
-        started = perf_counter()
-        raised: BaseException | None = None
-        try:
-            return await answer
-        except BaseException as error:
-            raised = error
-            raise
-        finally:
-            if self._database.observer is not None:
-                self._database.observer(query, perf_counter() - started, raised)
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

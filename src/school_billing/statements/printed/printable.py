@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.schools.contracts import School
@@ -106,68 +106,35 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
     """Whether the table needs the longer side of the page."""
 
 
-def printable_student_statement(
-    document: str, student: Student, school: School, statement_range: StatementRange, language: Language
+def printable_statement(
+    document: str, school: School, student: Student | None, statement_range: StatementRange, language: Language
 ) -> PrintableStatement:
-    """Format a student's statement, given as JSON: the entries of its period, or without one the invoices."""
-    statement: StudentStatement = exact_decoder(StudentStatement).decode(document)
+    """Format a statement, given as JSON: of `student`, or else of the school."""
+    kind = SchoolStatement if student is None else StudentStatement
+    statement: SchoolStatement | StudentStatement = exact_decoder(kind).decode(document)
     formats = Formats(language, statement.currency, school.time_zone)
-    number = [Fact(formats.label("external_id"), _printable(student.external_id))] if student.external_id else []
-    return _printable_statement(
-        formats,
-        statement,
-        title=formats.label("title"),
-        name=student.full_name,
-        school=school.name,
-        facts=[*number, *_dates(formats, statement, statement_range)],
-        table=_entries(formats, statement) if isinstance(statement.entries, list) else _invoices(formats, statement),
-    )
-
-
-def printable_school_statement(
-    document: str, school: School, statement_range: StatementRange, language: Language
-) -> PrintableStatement:
-    """Format a school's statement, given as JSON: what each student owes."""
-    statement: SchoolStatement = exact_decoder(SchoolStatement).decode(document)
-    formats = Formats(language, statement.currency, school.time_zone)
-    count = Fact(formats.label("students"), str(statement.students_count))
-    return _printable_statement(
-        formats,
-        statement,
-        title=formats.label("school_title"),
-        name=school.name,
-        school=school.name,
-        facts=[count, *_dates(formats, statement, statement_range)],
-        table=_students(formats, statement),
-        is_wide=True,
-    )
-
-
-def _printable_statement(
-    formats: Formats,
-    statement: Statement,
-    *,
-    title: str,
-    name: str,
-    school: str,
-    facts: list[Fact],
-    table: Table,
-    is_wide: bool = False,
-) -> PrintableStatement:
+    facts: list[Fact] = []
+    if isinstance(statement, SchoolStatement):
+        facts.append(Fact(formats.label("students"), str(statement.students_count)))
+        table = _students(formats, statement)
+    else:
+        table = _invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement)
+    if student is not None and student.external_id:
+        facts.append(Fact(formats.label("external_id"), _printable(student.external_id)))
     return PrintableStatement(
-        language=str(formats.language),
+        language=str(language),
         direction=formats.direction,
-        title=title,
+        title=formats.label("school_title" if student is None else "title"),
         day=statement.as_of_date,
-        name=_printable(name),
-        school=_printable(school),
-        facts=facts,
+        name=_printable(school.name if student is None else student.full_name),
+        school=_printable(school.name),
+        facts=[*facts, *_dates(formats, statement, statement_range)],
         sums=_sums(formats, statement),
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
         table=table,
         page=formats.label("page"),
-        is_wide=is_wide,
+        is_wide=student is None,
     )
 
 

@@ -90,9 +90,9 @@ def _edition() -> bytes:
 
 
 class PdfRenderer:
-    """Renders PDF documents in processes of their own, so the event loop never waits and memory and time are bounded.
+    """Renders each PDF document in a process of its own, with bounds for memory and time. Two run, and 32 wait.
 
-    Two documents are rendered at a time, and 32 wait.
+    anyio.to_process takes 2 ms instead of 49, but keeps two processes of 100 MB and passes our secrets on to them.
     """
 
     def __init__(self, at_once: int = 2, limit: int = 2 + 32) -> None:

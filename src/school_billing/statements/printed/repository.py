@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from school_billing.platform.web.pages import NIL, Page
 from school_billing.schools.repository import Schools
+from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.parameters import (
     AcceptLanguage,
     AsOf,
@@ -18,12 +19,9 @@ from school_billing.statements.parameters import (
     provide_statement_range,
 )
 from school_billing.statements.printed.language import Language, accepted_language
-from school_billing.statements.printed.printable import (
-    PrintableStatement,
-    printable_school_statement,
-    printable_student_statement,
-)
+from school_billing.statements.printed.printable import PrintableStatement, printable_statement
 from school_billing.statements.repository import Statements
+from school_billing.students.contracts import Student
 from school_billing.students.repository import Students
 
 # A printed statement lists what each student owes, and no invoices.
@@ -31,10 +29,7 @@ _ONE_INVOICE = Page(limit=1, offset=0, after=NIL, path="", query=())
 
 
 class PrintableStatements(Struct, frozen=True):
-    """The printable statements of one request; `tenant` is the school that the caller is bound to, None for all.
-
-    Reading and formatting thousands of lines takes a while, so that is done in a thread.
-    """
+    """The printable statements of one request; `tenant` is the school that the caller is bound to, None for all."""
 
     statement_range: StatementRange
     language: Language
@@ -43,30 +38,23 @@ class PrintableStatements(Struct, frozen=True):
     schools: Schools
 
     async def of_student(self, tenant: UUID | None, student_id: UUID) -> PrintableStatement:
-        """Return the statement of a student.
-
-        Raises:
-            StudentNotFound: There is no such student, or it is another school's.
-            ReversedPeriod: The period begins after today and has no end.
-        """
+        """Return the statement of a student; raises like Statements.of_student."""
         statement = await self.statements.of_student(tenant, student_id, self.statement_range)
         student = await self.students.get(tenant, student_id)
-        school = await self.schools.get(tenant, student.school_id)
-        return await asyncio.to_thread(
-            printable_student_statement, statement.document, student, school, self.statement_range, self.language
-        )
+        return await self._printable(tenant, statement, student.school_id, student)
 
     async def of_school(self, tenant: UUID | None, school_id: UUID) -> PrintableStatement:
-        """Return the statement of a school.
-
-        Raises:
-            SchoolNotFound: There is no such school, or it is not the tenant.
-            ReversedPeriod: The period begins after today and has no end.
-        """
+        """Return the statement of a school; raises like Statements.of_school."""
         statement = await self.statements.of_school(tenant, school_id, _ONE_INVOICE, self.statement_range)
+        return await self._printable(tenant, statement, school_id, None)
+
+    async def _printable(
+        self, tenant: UUID | None, statement: StatementDocument, school_id: UUID, student: Student | None
+    ) -> PrintableStatement:
         school = await self.schools.get(tenant, school_id)
+        # Thousands of lines take a while, so they are formatted in a thread.
         return await asyncio.to_thread(
-            printable_school_statement, statement.document, school, self.statement_range, self.language
+            printable_statement, statement.document, school, student, self.statement_range, self.language
         )
 
 
