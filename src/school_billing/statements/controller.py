@@ -49,9 +49,10 @@ from school_billing.statements.parameters import (
     provide_statement_range,
 )
 from school_billing.statements.printed.printable import PrintableStatement
-from school_billing.statements.printed.renderers import Job, PdfRenderer, html_page
+from school_billing.statements.printed.renderers import Job, PdfRenderer, PdfRendererBusy, TooLongToPrint, html_page
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
+from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
 HTML_MEDIA_TYPE = "text/html"
@@ -97,7 +98,10 @@ class StatementController(Controller):
     }
 
     @get(
-        "/students/{student_id:str}/statement", summary="Get a student's statement", responses=_answer(StudentStatement)
+        "/students/{student_id:str}/statement",
+        summary="Get a student's statement",
+        responses=_answer(StudentStatement),
+        errors=(StudentNotFound,),
     )
     async def get_student_statement(
         self, student_id: Id, statement_range: Range, statements: FromStatements, caller: ByCaller
@@ -113,7 +117,12 @@ class StatementController(Controller):
         statement = await statements.of_student(caller.tenant, student_id, statement_range)
         return json_document(statement.document)
 
-    @get("/students/{student_id:str}/statement.html", summary="Get a student's statement as a page", responses=_PAGE)
+    @get(
+        "/students/{student_id:str}/statement.html",
+        summary="Get a student's statement as a page",
+        responses=_PAGE,
+        errors=(StudentNotFound,),
+    )
     async def get_student_statement_page(
         self, student_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
@@ -124,6 +133,7 @@ class StatementController(Controller):
         "/students/{student_id:str}/statement.pdf",
         summary="Get a student's statement as a PDF document",
         responses=_DOCUMENT,
+        errors=(StudentNotFound, TooLongToPrint, PdfRendererBusy),
     )
     async def get_student_statement_document(
         self,
@@ -142,6 +152,7 @@ class StatementController(Controller):
         "/students/{student_id:str}/statement.csv",
         summary="Get the lines of a student's statement as CSV",
         responses=_ROWS,
+        errors=(StudentNotFound,),
     )
     async def get_student_statement_rows(
         self,
@@ -160,7 +171,12 @@ class StatementController(Controller):
         student = await students.get(caller.tenant, student_id)
         return await asyncio.to_thread(_rows, statement.document, student.full_name)
 
-    @get("/schools/{school_id:str}/statement", summary="Get a school's statement", responses=_answer(SchoolStatement))
+    @get(
+        "/schools/{school_id:str}/statement",
+        summary="Get a school's statement",
+        responses=_answer(SchoolStatement),
+        errors=(SchoolNotFound,),
+    )
     async def get_school_statement(
         self,
         school_id: Id,
@@ -177,7 +193,12 @@ class StatementController(Controller):
         statement = await statements.of_school(caller.tenant, school_id, page, statement_range)
         return json_document(statement.document, page.link(statement.next_after))
 
-    @get("/schools/{school_id:str}/statement.html", summary="Get a school's statement as a page", responses=_PAGE)
+    @get(
+        "/schools/{school_id:str}/statement.html",
+        summary="Get a school's statement as a page",
+        responses=_PAGE,
+        errors=(SchoolNotFound,),
+    )
     async def get_school_statement_page(
         self, school_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
@@ -188,6 +209,7 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.pdf",
         summary="Get a school's statement as a PDF document",
         responses=_DOCUMENT,
+        errors=(SchoolNotFound, TooLongToPrint, PdfRendererBusy),
     )
     async def get_school_statement_document(
         self,
@@ -233,6 +255,7 @@ class StatementController(Controller):
         summary="Download a school's invoices as CSV",
         media_type=CSV_MEDIA_TYPE,
         responses=_ROWS,
+        errors=(SchoolNotFound,),
     )
     async def download_csv(
         self,
@@ -253,7 +276,12 @@ class StatementController(Controller):
         header = attachment("invoices", school.name, extension="csv")
         return Download(await started(request, _as_csv(lines, school.currency)), CSV_MEDIA_TYPE, header)
 
-    @get("/schools/{school_id:str}/debtors", summary="List a school's debtors", responses=_answer(list[Debtor]))
+    @get(
+        "/schools/{school_id:str}/debtors",
+        summary="List a school's debtors",
+        responses=_answer(list[Debtor]),
+        errors=(SchoolNotFound,),
+    )
     async def list_debtors(
         self,
         school_id: Id,
@@ -270,7 +298,12 @@ class StatementController(Controller):
         debtors = await statements.debtors(caller.tenant, school_id, debtors_page, min_overdue_days, min_balance)
         return json_document(debtors.document, debtors_page.link(debtors))
 
-    @get("/schools/{school_id:str}/collections", summary="Get a school's collections", responses=_answer(Collections))
+    @get(
+        "/schools/{school_id:str}/collections",
+        summary="Get a school's collections",
+        responses=_answer(Collections),
+        errors=(SchoolNotFound,),
+    )
     async def get_collections(
         self,
         school_id: Id,
