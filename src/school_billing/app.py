@@ -31,7 +31,7 @@ from school_billing.platform.rooms import Room, provide
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.conditional import provide_if_match
 from school_billing.platform.web.docs import docs_routes, openapi_config
-from school_billing.platform.web.errors import Meanings, exception_handlers, problem_codes
+from school_billing.platform.web.errors import ConstraintErrors, exception_handlers, problem_codes
 from school_billing.platform.web.json_body import ContractRequest
 from school_billing.platform.web.openapi import DocumentErrors, ScalarSchemas
 from school_billing.platform.web.pages import provide_page
@@ -61,8 +61,8 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         *(one.room(primary) for one in (audit, health)),
         *(room(primary) for room in more),
     ]
-    meanings: Meanings = dict(idempotency.MEANINGS) | {
-        name: each.meanings[name] for each in rooms for name in each.meanings
+    constraint_errors: ConstraintErrors = dict(idempotency.CONSTRAINT_ERRORS) | {
+        name: each.constraint_errors[name] for each in rooms for name in each.constraint_errors
     }
 
     @asynccontextmanager
@@ -99,7 +99,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
-        exception_handlers={**exception_handlers(meanings), idempotency.KeyUsed: idempotency.replay},
+        exception_handlers={**exception_handlers(constraint_errors), idempotency.KeyUsed: idempotency.replay},
         lifespan=[running],
         openapi_config=openapi_config(
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}
@@ -107,7 +107,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         plugins=[ScalarSchemas(), DocumentAccess(settings), DocumentErrors()],
         cors_config=cors_config(settings.origins),
         logging_config=None,
-        state=State({"database": primary, "meanings": meanings}),
+        state=State({"database": primary, "constraint_errors": constraint_errors}),
     )
     provide_in_turn(litestar)
     return Observed(

@@ -54,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="school-billing-bench-") as folder, ExitStack() as stack:
         database_url = stack.enter_context(embedded_postgres(Path(folder), settings=POSTGRES))
-        print("loading 300,000 invoices and 450,000 movements ...", file=sys.stderr)
+        print("loading 300,000 invoices and 450,000 payments ...", file=sys.stderr)
         prepare(database_url)
         dataset.load_standard(database_url)
         servers = {

@@ -46,7 +46,7 @@ def invoice_id(school: int, place: int, month: int) -> UUID:
 
 
 def load(database_url: str, first_school: int, schools: int, students: int) -> None:
-    """Add schools, each with so many students, twelve invoices a student and 1.5 movements an invoice."""
+    """Add schools, each with so many students, twelve invoices a student and 1.5 payments an invoice."""
     numbers = {"first_school": first_school, "schools": schools, "students": students}
     with psycopg.connect(database_url) as connection:
         connection.execute(_BENCH_ID)
@@ -64,7 +64,7 @@ def settle(database_url: str) -> None:
 
 
 def load_standard(database_url: str) -> None:
-    """Add one school of 60,000 invoices and 90,000 movements, and 200 schools of 1,200 invoices."""
+    """Add one school of 60,000 invoices and 90,000 payments, and 200 schools of 1,200 invoices."""
     load(database_url, LARGE_SCHOOL, 1, LARGE_STUDENTS)
     load(database_url, LARGE_SCHOOL + 1, SMALL_SCHOOLS, SMALL_STUDENTS)
     settle(database_url)

@@ -1,4 +1,4 @@
--- Schools with their students, the invoices of twelve months on each student, and three movements on every two
+-- Schools with their students, the invoices of twelve months on each student, and three payments on every two
 -- invoices: the same data for the same parameters.
 --
 -- The numbers are in the ids, so that a benchmark can name any row. Invoices are raised month by month, so the

@@ -22,7 +22,7 @@ from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench, with_v
 from tests.benchmarks.processes import Process, server
 
 STUDENTS = 84
-"""Of each school: 1,008 invoices and 1,512 movements."""
+"""Of each school: 1,008 invoices and 1,512 payments."""
 AT_ONCE = 500
 """How many schools one transaction adds."""
 

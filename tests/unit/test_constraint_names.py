@@ -7,7 +7,7 @@ from school_billing.app import create_app
 from school_billing.platform.database.pool import constraint_of
 from school_billing.platform.settings import Settings
 
-MEANINGS = create_app(Settings(database_url="postgresql://nowhere")).litestar.state.meanings
+CONSTRAINT_ERRORS = create_app(Settings(database_url="postgresql://nowhere")).litestar.state.constraint_errors
 
 
 def test_one_postgresql_says_the_name_in_a_field_of_its_own() -> None:
@@ -41,7 +41,7 @@ def test_one_postgresql_says_the_name_in_a_field_of_its_own() -> None:
 )
 def test_a_cluster_says_it_in_the_message_with_the_number_of_the_shard(message: str, constraint: str) -> None:
     assert constraint_of(asyncpg.IntegrityConstraintViolationError(message)) == constraint
-    assert constraint in MEANINGS
+    assert constraint in CONSTRAINT_ERRORS
 
 
 def test_what_no_constraint_refused_has_no_name() -> None:

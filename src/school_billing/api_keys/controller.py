@@ -9,7 +9,7 @@ from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.api_keys.contracts import ApiKey, ApiKeyIn, NewApiKey
-from school_billing.api_keys.errors import MEANINGS, ApiKeyNotFound, DuplicateName
+from school_billing.api_keys.errors import CONSTRAINT_ERRORS, ApiKeyNotFound, DuplicateName
 from school_billing.api_keys.repository import ApiKeys
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import USER_ADMINS
@@ -79,4 +79,4 @@ class ApiKeyController(Controller):
 def room(database: Database) -> Room:
     """Return what API keys bring to the application."""
     tag = Tag("api-keys", "Keys for programs that call the API.")
-    return Room(tag, ApiKeyController, meanings=MEANINGS, api_keys=ApiKeys(database))
+    return Room(tag, ApiKeyController, constraint_errors=CONSTRAINT_ERRORS, api_keys=ApiKeys(database))

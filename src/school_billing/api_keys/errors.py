@@ -1,7 +1,7 @@
 """The errors of API keys, and which constraint of the schema means which error."""
 
 from school_billing.auth.errors import UNKNOWN_ROLE
-from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -22,7 +22,7 @@ class SchoolHasApiKeys(InUse):
     """The school has API keys and cannot be deleted."""
 
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "api_keys_pkey": DuplicateId,
     "api_keys_key_hash_key": DuplicateId,
     "api_keys_name_key": DuplicateName,

@@ -9,7 +9,7 @@ from litestar.openapi.spec import Tag
 from litestar.params import QueryParameter
 
 from school_billing.audit.contracts import AuditedEntity, AuditEntry
-from school_billing.audit.errors import MEANINGS
+from school_billing.audit.errors import CONSTRAINT_ERRORS
 from school_billing.audit.repository import AuditLog
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ADMINS
@@ -49,4 +49,4 @@ class AuditController(Controller):
 def room(database: Database) -> Room:
     """Return what the audit trail brings to the application."""
     tag = Tag("audit", "Who changed what, when.")
-    return Room(tag, AuditController, meanings=MEANINGS, audit_log=AuditLog(database))
+    return Room(tag, AuditController, constraint_errors=CONSTRAINT_ERRORS, audit_log=AuditLog(database))

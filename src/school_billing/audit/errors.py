@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from school_billing.platform.web.errors import Conflict, DuplicateId, Meanings
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId
 
 
 class AuditTrailProtected(Conflict):
@@ -11,7 +11,7 @@ class AuditTrailProtected(Conflict):
     code = "audit_trail"
 
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "audit_log_pkey": DuplicateId,
     "audit_log_append_only": AuditTrailProtected,
     "audit_log_position_key": partial(AuditTrailProtected, "Another entry has this position in the chain."),

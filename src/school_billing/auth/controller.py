@@ -8,7 +8,7 @@ from litestar.openapi.spec import Tag
 from litestar.params import JSONBody
 
 from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
-from school_billing.auth.errors import MEANINGS, InvalidRefreshToken, TooBusy, TooManyLogins, WrongCredentials
+from school_billing.auth.errors import CONSTRAINT_ERRORS, InvalidRefreshToken, TooBusy, TooManyLogins, WrongCredentials
 from school_billing.auth.guards import OPEN, USERS
 from school_billing.auth.login_service import LoginService
 from school_billing.auth.repository import LoginLimits, Sessions
@@ -97,4 +97,6 @@ def room(database: Database, settings: Settings, tokens: Tokens, metrics: Metric
     )
     sessions = Sessions(database, limits, settings.session_days * 86_400)
     service = LoginService(sessions, tokens, metrics)
-    return Room(Tag("auth", "Logging in and out."), AuthController, meanings=MEANINGS, login_service=service)
+    return Room(
+        Tag("auth", "Logging in and out."), AuthController, constraint_errors=CONSTRAINT_ERRORS, login_service=service
+    )

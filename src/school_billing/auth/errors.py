@@ -3,8 +3,8 @@
 from functools import partial
 
 from school_billing.platform.web.errors import (
+    ConstraintErrors,
     DuplicateId,
-    Meanings,
     NotAuthenticated,
     NotFound,
     TooManyRequests,
@@ -45,7 +45,7 @@ class SessionNotFound(NotFound):
 
 UNKNOWN_ROLE = breaks_rule("role", "A role is admin, accountant or viewer.")
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "sessions_pkey": DuplicateId,
     "sessions_user_id_fkey": partial(SessionNotFound, "There is no such user."),
     "refresh_tokens_pkey": DuplicateId,

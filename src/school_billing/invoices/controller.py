@@ -12,7 +12,13 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
-from school_billing.invoices.errors import MEANINGS, InvoiceHasPayments, InvoiceIsVoid, InvoiceNotFound, Overpayment
+from school_billing.invoices.errors import (
+    CONSTRAINT_ERRORS,
+    InvoiceHasPayments,
+    InvoiceIsVoid,
+    InvoiceNotFound,
+    Overpayment,
+)
 from school_billing.invoices.repository import Invoices
 from school_billing.platform.database.pool import Database
 from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
@@ -168,4 +174,4 @@ class InvoiceController(Controller):
 def room(database: Database) -> Room:
     """Return what invoices bring to the application."""
     tag = Tag("invoices", "What students are billed.")
-    return Room(tag, InvoiceController, meanings=MEANINGS, invoices=Invoices(database))
+    return Room(tag, InvoiceController, constraint_errors=CONSTRAINT_ERRORS, invoices=Invoices(database))

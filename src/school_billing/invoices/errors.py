@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.students.errors import StudentNotFound
 
 
@@ -48,7 +48,7 @@ class StudentHasInvoices(InUse):
 
 _CALENDAR = "A date is between 1900-01-01 and 2999-12-31."
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_pkey": DuplicateId,
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,

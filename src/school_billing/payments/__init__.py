@@ -1,1 +1,1 @@
-"""Movements of money on invoices: payments and refunds."""
+"""Payments and refunds on invoices."""

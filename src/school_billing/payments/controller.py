@@ -14,7 +14,7 @@ from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, Overpayment, OverRefund
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
-from school_billing.payments.errors import MEANINGS, PaymentNotFound
+from school_billing.payments.errors import CONSTRAINT_ERRORS, PaymentNotFound
 from school_billing.payments.repository import Payments
 from school_billing.platform.database.pool import Database
 from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
@@ -163,4 +163,4 @@ class PaymentController(Controller):
 def room(database: Database) -> Room:
     """Return what payments bring to the application."""
     tag = Tag("payments", "Payments and refunds on invoices.")
-    return Room(tag, PaymentController, meanings=MEANINGS, payments=Payments(database))
+    return Room(tag, PaymentController, constraint_errors=CONSTRAINT_ERRORS, payments=Payments(database))

@@ -3,7 +3,7 @@
 from functools import partial
 
 from school_billing.invoices.errors import InvoiceNotFound
-from school_billing.platform.web.errors import DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 
 
 class PaymentNotFound(NotFound):
@@ -16,7 +16,7 @@ class InvoiceInUse(InUse):
     """The invoice has payments and cannot be deleted."""
 
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_pkey": DuplicateId,
     "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
     ("payments_invoice_id_fkey", "invoices/delete"): InvoiceInUse,

@@ -21,10 +21,10 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import AnyQuery, Query
 from school_billing.platform.web.errors import (
     Conflict,
+    ConstraintErrors,
     FieldError,
     InvalidBody,
     InvalidParameter,
-    Meanings,
     answer_error,
     path_of,
 )
@@ -62,7 +62,7 @@ class IdempotencyKeyInFlight(Conflict):
 
 _LENGTH = "A key has 1 to 255 characters."
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "idempotency_key_in_flight": IdempotencyKeyInFlight,
     "idempotency_keys_pkey": IdempotencyKeyInFlight,
     "idempotency_keys_key_length": partial(InvalidParameter, _LENGTH, [FieldError(IDEMPOTENCY_KEY_HEADER, _LENGTH)]),

@@ -7,7 +7,7 @@ from litestar import Controller
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 
-from school_billing.platform.web.errors import Meanings
+from school_billing.platform.web.errors import ConstraintErrors
 
 
 class Room:
@@ -16,7 +16,7 @@ class Room:
     Args:
         tag: Its tag in OpenAPI.
         controllers: Its routes.
-        meanings: What the refusal of each constraint of its table means to the caller.
+        constraint_errors: The error that each constraint of its table means.
         running: What is open while the application runs.
         provides: What handlers are given, by the name of their argument.
     """
@@ -25,13 +25,13 @@ class Room:
         self,
         tag: Tag,
         *controllers: type[Controller],
-        meanings: Meanings | None = None,
+        constraint_errors: ConstraintErrors | None = None,
         running: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
         **provides: object,
     ) -> None:
         self.tag = tag
         self.controllers: Sequence[type[Controller]] = controllers
-        self.meanings: Meanings = meanings or {}
+        self.constraint_errors: ConstraintErrors = constraint_errors or {}
         self.running = running
         self.dependencies = {name: provide(value) for name, value in provides.items()}
 

@@ -17,7 +17,7 @@ from school_billing.platform.web.errors import Forbidden, InUse, PreconditionFai
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
-from school_billing.schools.errors import MEANINGS, CurrencyInUse, SchoolNotFound
+from school_billing.schools.errors import CONSTRAINT_ERRORS, CurrencyInUse, SchoolNotFound
 from school_billing.schools.repository import Schools
 
 
@@ -88,4 +88,4 @@ class SchoolController(Controller):
 def room(database: Database) -> Room:
     """Return what schools bring to the application."""
     tag = Tag("schools", "The tenants. Each has its own currency and time zone.")
-    return Room(tag, SchoolController, meanings=MEANINGS, schools=Schools(database))
+    return Room(tag, SchoolController, constraint_errors=CONSTRAINT_ERRORS, schools=Schools(database))

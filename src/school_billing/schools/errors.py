@@ -1,6 +1,6 @@
 """The errors of schools, and which constraint of the schema means which error."""
 
-from school_billing.platform.web.errors import Conflict, DuplicateId, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, NotFound, breaks_rule
 
 
 class SchoolNotFound(NotFound):
@@ -21,7 +21,7 @@ class SchoolIsFixed(Conflict):
     code = "school_is_fixed"
 
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
     "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
     "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),

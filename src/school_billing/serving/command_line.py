@@ -197,7 +197,7 @@ def add_user(settings: Settings, username: str, role: str, school: UUID | None) 
     from school_billing.auth.contracts import Role
     from school_billing.platform.database.errors import ConstraintViolated
     from school_billing.users.contracts import Username
-    from school_billing.users.errors import MEANINGS
+    from school_billing.users.errors import CONSTRAINT_ERRORS
     from school_billing.users.repository import Users
 
     try:
@@ -211,7 +211,7 @@ def add_user(settings: Settings, username: str, role: str, school: UUID | None) 
             try:
                 added = await Users(database).create(None, username, password_hash, Role(role), school)
             except ConstraintViolated as error:
-                _fail(MEANINGS[error.constraint]().detail)
+                _fail(CONSTRAINT_ERRORS[error.constraint]().detail)
         print(f"added {_described(added)}")
 
     return add()

@@ -118,7 +118,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     date: date
     """The day in the school's time zone."""
     happened_at: datetime
-    """The moment from which it counts: a movement not before its invoice, nor after that was voided."""
+    """The moment from which it counts. A payment counts neither before its invoice nor after the void."""
     kind: EntryKind
     invoice_id: UUID
     payment_id: UUID | None
@@ -264,8 +264,8 @@ class CollectionsRow(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
 class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """What a school invoiced and collected.
 
-    Movements stand on the day on which the money moved, those of invoices that were voided since too, so that a
-    period agrees with the bank's; invoices on the day of their issue, without those that are void now.
+    Payments and refunds count on the day on which the money moved, even if their invoice was voided later, so that a
+    period agrees with the bank. Invoices count on the day of their issue, unless they are void now.
     """
 
     school_id: UUID

@@ -111,8 +111,8 @@ class StatementController(Controller):
         With from or to, a statement of account: the balances before and after the period, and each entry with the
         balance after it. With as_of, the figures as they were at that moment. Without any of them, as of now.
 
-        An invoice counts from its issued_at on; a movement from its paid_at, but not before its invoice; a void
-        from its voided_at, and from then on the invoice and its movements count for nothing.
+        An invoice counts from its issued_at on. A payment or refund counts from its paid_at on, but not before its
+        invoice. From its voided_at on, an invoice and its payments count for nothing.
         """
         statement = await statements.of_student(caller.tenant, student_id, statement_range)
         return json_document(statement.document)
@@ -315,8 +315,8 @@ class StatementController(Controller):
     ) -> WithETag[bytes]:
         """Return what was invoiced and collected by day, week, month or method; without a period, this month to date.
 
-        A movement stands on the day on which the money moved, and stays there when its invoice is voided; an
-        invoice that is void now is left out of invoiced, whenever that was. At most 3660 rows: ten years of days.
+        A payment or refund counts on the day on which the money moved, even if its invoice was voided later. An
+        invoice that is void now is not part of `invoiced`. At most 3660 rows, which is ten years of days.
         """
         collections = await statements.collections(caller.tenant, school_id, from_, to, by)
         return json_document(collections.document)

@@ -20,7 +20,7 @@ from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
-from school_billing.students.errors import MEANINGS, DuplicateExternalId, StudentNotFound
+from school_billing.students.errors import CONSTRAINT_ERRORS, DuplicateExternalId, StudentNotFound
 from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only students of this school.")]
@@ -130,4 +130,4 @@ class StudentController(Controller):
 def room(database: Database) -> Room:
     """Return what students bring to the application."""
     tag = Tag("students", "The students of a school.")
-    return Room(tag, StudentController, meanings=MEANINGS, students=Students(database))
+    return Room(tag, StudentController, constraint_errors=CONSTRAINT_ERRORS, students=Students(database))

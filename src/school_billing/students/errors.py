@@ -1,6 +1,6 @@
 """The errors of students, and which constraint of the schema means which error."""
 
-from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -21,7 +21,7 @@ class SchoolHasStudents(InUse):
     """The school has students and cannot be deleted."""
 
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "students_pkey": DuplicateId,
     "students_school_id_fkey": SchoolNotFound,
     ("students_school_id_fkey", "schools/delete"): SchoolHasStudents,

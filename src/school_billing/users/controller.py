@@ -20,7 +20,7 @@ from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
-from school_billing.users.errors import MEANINGS, DuplicateUsername, OwnAccount, UserNotFound
+from school_billing.users.errors import CONSTRAINT_ERRORS, DuplicateUsername, OwnAccount, UserNotFound
 from school_billing.users.repository import Users
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only users who are bound to this school.")]
@@ -110,4 +110,9 @@ def _check_password(username: str, password: str, field: str) -> None:
 
 def room(database: Database) -> Room:
     """Return what users bring to the application."""
-    return Room(Tag("users", "People who can log in."), UserController, meanings=MEANINGS, users=Users(database))
+    return Room(
+        Tag("users", "People who can log in."),
+        UserController,
+        constraint_errors=CONSTRAINT_ERRORS,
+        users=Users(database),
+    )

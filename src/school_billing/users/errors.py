@@ -1,7 +1,7 @@
 """The errors of users, and which constraint of the schema means which error."""
 
 from school_billing.auth.errors import UNKNOWN_ROLE
-from school_billing.platform.web.errors import Conflict, DuplicateId, InUse, Meanings, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -28,7 +28,7 @@ class SchoolHasUsers(InUse):
     """The school has users and cannot be deleted."""
 
 
-MEANINGS: Meanings = {
+CONSTRAINT_ERRORS: ConstraintErrors = {
     "users_pkey": DuplicateId,
     "users_username_key": DuplicateUsername,
     "users_username_shape": breaks_rule("username", "A username has 1 to 255 characters, in lower case."),

@@ -10,7 +10,7 @@ from school_billing.app import create_app
 from school_billing.platform.settings import Settings
 from tests.schema import FILE, schema
 
-MEANINGS = create_app(Settings(database_url="postgresql://nowhere")).litestar.state.meanings
+CONSTRAINT_ERRORS = create_app(Settings(database_url="postgresql://nowhere")).litestar.state.constraint_errors
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 
@@ -42,7 +42,7 @@ def test_every_constraint_has_its_meaning_and_every_meaning_its_constraint(
         where pronamespace = 'public'::regnamespace
         """,
     )
-    assert found == {name for name in MEANINGS if isinstance(name, str)}
+    assert found == {name for name in CONSTRAINT_ERRORS if isinstance(name, str)}
 
 
 def test_every_foreign_key_has_an_index_and_says_what_a_delete_does(

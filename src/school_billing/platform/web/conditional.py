@@ -1,7 +1,7 @@
-"""Conditional requests (RFC 9110 section 13): entity tags, and what If-Match and If-None-Match say of them.
+"""Conditional requests (RFC 9110 section 13): entity tags, If-Match and If-None-Match.
 
-The tag of a row is its updated_at. Every statement that changes a row makes that strictly greater, so a tag never
-comes back, and the statement itself compares it: nothing can change between the comparison and the change.
+The tag of a row is its updated_at. Every change of the row makes updated_at strictly greater, so a tag never comes back.
+The statement that makes the change compares the tag, so nothing can happen in between.
 """
 
 import re
@@ -19,22 +19,22 @@ from school_billing.platform.web.requests import header_values
 IF_MATCH_HEADER = "If-Match"
 IF_NONE_MATCH_HEADER = "If-None-Match"
 
-# RFC 9110 section 8.8.3: neither blanks nor quotes, but commas and backslashes, which quote nothing.
+# RFC 9110 section 8.8.3: a tag has no blanks and no quotes. Commas and backslashes are ordinary characters.
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-# Section 5.6.1.2: empty elements of a list are passed over.
+# Section 5.6.1.2: empty elements of a list are ignored.
 _TAGS = rf"(?:\*|[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*)"
 
 TAGS_PATTERN = f"^{_TAGS}$"
-"""What either header looks like; OpenAPI shows it."""
+"""The pattern of either header in OpenAPI."""
 TAGS_LENGTH_MOST = 2_000
-"""A hundred tags of ours; the header is refused beyond."""
+"""Enough for a hundred of our tags. A longer header is refused."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 Versions: TypeAlias = list[datetime] | None
-"""Versions of a row by their updated_at, as a query takes them; None means whichever there is."""
+"""Versions of a row by their updated_at, as a query takes them; None means any."""
 
 
 class Versioned(Protocol):
@@ -42,43 +42,32 @@ class Versioned(Protocol):
 
     @property
     def updated_at(self) -> datetime:
-        """Which version of the row it is."""
+        """The version of the row."""
 
 
 class IfMatch(msgspec.Struct, frozen=True):
-    """Which versions of a row a change may be made to (RFC 9110 section 13.1.1)."""
+    """The versions of a row that a change may be made to (RFC 9110 section 13.1.1)."""
 
     versions: Versions
 
-    def require(self, row: Versioned) -> None:
-        """Tell why a statement that compared the versions itself found nothing to change.
-
-        A row that is of none of them now is of none of them ever again, so this tells the same as the statement saw.
-
-        Raises:
-            PreconditionFailed: The row is of another version.
-        """
-        if self.versions is not None and row.updated_at not in self.versions:
-            raise PreconditionFailed
-
 
 ANY_VERSION = IfMatch(None)
-"""What a request without If-Match means."""
+"""The meaning of a request without If-Match."""
 
 
 def tag_of_row(row: Versioned) -> str:
-    """Return the entity tag of the row as it is."""
+    """Return the entity tag of the row."""
     return _tag_of_version(row.updated_at)
 
 
 def tag_of_content(*parts: bytes) -> str:
-    """Return the entity tag of what has no version of its own: one that no other content has."""
-    # Processors have instructions for SHA-256: of what hashlib has it takes a large statement's two megabytes quickest.
+    """Return the entity tag of content that has no version: a hash, which no other content has."""
+    # Processors have instructions for SHA-256, so it is the fastest of hashlib for two megabytes of a large statement.
     return f'"{sha256(b"".join(parts)).hexdigest()[:32]}"'
 
 
 def has_current(request: Request[Any, Any, Any], etag: str) -> bool:
-    """Tell whether the caller holds what `etag` names already, as If-None-Match says (RFC 9110 section 13.1.2).
+    """Tell whether the client already has the version `etag`, by If-None-Match (RFC 9110 section 13.1.2).
 
     Raises:
         InvalidParameter: The header is malformed.
@@ -89,7 +78,7 @@ def has_current(request: Request[Any, Any, Any], etag: str) -> bool:
 
 
 async def provide_if_match(request: Request[Any, Any, Any]) -> IfMatch:
-    """Read which versions the request means.
+    """Read the versions that If-Match names.
 
     Raises:
         InvalidParameter: The header is malformed.
@@ -98,14 +87,14 @@ async def provide_if_match(request: Request[Any, Any, Any]) -> IfMatch:
 
 
 def versions_of(tags: Sequence[str]) -> IfMatch:
-    """Return the versions that have these tags; a tag that is none of ours, or weak, is no version's."""
+    """Return the versions with these tags. Weak tags, and tags that this service did not make, match no version."""
     if not tags or "*" in tags:
         return ANY_VERSION
     return IfMatch([version for tag in tags if (version := _version_of_tag(tag)) is not None])
 
 
 def read_tags(header: str, values: Sequence[str]) -> list[str]:
-    """Return the entity tags of a header with their quotes, ["*"] for any; none where the header is absent.
+    """Return the entity tags of a header with their quotes, ["*"] for any, or none if the header is absent.
 
     Args:
         header: Its name.
@@ -132,7 +121,7 @@ def _version_of_tag(tag: str) -> datetime | None:
         version = _EPOCH + int(tag.strip('"'), 16) * _MICROSECOND
     except (ValueError, OverflowError):
         return None
-    # The strong comparison is by character: a number written in another way is another tag.
+    # The strong comparison is by character: the same number written differently is another tag.
     return version if _tag_of_version(version) == tag else None
 
 
@@ -145,5 +134,6 @@ def refuse_change(current: Versioned, if_match: IfMatch, error: Exception) -> No
         PreconditionFailed: The row is of another version than `if_match` names.
         Exception: `error`, otherwise.
     """
-    if_match.require(current)
+    if if_match.versions is not None and current.updated_at not in if_match.versions:
+        raise PreconditionFailed
     raise error

@@ -221,13 +221,13 @@ class ServerStopping(Unavailable):
     code = "server_stopping"
 
 
-Meaning = Callable[[], ApiError]
-Meanings = Mapping[str | tuple[str, str], Meaning]
-"""What the refusal of a constraint means to the caller: by its name, or by its name and the query that it refused."""
+ErrorFactory = Callable[[], ApiError]
+ConstraintErrors = Mapping[str | tuple[str, str], ErrorFactory]
+"""The error that a constraint means, by its name, or by its name and the query that it refused."""
 
 
-def breaks_rule(field: str, sentence: str) -> Meaning:
-    """Return the meaning that `field` of the body breaks the rule that `sentence` says."""
+def breaks_rule(field: str, sentence: str) -> ErrorFactory:
+    """Return the error that `field` of the body breaks the rule in `sentence`."""
     return partial(InvalidBody, sentence, [FieldError(field, sentence)])
 
 
@@ -242,12 +242,12 @@ def problem_codes() -> frozenset[str]:
     return frozenset(codes)
 
 
-def exception_handlers(meanings: Meanings) -> ExceptionHandlersMap:
+def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlersMap:
     """Make the handlers that turn every exception into a problem document."""
 
     def on_constraint(request: Request[Any, Any, Any], error: ConstraintViolated) -> Response[Problem]:
-        meaning = meanings.get((error.constraint, error.query.name)) or meanings.get(error.constraint)
-        return answer_error(request, meaning()) if meaning else on_bug(request, error)
+        make = constraint_errors.get((error.constraint, error.query.name)) or constraint_errors.get(error.constraint)
+        return answer_error(request, make()) if make else on_bug(request, error)
 
     return {
         ApiError: answer_error,

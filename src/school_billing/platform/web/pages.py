@@ -13,7 +13,7 @@ from litestar.params import QueryParameter
 from school_billing.platform.web.errors import FieldError, InvalidParameter, path_of
 
 NIL = UUID(int=0)
-"""Sorts before every id, so "after it" is the beginning and the SQL needs no second form for the first page."""
+"""It sorts before every id, so the first page begins after it."""
 
 LIMIT_DEFAULT = 100
 LIMIT_MOST = 500

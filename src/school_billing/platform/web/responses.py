@@ -42,7 +42,7 @@ Row = TypeVar("Row", bound=Versioned)
 
 
 class WithETag(Response[Body]):
-    """An answer with the entity tag of its content: 304 without the content for a GET by whom has it already."""
+    """An answer with the entity tag of its content: 304 without the content if the client already has it."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class WithETag(Response[Body]):
         media_type: str | None = None,
     ) -> None:
         self.etag = etag
-        # May be stored by the caller alone, and asks again each time: a balance is never an old one.
+        # Only the client may store it, and must ask again each time, so that a balance is never old.
         kept = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
         super().__init__(content, status_code=status_code, headers=kept, media_type=media_type)
 
@@ -64,7 +64,7 @@ class WithETag(Response[Body]):
             InvalidParameter: If-None-Match is malformed.
         """
         if request.method == "GET" and has_current(request, self.etag):
-            # With the headers of the 200, from which the caller's copy is brought up to date (RFC 9111 section 4.3.4).
+            # With the headers of the 200, which update the client's copy (RFC 9111 section 4.3.4).
             return _Prepared(304, self.headers, b"")
         media_type: str = self.media_type or defaults.get("media_type") or "application/json"
         body = self.render(self.content, media_type, get_serializer(defaults.get("type_encoders")))
@@ -74,7 +74,7 @@ class WithETag(Response[Body]):
 
 
 class _Prepared(ASGIResponse):
-    """An answer as it goes out, without the questions that Litestar's own asks of each header and each status."""
+    """A finished answer, without the checks that Litestar makes of each header and each status."""
 
     def __init__(self, status_code: int, headers: Mapping[str, str], body: bytes) -> None:
         self._start: HTTPResponseStartEvent = {
@@ -91,7 +91,7 @@ class _Prepared(ASGIResponse):
 
 
 def unstored(response: Answer) -> Answer:
-    """Keep every cache from storing a response that has a secret in it (RFC 6749 section 5.1)."""
+    """Forbid caches to store a response that contains a secret (RFC 6749 section 5.1)."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -107,9 +107,9 @@ def created(row: Row, location: str) -> WithETag[Row]:
 
 
 def json_document(document: str, headers: dict[str, str] | None = None) -> WithETag[bytes]:
-    """Return a JSON document that the database rendered, as it is.
+    """Return a JSON document that the database rendered.
 
-    The headers count for its entity tag: a page is another one when its Link leads elsewhere.
+    The entity tag covers the headers, because a page with another Link is another page.
     """
     content = document.encode()
     etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
@@ -117,7 +117,7 @@ def json_document(document: str, headers: dict[str, str] | None = None) -> WithE
 
 
 class Download(Response[None]):
-    """An answer of parts that come one after another; what makes them is closed as soon as the reader leaves."""
+    """An answer in parts. Their generator is closed as soon as the client leaves."""
 
     def __init__(self, parts: "Parts", media_type: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(None, media_type=media_type, headers=dict(headers or {}))
@@ -134,7 +134,7 @@ class Download(Response[None]):
 
 
 class Parts:
-    """The parts of a download, of which the first may be there already."""
+    """The parts of a download. The first may have been made already."""
 
     def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes]) -> None:
         self._first = first
@@ -150,19 +150,19 @@ class Parts:
         return first
 
     async def aclose(self) -> None:
-        """Close what makes the parts, be it in the middle."""
+        """Close the generator, even in the middle."""
         await self._rest.aclose()
 
 
 async def started(request: Request[Any, Any, Any], parts: AsyncGenerator[bytes]) -> Parts:
-    """Make the first of `parts` now, while what goes wrong can still be an error of its own; for HEAD make none."""
+    """Make the first of `parts` now, while a failure can still be answered as an error. HEAD makes none."""
     return Parts(None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
 
 
 class _ASGIDownload(ASGIStreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts = cast("Parts", self.iterator)
-        # Closed here, where no cancellation is in force any more, and not when the garbage is collected.
+        # Close it here, after any cancellation, rather than at garbage collection.
         async with aclosing(parts):
             await super().__call__(scope, receive, send)
 
