@@ -20,8 +20,8 @@ from school_billing.platform.web.pages import (
     Offset,
     Page,
     UnknownCursor,
-    decode_place,
-    encode_place,
+    decode_cursor,
+    encode_cursor,
     page_of,
 )
 from school_billing.platform.web.types import Day, Moment
@@ -116,7 +116,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
             return {}
         due = debtors.next_due_date.toordinal().to_bytes(3)
         cents = int(debtors.next_balance.scaleb(2)).to_bytes(10)
-        return self.page.link_to(encode_place(due + cents + debtors.next_id.bytes))
+        return self.page.link_to(encode_cursor(due + cents + debtors.next_id.bytes))
 
 
 def require_order(from_: date | None, to: date | None) -> None:
@@ -153,7 +153,7 @@ async def provide_debtors_page(
     """
     if cursor is None:
         return DebtorsPage(page_of(request, limit, offset, None, NIL))
-    place = decode_place(cursor)
+    place = decode_cursor(cursor, 29)
     due, cents, identifier = place[:3], place[3:13], place[13:]
     try:
         due_date = date.fromordinal(int.from_bytes(due))

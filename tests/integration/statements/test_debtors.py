@@ -10,7 +10,7 @@ import pytest
 
 from school_billing.auth.contracts import Role
 from school_billing.platform.web.json_body import decode
-from school_billing.platform.web.pages import encode_place
+from school_billing.platform.web.pages import encode_cursor
 from school_billing.statements.contracts import Debtor
 from tests.api import NOBODY, Api, Json, problem
 
@@ -167,10 +167,10 @@ async def test_days_overdue_are_days_of_the_school(api: Api) -> None:
         ("min_overdue_days=x", "min_overdue_days"),
         ("min_balance=-1", "min_balance"), ("min_balance=0", "min_balance"), ("min_balance=1.001", "min_balance"),
         ("min_balance=NaN", "min_balance"), ("min_balance=1e3", "min_balance"), ("min_balance=null", "min_balance"),
-        ("cursor=x", "cursor"), ("cursor=", "cursor"), (f"cursor={encode_place(bytes(16))}", "cursor"),
-        (f"cursor={encode_place(bytes(29))}", "cursor"), (f"cursor={encode_place(b'a' * 29)}", "cursor"),
-        (f"cursor={encode_place(b'a' * 40)}", "cursor"),
-        (f"offset=1&cursor={encode_place((700_000).to_bytes(3) + bytes(26))}", "offset"),
+        ("cursor=x", "cursor"), ("cursor=", "cursor"), (f"cursor={encode_cursor(bytes(16))}", "cursor"),
+        (f"cursor={encode_cursor(bytes(29))}", "cursor"), (f"cursor={encode_cursor(b'a' * 29)}", "cursor"),
+        (f"cursor={encode_cursor(b'a' * 40)}", "cursor"),
+        (f"offset=1&cursor={encode_cursor((700_000).to_bytes(3) + bytes(26))}", "offset"),
         ("as_of=2026-01-01", "as_of"),
     ],
 )  # fmt: skip

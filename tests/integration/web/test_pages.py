@@ -63,7 +63,7 @@ async def test_a_wrong_page_is_a_400_that_names_the_parameter(client: httpx.Asyn
 
 
 async def test_cursor_and_offset_exclude_each_other(client: httpx.AsyncClient, api: Api) -> None:
-    cursor = encode_cursor(UUID(int=1))
+    cursor = encode_cursor(UUID(int=1).bytes)
     problem(await client.get(f"/schools?offset=1&cursor={cursor}"), 400, "invalid_parameter")
 
 

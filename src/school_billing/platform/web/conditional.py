@@ -1,7 +1,7 @@
 """Conditional requests (RFC 9110 section 13): entity tags, If-Match and If-None-Match.
 
-The tag of a row is its updated_at. Every change of the row makes updated_at strictly greater, so a tag never comes back.
-The statement that makes the change compares the tag, so nothing can happen in between.
+The tag of a row is its updated_at. Every change of the row makes updated_at strictly greater, so no tag comes back. The
+statement that makes the change compares the tag, so nothing can happen in between.
 """
 
 import re
@@ -49,6 +49,11 @@ class IfMatch(msgspec.Struct, frozen=True):
     """The versions of a row that a change may be made to (RFC 9110 section 13.1.1)."""
 
     versions: Versions
+
+    def require(self, row: Versioned) -> None:
+        """Refuse a change of `row` if it is of another version; raises PreconditionFailed."""
+        if self.versions is not None and row.updated_at not in self.versions:
+            raise PreconditionFailed
 
 
 ANY_VERSION = IfMatch(None)
@@ -134,6 +139,5 @@ def refuse_change(current: Versioned, if_match: IfMatch, error: Exception) -> No
         PreconditionFailed: The row is of another version than `if_match` names.
         Exception: `error`, otherwise.
     """
-    if if_match.versions is not None and current.updated_at not in if_match.versions:
-        raise PreconditionFailed
+    if_match.require(current)
     raise error

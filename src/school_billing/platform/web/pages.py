@@ -64,13 +64,11 @@ class Page(msgspec.Struct, frozen=True):
         return Response(items, headers=self.link(next_after))
 
     def link(self, next_after: UUID | None) -> dict[str, str]:
-        """Return the Link header of the page that begins behind `next_after`; none where that is None."""
-        return self.link_to(None if next_after is None else encode_cursor(next_after))
+        """Return the Link header of the page after the item `next_after`, or none if that is None."""
+        return {} if next_after is None else self.link_to(encode_cursor(next_after.bytes))
 
-    def link_to(self, cursor: str | None) -> dict[str, str]:
-        """Return the Link header of the page that begins at `cursor`; none where that is None."""
-        if cursor is None:
-            return {}
+    def link_to(self, cursor: str) -> dict[str, str]:
+        """Return the Link header of the page that begins at `cursor`."""
         kept = [(name, value) for name, value in self.query if name not in {"cursor", "offset"}]
         target = f"{self.path}?{urlencode([*kept, ('cursor', cursor)])}"
         return {"Link": f'<{target}>; rel="next"'}
@@ -83,30 +81,13 @@ class UnknownCursor(InvalidParameter):
         super().__init__(errors=[FieldError("cursor", "Expected a cursor that a Link header gave")])
 
 
-def encode_cursor(after: UUID) -> str:
-    """Make the opaque cursor of the page behind the item `after`."""
-    return encode_place(after.bytes)
-
-
-def decode_cursor(cursor: str) -> UUID:
-    """Read a cursor.
-
-    Raises:
-        UnknownCursor: It was not made here.
-    """
-    place = decode_place(cursor)
-    if len(place) != len(NIL.bytes):
-        raise UnknownCursor
-    return UUID(bytes=place)
-
-
-def encode_place(place: bytes) -> str:
-    """Make the opaque cursor of a place in a list that is not ordered by id alone."""
+def encode_cursor(place: bytes) -> str:
+    """Make the opaque cursor of a place in a list."""
     return urlsafe_b64encode(place).rstrip(b"=").decode("ascii")
 
 
-def decode_place(cursor: str) -> bytes:
-    """Read the place in a cursor.
+def decode_cursor(cursor: str, length: int = 16) -> bytes:
+    """Read the place, of `length` bytes, in a cursor; an id has 16.
 
     Raises:
         UnknownCursor: It was not made here.
@@ -115,7 +96,7 @@ def decode_place(cursor: str) -> bytes:
         place = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}")
     except ValueError:
         raise UnknownCursor from None
-    if not place or encode_place(place) != cursor:
+    if len(place) != length or encode_cursor(place) != cursor:
         raise UnknownCursor
     return place
 
@@ -131,7 +112,7 @@ async def provide_page(
     Raises:
         InvalidParameter: A number is out of range, the cursor is not ours, or cursor and offset are both given.
     """
-    return page_of(request, limit, offset, cursor, NIL if cursor is None else decode_cursor(cursor))
+    return page_of(request, limit, offset, cursor, NIL if cursor is None else UUID(bytes=decode_cursor(cursor)))
 
 
 def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None, after: UUID) -> Page:
