@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from school_billing.platform.web.spreadsheets import Cell, attachment, csv_rows, inline
+from school_billing.statements.spreadsheets import Cell, attachment, csv_rows, inline
 
 
 class Colour(Enum):

@@ -20,7 +20,6 @@ from school_billing.platform.web.conditional import has_current, tag_of_content
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import Download, WithETag, json_document, started
-from school_billing.platform.web.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows, inline
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
@@ -52,6 +51,7 @@ from school_billing.statements.printed.printable import PrintableStatement
 from school_billing.statements.printed.renderers import Job, PdfRenderer, PdfRendererBusy, TooLongToPrint, html_page
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
+from school_billing.statements.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows, inline
 from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 

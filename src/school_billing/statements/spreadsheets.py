@@ -1,4 +1,4 @@
-"""Rows for spreadsheets: CSV as RFC 4180 has it, in UTF-8, which no program takes for a formula."""
+"""CSV for spreadsheets (RFC 4180), in UTF-8, without cells that a program would run as a formula."""
 
 import csv
 import io
@@ -14,26 +14,26 @@ from uuid import UUID
 CSV_MEDIA_TYPE = "text/csv"
 
 Cell: TypeAlias = str | Decimal | date | datetime | UUID | Enum | None
-"""Strings are text that somebody wrote; everything else is written so that a program can read it again."""
+"""Strings are text that a person wrote. Every other value is written so that a program can read it again."""
 
-# What spreadsheets take for the beginning of a formula, or pass over before one (OWASP, CSV Injection).
+# Spreadsheets begin a formula at these characters, or skip them before one (OWASP, CSV Injection).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - they mean the same.
 
 
 def csv_rows(rows: Iterable[Iterable[Cell]]) -> bytes:
-    """Return the rows, each with its end of line; a stream can do so with a few at a time."""
+    """Return the rows, each with its end of line."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer).writerows([_plain(cell) for cell in row] for row in rows)
     return buffer.getvalue().encode()
 
 
 def attachment(name: str, *parts: object, extension: str) -> dict[str, str]:
-    """Return the header that has a browser save the answer under a name, which every system can write."""
+    """Return the header by which a browser saves the answer, under a name that every system can write."""
     return _disposition("attachment", name, parts, extension)
 
 
 def inline(name: str, *parts: object, extension: str) -> dict[str, str]:
-    """Return the header that has a browser show the answer, and save it, if asked to, under that name."""
+    """Return the header by which a browser shows the answer, and saves it under that name if asked to."""
     return _disposition("inline", name, parts, extension)
 
 
@@ -42,7 +42,7 @@ def _plain(cell: Cell) -> str:
         case None:
             return ""
         case str():
-            # The apostrophe is what a spreadsheet itself puts before text that is to stay text.
+            # A spreadsheet itself puts an apostrophe before text that looks like a formula.
             return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
         case datetime():
             return cell.isoformat().replace("+00:00", "Z")
