@@ -101,9 +101,9 @@ class Observed:
             client_left = client_left or message["type"] == "http.disconnect"
             return message
 
+        self.metrics.in_flight.inc()
         try:
-            with self.metrics.in_flight.track_inprogress():
-                await answer_interrupted(self._app, inner, receive_and_notice, send_with_headers)
+            await answer_interrupted(self._app, inner, receive_and_notice, send_with_headers)
         except Exception as error:
             if not (IS_ANSWERED in notes and isinstance(error, _NO_BUG_IN_AN_ANSWER)):
                 notes[BUG] = error
@@ -114,6 +114,7 @@ class Observed:
             await send_with_headers({"type": "http.response.start", "status": 500, "headers": [_PLAIN]})
             await send_with_headers({"type": "http.response.body", "body": body, "more_body": False})
         finally:
+            self.metrics.in_flight.dec()
             self._record(inner, known, method, status, perf_counter() - started, client_left)
 
     def _record(
@@ -151,6 +152,9 @@ class Observed:
 
 def _loggable_path(scope: "HTTPScope") -> str | None:
     """Return the path if it has only its route and ids. Anything else in a path may be a name or a token."""
-    ids = scope.get("path_params", {}).values()
-    is_harmless = scope.get("path_template") is not None and all(_ID.fullmatch(str(value)) for value in ids)
-    return scope["path"] if is_harmless else None
+    if scope.get("path_template") is None:
+        return None
+    for value in scope.get("path_params", {}).values():
+        if not _ID.fullmatch(str(value)):
+            return None
+    return scope["path"]
