@@ -114,7 +114,7 @@ def test_access_lines_are_left_out_above_their_level() -> None:
     assert done.stderr == ""
 
 
-def test_lines_are_written_in_their_order_and_survive_the_end_of_the_process() -> None:
+def test_the_lines_of_a_turn_are_written_in_their_order_and_an_error_at_once() -> None:
     lines = written(
         ACCESS + "import asyncio, os\n"
         "async def main():\n"
@@ -122,6 +122,8 @@ def test_lines_are_written_in_their_order_and_survive_the_end_of_the_process() -
         "    log.info('2')\n"
         "    log.error('3')\n"
         "    log.info('4')\n"
+        "    await asyncio.sleep(0)\n"
+        "    log.info('lost')\n"
         "    os._exit(0)\n"
         "asyncio.run(main())"
     )
