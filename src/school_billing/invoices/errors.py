@@ -1,6 +1,8 @@
 """The errors of invoices, and which constraint of the schema means which error."""
 
+from decimal import Decimal
 from functools import partial
+from typing import Self
 
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.students.errors import StudentNotFound
@@ -29,11 +31,21 @@ class Overpayment(Conflict):
 
     code = "overpayment"
 
+    @classmethod
+    def beyond(cls, balance_due: Decimal) -> Self:
+        """Return the error with the figure that the client needs next."""
+        return cls(f"The balance due on the invoice is {balance_due}; no more can be paid.")
+
 
 class OverRefund(Conflict):
     """The refunds would exceed the payments on the invoice."""
 
     code = "over_refund"
+
+    @classmethod
+    def beyond(cls, paid_total: Decimal) -> Self:
+        """Return the error with the figure that the client needs next."""
+        return cls(f"{paid_total} is paid on the invoice; no more can be refunded.")
 
 
 class TotalsDiffer(Conflict):

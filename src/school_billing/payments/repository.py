@@ -93,10 +93,8 @@ class Payments:
                 raise
             invoice = await Invoices(self._database).get(tenant, payment.invoice_id)
             if error.constraint == "invoices_paid_at_most_total":
-                raise Overpayment(
-                    f"The balance due on the invoice is {invoice.balance_due}; no more can be paid."
-                ) from error
-            raise OverRefund(f"{invoice.paid_total} is paid on the invoice; no more can be refunded.") from error
+                raise Overpayment.beyond(invoice.balance_due) from error
+            raise OverRefund.beyond(invoice.paid_total) from error
         if created is None:
             raise InvoiceNotFound
         return created

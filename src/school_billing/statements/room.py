@@ -34,7 +34,7 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
             await cache.close()
 
     return Room(
-        Tag("statements", "Who owes what, and how it came to that."),
+        Tag("statements", "Statements of account, debtors and collections."),
         StatementController,
         running=running,
         statements=Statements(reader),

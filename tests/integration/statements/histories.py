@@ -25,7 +25,7 @@ CENT = Decimal("0.01")
 
 
 @dataclass
-class Movement:
+class Payment:
     kind: str
     amount: Decimal
     paid_at: datetime
@@ -37,31 +37,31 @@ class Invoice:
     issued_at: datetime
     due_date: date
     voided_at: datetime | None
-    movements: list[Movement] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
 
     @property
     def void_from(self) -> datetime | None:
         return None if self.voided_at is None else max(self.voided_at, self.issued_at)
 
-    def counts_from(self, movement: Movement) -> datetime:
-        moment = max(movement.paid_at, self.issued_at)
+    def counts_from(self, payment: Payment) -> datetime:
+        moment = max(payment.paid_at, self.issued_at)
         return moment if self.void_from is None else min(moment, self.void_from)
 
     def events(self) -> Iterator[tuple[datetime, str, Decimal]]:
         """Yield when what happened, and what it changed of the balance."""
         yield self.issued_at, "INVOICE", self.total
-        for movement in self.movements:
-            change = -movement.amount if movement.kind == "PAYMENT" else movement.amount
-            yield self.counts_from(movement), movement.kind, change
+        for payment in self.payments:
+            change = -payment.amount if payment.kind == "PAYMENT" else payment.amount
+            yield self.counts_from(payment), payment.kind, change
         if self.void_from is not None:
             yield self.void_from, "VOID", -self.total
 
     def sums(self, moment: datetime) -> tuple[Decimal, Decimal]:
         """Return what was paid and what was refunded."""
-        counted = [movement for movement in self.movements if self.counts_from(movement) <= moment]
+        counted = [payment for payment in self.payments if self.counts_from(payment) <= moment]
         return (
-            sum((movement.amount for movement in counted if movement.kind == "PAYMENT"), Decimal(0)),
-            sum((movement.amount for movement in counted if movement.kind == "REFUND"), Decimal(0)),
+            sum((payment.amount for payment in counted if payment.kind == "PAYMENT"), Decimal(0)),
+            sum((payment.amount for payment in counted if payment.kind == "REFUND"), Decimal(0)),
         )
 
     def is_void(self, moment: datetime) -> bool:
@@ -142,24 +142,24 @@ def instants(draw: Any, zone: str) -> datetime:
 
 @st.composite
 def invoices(draw: Any, zone: str) -> Invoice:
-    """An invoice and its movements, which stay in its bounds in the order in which they are recorded."""
+    """An invoice and its payments, which stay in its bounds in the order in which they are recorded."""
     total = draw(st.integers(1, 5_000))
     issued_at = draw(st.one_of(instants(zone), instants(zone), instants(zone), st.just(FUTURE)))
     due_date = draw(st.sampled_from([FIRST, LAST])) - timedelta(
         days=draw(st.sampled_from([0, 1, 30, 31, 60, 61, 90, 91]))
     )
     is_void = draw(st.booleans())
-    net, movements = 0, []
+    net, payments = 0, []
     for _ in range(draw(st.integers(0, 4))):
         kinds = [kind for kind, most in (("PAYMENT", total - net), ("REFUND", net)) if most]
         kind = draw(st.sampled_from(kinds))
         cents = draw(st.integers(1, total - net if kind == "PAYMENT" else net))
         net += cents if kind == "PAYMENT" else -cents
-        movements.append(Movement(kind, cents * CENT, draw(instants(zone))))
+        payments.append(Payment(kind, cents * CENT, draw(instants(zone))))
     if is_void and net:
-        movements.append(Movement("REFUND", net * CENT, draw(instants(zone))))
+        payments.append(Payment("REFUND", net * CENT, draw(instants(zone))))
     voided_at = draw(instants(zone)) if is_void else None
-    return Invoice(total * CENT, issued_at, due_date, voided_at, movements)
+    return Invoice(total * CENT, issued_at, due_date, voided_at, payments)
 
 
 @st.composite
@@ -189,7 +189,7 @@ async def write(connection: "asyncpg.Connection[asyncpg.Record]", history: Histo
                 )
                 await connection.executemany(
                     "insert into payments (school_id, invoice_id, kind, amount, paid_at) values ($1, $2, $3, $4, $5)",
-                    [(school, identifier, move.kind, move.amount, move.paid_at) for move in invoice.movements],
+                    [(school, identifier, move.kind, move.amount, move.paid_at) for move in invoice.payments],
                 )
                 if invoice.voided_at is not None:
                     void = "update invoices set voided_at = $2, void_reason = 'x' where id = $1"

@@ -146,7 +146,7 @@ async def test_the_figures_of_a_past_moment_are_what_they_were(
 
 @slowly
 @given(history=histories())
-async def test_now_on_the_totals_that_are_kept_is_now_summed_from_the_movements(
+async def test_now_on_the_totals_that_are_kept_is_now_summed_from_the_payments(
     api: Api, psql: "asyncpg.Connection[asyncpg.Record]", history: History
 ) -> None:
     school, students = await write(psql, history)

@@ -400,7 +400,7 @@ async def test_an_invoice_is_not_voided_by_who_waited_for_a_payment_that_was_ref
     transaction = psql.transaction()
     await transaction.start()
     for kind in ("PAYMENT", "REFUND"):
-        await run(psql, "payments/create", **movement(invoice, kind=kind))
+        await run(psql, "payments/create", **payment_values(invoice, kind=kind))
     voiding = asyncio.create_task(api.client.post(f"{path}/void", json={"reason": "Unused"}, headers=headers))
     await until_waiting(psql)
     await transaction.commit()
@@ -408,7 +408,7 @@ async def test_an_invoice_is_not_voided_by_who_waited_for_a_payment_that_was_ref
     assert (await api.reload(invoice))["status"] == "PENDING"
 
 
-def movement(invoice: Json, **values: Any) -> dict[str, Any]:
+def payment_values(invoice: Json, **values: Any) -> dict[str, Any]:
     return {"invoice_id": invoice["id"], "kind": "PAYMENT", "amount": 10} | values
 
 
@@ -462,7 +462,7 @@ async def test_a_version_never_goes_back_although_the_clock_does(
     problem(await api.client.delete(path, headers={"If-Match": stale}), 412, "precondition_failed")
 
 
-async def test_every_movement_of_one_instant_gives_its_invoice_another_version(api: Api, psql: Any) -> None:
+async def test_every_payment_of_one_instant_gives_its_invoice_another_version(api: Api, psql: Any) -> None:
     student = await api.student()
     first, second = await api.invoice(student), await api.invoice(student)
     versions = []
@@ -477,9 +477,9 @@ async def test_every_movement_of_one_instant_gives_its_invoice_another_version(a
 
     async with psql.transaction():
         for kind in ("PAYMENT", "REFUND"):
-            await run(psql, "payments/create", **movement(first, kind=kind))
+            await run(psql, "payments/create", **payment_values(first, kind=kind))
             await look()
-        payment = await run(psql, "payments/create", **movement(first))
+        payment = await run(psql, "payments/create", **payment_values(first))
         await look()
         given = {"payment_id": payment["id"], "method_given": False, "reference_given": False}
         await run(psql, "payments/update", **given, amount=11)

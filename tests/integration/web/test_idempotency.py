@@ -152,7 +152,7 @@ async def test_a_key_that_is_being_used_at_this_moment_is_409(api: Api, database
     assert (await api.client.post("/payments", json=body, headers=key)).headers["idempotency-replayed"] == "true"
 
 
-async def test_two_hundred_retries_at_once_record_one_movement(server: Server, key: dict[str, str]) -> None:
+async def test_two_hundred_retries_at_once_record_one_payment(server: Server, key: dict[str, str]) -> None:
     async with httpx.AsyncClient(base_url=server.url, headers=server.admin, timeout=30) as http:
         api = Api(http)
         invoice = await api.invoice(total="10000.00")
