@@ -145,14 +145,14 @@ async def test_sixty_thousand_invoices_add_up_to_the_cent(large_school: tuple[st
     connection = await asyncpg.connect(url)
     try:
         invoices = await connection.fetch("select id, student_id, total_amount, due_date, voided_at from invoices")
-        payments = await connection.fetch("select invoice_id, kind, amount from payments")
+        rows = await connection.fetch("select invoice_id, kind, amount from payments")
         today = await connection.fetchval("select (now() at time zone 'UTC')::date")
     finally:
         await connection.close()
     assert (len(invoices), len({invoice["student_id"] for invoice in invoices})) == (60_000, 5_000)
     paid: dict[object, Decimal] = {}
     refunded: dict[object, Decimal] = {}
-    for payment in payments:
+    for payment in rows:
         sums = paid if payment["kind"] == "PAYMENT" else refunded
         sums[payment["invoice_id"]] = sums.get(payment["invoice_id"], Decimal(0)) + payment["amount"]
     expected = dict.fromkeys(TOTALS, Decimal(0))
