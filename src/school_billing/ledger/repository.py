@@ -64,6 +64,12 @@ class Summary(Struct, frozen=True):
     head: str
     """SHA-256 of the last hashes of all chains, in hexadecimal digits."""
 
+    def __str__(self) -> str:
+        return (
+            f"{self.invoices} invoices, {self.payments} payments and refunds, "
+            f"{self.sealed_entries} sealed audit entries ({self.unsealed_entries} not yet), head {self.head}"
+        )
+
 
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals, limit=int)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink, limit=int)

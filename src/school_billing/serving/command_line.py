@@ -4,7 +4,6 @@ Each command imports what it needs when it runs: only `serve` waits for the web 
 """
 
 import asyncio
-import getpass
 import os
 import signal
 import sys
@@ -26,8 +25,6 @@ from school_billing.serving.parent import end_with_parent
 
 if TYPE_CHECKING:
     from school_billing.platform.database.pool import Database
-    from school_billing.users.contracts import User
-    from school_billing.users.repository import Users
 
 _Async: TypeAlias = Coroutine[object, object, None]
 _Options = ParamSpec("_Options")
@@ -163,11 +160,7 @@ async def verify(settings: Settings, limit: int) -> None:
         summary = await Ledger(database).summary()
     for difference in differences:
         print(difference)
-    print(
-        f"{summary.invoices} invoices, {summary.payments} payments and refunds, "
-        f"{summary.sealed_entries} sealed audit entries ({summary.unsealed_entries} not yet), head {summary.head}: "
-        + ("THEY DIFFER, see above" if differences else "all agree")
-    )
+    print(f"{summary}: {'THEY DIFFER, see above' if differences else 'all agree'}")
     if differences:
         sys.exit(1)
 
@@ -194,57 +187,42 @@ def user() -> None:
 @_on_database
 def add_user(settings: Settings, username: str, role: str, school: UUID | None) -> _Async:
     """Add a user; asks for the password, or reads it from a pipe."""
-    from school_billing.auth.contracts import Role
-    from school_billing.platform.database.errors import ConstraintViolated
-    from school_billing.users.contracts import Username
-    from school_billing.users.errors import CONSTRAINT_ERRORS
-    from school_billing.users.repository import Users
+    from school_billing.users import commands
 
-    try:
-        msgspec.convert(username, Username)
-    except msgspec.ValidationError:
-        _fail("a username has 1 to 100 lower-case letters, digits and . _ @ + -")
-    password_hash = _new_password_hash(username)
-
-    async def add() -> None:
-        async with _database(settings) as database:
-            try:
-                added = await Users(database).create(None, username, password_hash, Role(role), school)
-            except ConstraintViolated as error:
-                _fail(CONSTRAINT_ERRORS[error.constraint]().detail)
-        print(f"added {_described(added)}")
-
-    return add()
+    commands.check_username(username)
+    password_hash = commands.ask_password_hash(username)
+    return _print(settings, lambda database: commands.add(database, username, password_hash, role, school))
 
 
 @user.command("list")
 @_on_database
 async def list_users(settings: Settings) -> None:
     """List the users."""
-    from school_billing.platform.web.pages import LIMIT_MOST, NIL, Page
-    from school_billing.users.repository import Users
+    from school_billing.users import commands
 
-    page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
     async with _database(settings) as database:
-        while found := await Users(database).list(None, None, page):
-            for user in found:
-                state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
-                print(f"{_described(user)}, {state}")
-            page = msgspec.structs.replace(page, after=found[-1].id)
+        async for line in commands.list_all(database):
+            print(line)
 
 
-def _switch_user(settings: Settings, username: str) -> _Async:
-    from school_billing.users.contracts import UserPatch
+@user.command("disable")
+@click.argument("username")
+@_on_database
+def disable_user(settings: Settings, username: str) -> _Async:
+    """Disable a user, from the next request on."""
+    from school_billing.users import commands
 
-    verb = click.get_current_context().info_name
-    patch = UserPatch(disabled=verb == "disable")
-    return _change(settings, username, lambda users, user: users.update(None, user.id, patch), f"{verb}d {{}}")
+    return _print(settings, lambda database: commands.switch(database, username, disabled=True))
 
 
-for _verb in ("disable", "enable"):
-    user.command(_verb, help=f"{_verb.capitalize()} a user, from the next request on.")(
-        click.argument("username")(_on_database(_switch_user))
-    )
+@user.command("enable")
+@click.argument("username")
+@_on_database
+def enable_user(settings: Settings, username: str) -> _Async:
+    """Enable a user, from the next request on."""
+    from school_billing.users import commands
+
+    return _print(settings, lambda database: commands.switch(database, username, disabled=False))
 
 
 @user.command("password")
@@ -252,47 +230,15 @@ for _verb in ("disable", "enable"):
 @_on_database
 def set_password(settings: Settings, username: str) -> _Async:
     """Set a user's password, which ends the user's sessions."""
-    hashed = _new_password_hash(username)
-    change = "{} has a new password and no session"
-    return _change(settings, username, lambda users, user: users.set_password(None, user.id, hashed), change)
+    from school_billing.users import commands
+
+    password_hash = commands.ask_password_hash(username)
+    return _print(settings, lambda database: commands.set_password(database, username, password_hash))
 
 
-async def _change(
-    settings: Settings, username: str, change: "Callable[[Users, User], Awaitable[object]]", done: str
-) -> None:
-    from school_billing.users.repository import Users
-
+async def _print(settings: Settings, command: "Callable[[Database], Awaitable[str]]") -> None:
     async with _database(settings) as database:
-        users = Users(database)
-        user = await users.find(username)
-        if user is None:
-            _fail(f"there is no user {username!r}")
-        await change(users, user)
-    print(done.format(user.username))
-
-
-def _new_password_hash(username: str) -> str:
-    """Ask for a password twice, or read one line if the input is no terminal; it is never an argument.
-
-    Call this before the event loop runs, which would keep Ctrl-C to itself.
-    """
-    from school_billing.auth.passwords import hash_password
-    from school_billing.platform.password_rules import password_problem
-
-    try:
-        if sys.stdin.isatty():
-            password = getpass.getpass(f"Password of {username}: ")
-            if password != getpass.getpass("Again: "):
-                _fail("the two are not the same")
-        else:
-            password = sys.stdin.readline().rstrip("\r\n")
-    except (EOFError, AttributeError):  # Ctrl-D, or no standard input at all.
-        _fail("there is no password")
-    if not password.isprintable():
-        _fail("a password has only characters that can be printed, in UTF-8")
-    if problem := password_problem(username, password):
-        _fail(problem)
-    return hash_password(password)
+        print(await command(database))
 
 
 def _database(settings: Settings) -> "Database":
@@ -301,11 +247,3 @@ def _database(settings: Settings) -> "Database":
 
     one = {"database_pool_min": 1, "database_pool_max": 1, "database_statement_timeout_ms": 24 * 3_600_000}
     return Database.of(msgspec.structs.replace(settings, **one))
-
-
-def _described(user: "User") -> str:
-    from school_billing.auth.contracts import Role
-
-    scope = "all schools" if user.school_id is None else f"school {user.school_id}"
-    # The database gives the role as plain text.
-    return f"{user.username}, {Role(user.role).value} of {scope}"
