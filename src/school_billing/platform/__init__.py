@@ -1,1 +1,1 @@
-"""Everything that is not about schools: the database, the web, what is watched, and the settings."""
+"""Everything that is not about schools: database access, HTTP, observability and settings."""

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 
 
 class BoundedQueue:
-    """Lets a few callers work at a time. The next ones wait, and beyond a limit a caller gets an error at once.
+    """Lets a few callers work at a time, and lets a limited number wait.
 
     Args:
-        at_once: How many may work at a time.
-        refusal: The error for a caller who cannot be served.
-        limit: How many may work and wait together.
-        share: How many of them may have the same key, such as an address or a school.
-        wait_seconds: How long a caller waits for its turn.
+        at_once: The number of callers that may work at a time.
+        refusal: The error for a caller beyond a limit.
+        limit: The number of callers that may work or wait.
+        share: The number of these callers that may have the same key, such as an address or a school.
+        wait_seconds: The time that a caller waits for a turn.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class BoundedQueue:
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for their turn."""
+        """The number of callers that wait for a turn."""
         return max(0, self._callers.total() - self._at_once)
 
     @asynccontextmanager
     async def turn(self, key: Hashable = None) -> AsyncIterator[None]:
-        """Wait for a turn, and keep it until the end of the block; raise the queue's `refusal` if there is none."""
+        """Wait for a turn and keep it until the end of the block. Raise `refusal` if a limit is reached."""
         if self._callers.total() >= self._limit or self._callers[key] >= self._share:
             raise self._refusal
         self._callers[key] += 1

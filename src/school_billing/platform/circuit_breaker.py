@@ -8,7 +8,7 @@ log = structlog.get_logger("school_billing.platform.circuit_breaker")
 
 
 class CircuitBreaker:
-    """Leaves a service alone for `pause_seconds` after it failed; then one request tries it, and the others go on."""
+    """Stops the use of a failed service for `pause_seconds`. Then one request tries it; the others still do without."""
 
     def __init__(self, service: str, pause_seconds: float) -> None:
         self._service = service
@@ -25,14 +25,14 @@ class CircuitBreaker:
         return True
 
     def fail(self, error: BaseException) -> None:
-        """Note that the service failed, and log it unless it is known."""
+        """Note that the service failed. Log only the first failure."""
         self._retry_at = monotonic() + self._pause_seconds
         if not self._has_failed:
             self._has_failed = True
             log.warning(f"{self._service} does not answer", cause=type(error.__cause__ or error).__name__)
 
     def succeed(self) -> None:
-        """Note that the service answered, and log it if it had failed."""
+        """Note that the service answered. Log this if the service had failed."""
         if self._has_failed:
             self._has_failed = False
             log.info(f"{self._service} answers again")

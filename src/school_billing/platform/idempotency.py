@@ -1,7 +1,7 @@
-"""Idempotency-Key: a POST that is sent again makes nothing twice (draft-ietf-httpapi-idempotency-key-header).
+"""Idempotency-Key: a POST that is sent again creates nothing twice (draft-ietf-httpapi-idempotency-key-header).
 
 1. `read_idempotency_key`, a step before the handler, notes the key and the hash of the body.
-2. The create statement claims the key with its parameters `:request_idempotency_...` and stores its row under it.
+2. The create statement takes the key as `:request_idempotency_...` and stores the new row under the key.
 3. If the key was used before, `once` looks up the stored row, and `replay` answers with it again.
 """
 
@@ -39,7 +39,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """What a key was used for: the SHA-256 of the body, and the row that the request made."""
+    """The first use of a key: the SHA-256 of the request's body, and the row that the request created."""
 
     fingerprint: bytes
     answer: msgspec.Raw
@@ -70,7 +70,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
 
 
 class KeyUsed(Exception):
-    """The request's key was used before, for `remembered`; nothing was made now."""
+    """The key was used before. The earlier use is in `remembered`, and this request created nothing."""
 
     def __init__(self, query: AnyQuery, remembered: Remembered) -> None:
         super().__init__(query.name)
@@ -79,47 +79,39 @@ class KeyUsed(Exception):
 
 
 async def read_idempotency_key(request: Request[Any, Any, Any]) -> None:
-    """Note the key of a POST for the statement that it runs. A step before the handler.
-
-    Raises:
-        InvalidParameter: The key is empty, longer than 255 characters, or not printable ASCII.
-    """
+    """Put the key of a POST into the request's context, where the create statement finds it."""
     if request.method != "POST" or not (keys := header_values(request, b"idempotency-key")):
         return
     if not _KEY.fullmatch(keys[0]):
         message = "Expected 1 to 255 printable ASCII characters"
         raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
-    known = context()
+    current = context()
     # The same key of another user, school or path is another key.
-    known.idempotency_scope = f"{known.actor} {known.actor_school} {request.method} {path_of(request).rstrip('/')}"
-    known.idempotency_key = keys[0]
-    known.fingerprint = hashlib.sha256(await request.body()).digest()
+    current.idempotency_scope = f"{current.actor} {current.actor_school} POST {path_of(request).rstrip('/')}"
+    current.idempotency_key = keys[0]
+    current.fingerprint = hashlib.sha256(await request.body()).digest()
 
 
 @asynccontextmanager
 async def once(database: Database) -> AsyncIterator[None]:
-    """Wrap the create statement that claims the request's key.
-
-    Raises:
-        KeyUsed: The key was used before.
-    """
+    """Wrap a create statement, and raise KeyUsed if the request's key was used before."""
     try:
         yield
     except ConstraintViolated as error:
         if error.constraint != "idempotency_keys_pkey":
             raise
         remembered = await database.one_or_none(FIND_KEY)
-        if remembered is None:  # It expired in between.
+        if remembered is None:  # The key expired after the create statement.
             raise
         raise KeyUsed(error.query, remembered) from error
 
 
 def replay(request: Request[Any, Any, Any], used: KeyUsed) -> Response[Any]:
-    """Answer like the first request with this key, or 422 if that had another body."""
+    """Repeat the answer of the first request with this key, or answer 422 if the bodies differ."""
     if used.remembered.fingerprint != context().fingerprint:
         return answer_error(request, IdempotencyKeyReused())
     contract: Any = used.query.returns
-    made = exact_decoder(contract).decode(bytes(used.remembered.answer))
-    response = created(made, f"{path_of(request).rstrip('/')}/{made.id}")
+    row = exact_decoder(contract).decode(bytes(used.remembered.answer))
+    response = created(row, f"{path_of(request).rstrip('/')}/{row.id}")
     response.headers[REPLAYED_HEADER] = "true"
     return response

@@ -1,6 +1,6 @@
-"""The rules for a new password: it is long, and attackers do not try it first (NIST SP 800-63B section 3.1.1.2).
+"""The rules for a new password: it is long, and not among the first guesses (NIST SP 800-63B section 3.1.1.2).
 
-There is no rule about digits and signs, because people satisfy such a rule with "Password123!".
+No rule demands digits or signs, because people satisfy such a rule with "Password123!".
 """
 
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 128
-# No colon and no blank, so that no user can be called like a role of the database or an API key in the audit trail.
-# The end once more, because $ alone lets a newline follow.
+# Without a colon and a blank, no username looks like a database role or an API key in the audit trail.
+# (?!\n) is there because $ alone also matches before a final newline.
 USERNAME_PATTERN = r"^[a-z0-9][a-z0-9._@+-]*$(?!\n)"
 _FEWEST_DIFFERENT_CHARACTERS = 5
 
@@ -29,14 +29,14 @@ _AGAIN_AND_AGAIN = re.compile(r"(.+?)\1+")
 
 
 def password_problem(username: str, password: str) -> str | None:
-    """Return a sentence about what is wrong with `password` for the user of that name, or None."""
+    """Return a sentence that says why the user may not take `password`, or None if the user may."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         return f"Expected {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
     folded = unicodedata.normalize("NFKC", password).casefold()
     words = _words(folded)
     name = username.casefold()
     if folded.strip() == name or words & (_words(name) | _words(name.partition("@")[0])):
-        return "Expected something else than the username"
+        return "Expected a password other than the username"
     if words & _common_passwords() or any(len(word) > 2 and word in row for word in words for row in _ROWS):
         return "This is one of the most common passwords"
     if len(set(folded)) < _FEWEST_DIFFERENT_CHARACTERS:
@@ -45,9 +45,9 @@ def password_problem(username: str, password: str) -> str | None:
 
 
 def _words(text: str) -> set[str]:
-    """Return the words that the text may be made of.
+    """Return the words from which the text may be made.
 
-    Attackers try a word, then its repetition, the word with a year or signs around it, and with 0 in place of o.
+    Attackers try a word, the word repeated, the word with a year or signs around it, and the word with 0 in place of o.
     """
     unspaced = re.sub(r"[\W_]+", "", text)
     repeated = _AGAIN_AND_AGAIN.fullmatch(unspaced)

@@ -7,11 +7,7 @@ _CHECKOUT = _PACKAGE.parent.parent
 
 
 def resource_folder(name: str) -> Path:
-    """Return the folder called `name` ("sql" or "migrations").
-
-    Raises:
-        FileNotFoundError: The installation lacks it.
-    """
+    """Return the folder called `name` ("sql" or "migrations")."""
     for candidate in (_PACKAGE / name, _CHECKOUT / name):
         if candidate.is_dir():
             return candidate

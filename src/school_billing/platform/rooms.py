@@ -1,4 +1,4 @@
-"""Rooms: the parts that an application is made of."""
+"""A room: the routes, errors and dependencies of one noun."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -11,14 +11,14 @@ from school_billing.platform.web.errors import ConstraintErrors
 
 
 class Room:
-    """What one noun brings to the application.
+    """The part of the application about one noun.
 
     Args:
-        tag: Its tag in OpenAPI.
-        controllers: Its routes.
-        constraint_errors: The error that each constraint of its table means.
-        running: What is open while the application runs.
-        provides: What handlers are given, by the name of their argument.
+        tag: The tag of the routes in OpenAPI.
+        controllers: The routes.
+        constraint_errors: The error for each constraint of the noun's tables.
+        running: Makes a context manager that is open while the application runs.
+        provides: The values of handler arguments, by name.
     """
 
     def __init__(
@@ -37,5 +37,5 @@ class Room:
 
 
 def provide(value: object) -> Provide:
-    """Provide `value` itself; Litestar would validate the arguments of a function that has any."""
+    """Provide `value` itself. The function has no argument, because Litestar would validate each argument."""
     return Provide(lambda: value, sync_to_thread=False)

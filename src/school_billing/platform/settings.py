@@ -24,11 +24,11 @@ _URLS = {
     "otel_exporter_otlp_traces_endpoint": ({"http", "https"}, "http://collector:4318/v1/traces"),
     "sentry_dsn": ({"http", "https"}, "https://key@sentry.example/1"),
 }
-"""The schemes of the settings that are URLs, and examples. A refusal shows no value: it may have a password in it."""
+"""The schemes of the settings that are URLs, and examples. An error shows no value, because it may hold a password."""
 
-# Browsers send it in lower case, and without the port that is the scheme's default (RFC 6454 section 6.2).
+# Browsers send an origin in lower case and leave out the default port (RFC 6454 section 6.2).
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_DSN = re.compile(r"https?://[^/@]+@.*/[0-9]+(?:\?|$)")  # Sentry needs a key and the number of a project.
+_DSN = re.compile(r"https?://[^/@]+@.*/[0-9]+(?:\?|$)")  # A Sentry DSN has a key and a project number.
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=366)]
@@ -37,93 +37,74 @@ Connections = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class InvalidSettings(Exception):
-    """The environment does not make a working configuration; the message names the variable."""
+    """The environment is not a working configuration. The message names the variable."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """What the environment decides. Each field is read from the variable of its name in capitals."""
+    """The configuration. Each field is read from the variable with the field's name in capitals."""
 
     environment: Literal["development", "production"] = "development"
     """Production refuses default secrets, closes public reads and hides debug detail."""
 
     database_url: str = ""
     """The database, as postgresql://user:password@host:port/name. If empty, PostgreSQL runs embedded in DATA_DIR."""
-
     read_database_url: str = ""
     """The database's streaming standby. It serves statements while level with the primary. If empty, there is none."""
-
     data_dir: str = ".data"
     """The embedded PostgreSQL keeps its data here. The path is relative to the working directory."""
 
     host: str = "127.0.0.1"
     """The service listens on this address."""
-
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     """The service listens on this TCP port."""
-
     shutdown_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 8
     """Requests in flight may run this long after SIGTERM. Set the platform's own kill timeout higher."""
-
     database_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """At its start, a command waits this long for the database to accept connections."""
 
     database_pool_min: Connections = 2
     """All workers together open this many connections at start and keep them. Each worker keeps at least one."""
-
     database_pool_max: Connections = 10
     """All workers of one `serve` together open at most this many connections, or fewer if the database allows fewer."""
-
     database_acquire_timeout_ms: Milliseconds = 5_000
     """A request waits this long for a free connection. Then the answer is 503."""
-
     database_statement_timeout_ms: Milliseconds = 30_000
     """PostgreSQL cancels a statement that runs longer than this. The answer is then 503."""
-
     database_prepared_statements: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
     """Each connection keeps this many prepared statements. Set 0 if PgBouncer supports none (docs/operations.md)."""
-
     database_application_name: str = "school-billing"
     """The application name shown in pg_stat_activity."""
 
     jwt_secret: str = DEVELOPMENT_JWT_SECRET
     """The keys of access tokens (HS256), comma-separated. The first signs, all verify. Each has at least 32 bytes."""
-
     access_token_seconds: Seconds = 900
     """An access token is valid for this long."""
-
     session_days: Days = 30
     """Refresh tokens continue a session for this long. Then the user logs in again."""
 
     login_attempts_per_account: Attempts = 10
     """This many log-ins of one account may fail in a window. After that, the answer is 429."""
-
     login_attempts_per_address: Attempts = 50
     """This many log-ins from one address may fail in a window, for any accounts. After that, the answer is 429."""
-
     login_window_seconds: Seconds = 900
     """A failed log-in counts for this long."""
 
     admin_username: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "admin"
     """The first administrator's username. `school-billing seed` creates the account."""
-
     admin_password: str = DEVELOPMENT_ADMIN_PASSWORD
     """The first administrator's password. In production, it must meet the password rules."""
-
     public_reads: bool | None = None
     """If true, GET needs no token. If unset, it is true in development and false in production."""
 
     audit_seal_interval_ms: Milliseconds = 1_000
     """The service chains new audit trail entries this often. It does so beside the requests."""
-
     overdue_interval_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
     """The service sums overdue amounts for the metrics this often. Each sum reads every invoice. 0 turns it off."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The service logs this level and higher ones."""
-
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto writes readable text if the output is a terminal, JSON otherwise."""
-
     log_slow_query_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 500
     """The service logs a query that takes at least this long, by its name and without its values. 0 logs none."""
 
@@ -132,43 +113,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     otel_exporter_otlp_endpoint: str = ""
     """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, there is none."""
-
     otel_exporter_otlp_traces_endpoint: str = ""
     """The collector's URL with the whole path, in place of OTEL_EXPORTER_OTLP_ENDPOINT."""
-
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
     """The protocol that the collector receives. The service supports no other."""
-
     otel_traces_exporter: Literal["", "otlp", "none"] = ""
     """The exporter of traces: otlp or none. If empty, it is otlp if there is an endpoint."""
-
     otel_sdk_disabled: bool = False
     """If true, OpenTelemetry is off. No other setting turns it on again."""
-
     sentry_dsn: str = ""
     """The service reports unhandled errors to this Sentry project. If empty, it reports none."""
 
     redis_url: str = ""
     """Redis, as redis://:password@host:port/0, keeps statements until data changes. If empty, each is computed."""
-
     statement_cache_seconds: Seconds = 60
     """Redis keeps a statement for at most this long."""
-
     redis_timeout_ms: Milliseconds = 100
     """The service waits this long for Redis. Then it continues without Redis."""
 
     trusted_proxies: str = ""
     """Comma-separated addresses or networks of reverse proxies. Their X-Forwarded-For and -Proto are trusted."""
-
     cors_origins: str = ""
     """Pages of these origins may call the API. The list is comma-separated, or * for all. If empty, no page may."""
-
     internal_token: str = ""
     """/docs, /openapi.json and /metrics need this as a bearer token or a Basic password. If empty, they are open."""
-
     internal_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
     """Only this second port serves /docs, /openapi.json and /metrics. If 0, there is none and PORT serves them."""
-
     request_max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 1_000_000
     """If a request body is larger than this, the answer is 413."""
 
@@ -194,7 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     @property
     def exports_traces(self) -> bool:
-        """Whether traces go to a collector. OpenTelemetry itself reads to which one."""
+        """Whether traces go to a collector. OpenTelemetry reads the collector's address itself."""
         if self.otel_sdk_disabled or self.otel_traces_exporter == "none":
             return False
         endpoint = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
@@ -202,18 +172,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Convert `environment` (usually os.environ); an empty variable counts as unset.
+        """Convert and check `environment`. An empty variable counts as unset.
 
         Raises:
-            InvalidSettings: A value has the wrong shape, or production lacks a secret of its own.
+            InvalidSettings: A value is wrong, or a secret is too weak for production.
         """
-        known = {field.encode_name for field in msgspec.structs.fields(cls)}
-        given = {name: value for name, value in environment.items() if name in known and value}
-        for name in ("LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", "PUBLIC_READS", "OTEL_SDK_DISABLED"):
-            if name in given:
-                given[name] = given[name].lower()
+        names = {field.encode_name for field in msgspec.structs.fields(cls)}
+        values = {name: value for name, value in environment.items() if name in names and value}
+        for name in values.keys() & {"LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", "PUBLIC_READS", "OTEL_SDK_DISABLED"}:
+            values[name] = values[name].lower()
         try:
-            settings = msgspec.convert(given, cls, strict=False)
+            settings = msgspec.convert(values, cls, strict=False)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$.")
             raise InvalidSettings(f"{path.rstrip('`')}: {message}." if path else f"{message}.") from None
@@ -231,7 +200,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             if url and not (_is_url(url, schemes) and (name != "sentry_dsn" or _DSN.match(url))):
                 raise InvalidSettings(f"{name.upper()} must look like {example}.")
         if not re.fullmatch(USERNAME_PATTERN, self.admin_username.lower()):
-            raise InvalidSettings("ADMIN_USERNAME has other characters than letters, digits and . _ @ + -.")
+            raise InvalidSettings("ADMIN_USERNAME must be letters, digits and . _ @ + -, a letter or digit first.")
         if self.database_pool_min > self.database_pool_max:
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
         if not self.jwt_secrets:
@@ -246,13 +215,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     def _check_secrets(self) -> None:
         if DEVELOPMENT_JWT_SECRET in self.jwt_secrets:
-            raise InvalidSettings("Production needs a JWT_SECRET of its own.")
+            raise InvalidSettings("JWT_SECRET still has the default of development. Set another one in production.")
         if self.admin_password == DEVELOPMENT_ADMIN_PASSWORD:
-            raise InvalidSettings("Production needs an ADMIN_PASSWORD of its own.")
-        for name, secret in [
-            *(("JWT_SECRET", one) for one in self.jwt_secrets),
-            ("INTERNAL_TOKEN", self.internal_token),
-        ]:
+            raise InvalidSettings("ADMIN_PASSWORD still has the default of development. Set another one in production.")
+        secrets = [("JWT_SECRET", secret) for secret in self.jwt_secrets]
+        for name, secret in [*secrets, ("INTERNAL_TOKEN", self.internal_token)]:
             if secret and len(secret.encode()) < _SHORTEST_SECRET_BYTES:
                 raise InvalidSettings(f"{name} is shorter than {_SHORTEST_SECRET_BYTES} bytes.")
             if secret and len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
@@ -264,15 +231,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
 
 def settings_table() -> str:
-    """Return the Markdown table of docs/configuration.md: every variable with its default and its meaning.
-
-    The meanings are the docstrings of the fields. Only the source has them.
-    """
+    """Return the Markdown table of docs/configuration.md: every variable with its default and its meaning."""
+    # The meanings are the docstrings below the fields, and only the source has them.
     source = Path(__file__).read_text(encoding="utf-8")
     meanings = dict(re.findall(r'^    (\w+): .+\n    """(.+)"""$', source, re.MULTILINE))
-    shown = {"": "empty", "None": "unset", "True": "true", "False": "false"}
+    defaults = {"": "empty", "None": "unset", "True": "true", "False": "false"}
     rows = [
-        f"| `{field.encode_name}` | {shown.get(str(field.default), field.default)} | {meanings[field.name]} |"
+        f"| `{field.encode_name}` | {defaults.get(str(field.default), field.default)} | {meanings[field.name]} |"
         for field in msgspec.structs.fields(Settings)
     ]
     return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
@@ -284,11 +249,11 @@ def _listed(text: str) -> list[str]:
 
 def _check_network(proxy: str) -> None:
     try:
-        holds_every_address = ip_network(proxy).prefixlen == 0
+        contains_every_address = ip_network(proxy).prefixlen == 0
     except ValueError:
         raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is not an address or a network such as 10.0.0.0/8.") from None
-    if holds_every_address:
-        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} is every address, and then each client chooses its own.")
+    if contains_every_address:
+        raise InvalidSettings(f"TRUSTED_PROXIES: {proxy} trusts every client, so a client could fake its address.")
 
 
 def _is_url(url: str, schemes: set[str]) -> bool:

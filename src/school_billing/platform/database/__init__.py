@@ -1,1 +1,1 @@
-"""The database: connections, the SQL files, migrations, the embedded server. Nothing about billing."""
+"""The database: connections, the SQL files and migrations. Nothing about billing."""

@@ -1,4 +1,4 @@
-"""Reaching the database at start: waiting until it answers, and asking how many connections it allows."""
+"""The database at start: wait until it answers, and ask how many connections it allows."""
 
 import sys
 import time
@@ -10,8 +10,8 @@ from school_billing.platform.database.errors import DatabaseUnavailable
 
 _LONGEST_PAUSE_SECONDS = 2.0
 
-# The reserved connections are a superuser's way in when all others are taken. The limits of the role and of the
-# database do not bind superusers; -1 is no limit. PostgreSQL 15 does not know reserved_connections.
+# Reserved connections let a superuser in when all others are taken. The limits of the role and of the database do not
+# bind superusers, and -1 means no limit. PostgreSQL 15 has no reserved_connections.
 _ALLOWED = """
 select greatest(1, least(
   current_setting('max_connections')::int
@@ -26,14 +26,13 @@ where rolname = session_user and datname = current_database()
 
 
 def wait_for_database(url: str, patience_seconds: float) -> None:
-    """Return as soon as the database accepts a connection; each wait is printed to standard error.
+    """Return as soon as the database accepts a connection. Print each wait to standard error.
 
     Raises:
-        DatabaseUnavailable: It accepted none within `patience_seconds`, or the URL is wrong. The message names the
-            server and never the password.
+        DatabaseUnavailable: The time is over, or the URL is wrong. The message never has the password.
     """
     parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+    server = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
     deadline = time.monotonic() + patience_seconds
     pause = 0.1
     while True:
@@ -42,24 +41,21 @@ def wait_for_database(url: str, patience_seconds: float) -> None:
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             if time.monotonic() + pause > deadline:
-                raise DatabaseUnavailable(f"The database {where} cannot be reached: {reason}") from error
-            print(f"waiting for the database {where}: {reason}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
+                raise DatabaseUnavailable(f"The database {server} cannot be reached: {reason}") from error
+            print(f"waiting for the database {server}: {reason}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         except psycopg.Error:
-            # Its message would repeat the URL with the password.
-            raise DatabaseUnavailable("DATABASE_URL is not one that PostgreSQL understands.") from None
+            # The driver's message would repeat the URL with the password.
+            raise DatabaseUnavailable("DATABASE_URL is not a URL that PostgreSQL understands.") from None
         else:
             return
 
 
 def connections_allowed(url: str) -> int:
-    """Return how many connections the role in `url` may open, at least 1; connections that are in use count, too.
+    """Return the number of connections that the role in `url` may have, at least 1.
 
-    Behind a pooler it is still the limit of PostgreSQL: the number of statements that can run at a time.
-
-    Raises:
-        psycopg.OperationalError: The database does not answer.
+    Behind a pooler this is still the limit of PostgreSQL: the number of statements that can run at a time.
     """
     with psycopg.connect(url, connect_timeout=5, autocommit=True) as psql:
         row = psql.execute(_ALLOWED).fetchone()

@@ -1,4 +1,4 @@
-"""Connections of a pool, without the price that asyncpg's pool takes for each acquire and release."""
+"""A faster way to take and return the connections of an asyncpg pool."""
 
 import asyncio
 from collections import deque
@@ -17,49 +17,45 @@ _RETURN_SECONDS = 60
 class Connections:
     """Hands out the connections of `pool`, the last used first.
 
-    An acquire and a release of asyncpg's pool cost half as much as a query by primary key. So a returned connection
-    stays here or goes to the longest waiting caller. Once a minute all idle connections go back to the pool, which
-    closes those that it no longer needs. `take` waits for `timeout_seconds` at most.
+    An acquire and a release of asyncpg's pool take half as long as a query by primary key. So a returned connection
+    stays here, or goes to the caller that has waited longest. Once a minute all idle connections go back to the pool,
+    which closes the connections that it no longer needs. `take` waits for `timeout_seconds` at most.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", timeout_seconds: float) -> None:
         self._pool = pool
         self._timeout_seconds = timeout_seconds
-        self._most = pool.get_max_size()
+        self._limit = pool.get_max_size()
         self._out_of_pool = 0
-        self._at_hand: list[Connection] = []
+        self._idle: list[Connection] = []
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._return_at = asyncio.get_running_loop().time() + _RETURN_SECONDS
         self.waiting = 0
-        """How many callers wait for a connection."""
+        """The number of callers that wait for a connection."""
 
     @property
     def idle(self) -> int:
-        """How many connections are open and not taken."""
-        return self._pool.get_idle_size() + len(self._at_hand)
+        """The number of connections that are open and not taken."""
+        return self._pool.get_idle_size() + len(self._idle)
 
     async def take(self) -> "Connection":
-        """Return a connection.
-
-        Raises:
-            TimeoutError: No connection was returned or opened in time.
-        """
-        while self._at_hand:
-            connection = self._at_hand.pop()
+        """Return a connection. Raise TimeoutError if none is free in time."""
+        while self._idle:
+            connection = self._idle.pop()
             if not _is_lost(connection):
                 return connection
             await self._release(connection)
         self.waiting += 1
         try:
-            if self._out_of_pool < self._most:
+            if self._out_of_pool < self._limit:
                 return await self._acquire()
-            connection_or_room = await self._wait()
+            returned = await self._wait()
         finally:
             self.waiting -= 1
-        return connection_or_room or await self.take()
+        return returned or await self.take()
 
     async def give_back(self, connection: "Connection", *, is_clean: bool) -> None:
-        """Take a connection back. If its last statement failed (not `is_clean`), the pool resets it."""
+        """Return a connection. The pool resets it if the last statement failed (not `is_clean`)."""
         if is_clean:
             self._hand_on(connection)
         else:
@@ -71,8 +67,8 @@ class Connections:
 
     async def return_all(self) -> None:
         """Give all idle connections back to the pool."""
-        while self._at_hand:
-            await self._release(self._at_hand.pop())
+        while self._idle:
+            await self._release(self._idle.pop())
 
     async def _acquire(self) -> "Connection":
         self._out_of_pool += 1
@@ -83,14 +79,14 @@ class Connections:
             raise
 
     async def _wait(self) -> "Connection | None":
-        """Wait for a returned connection. None means that the pool can open another."""
+        """Wait for a returned connection. None means that the pool can open a new one."""
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await waiter
         except BaseException:
-            # The connection may have come in the moment in which its caller was cancelled.
+            # The connection may have arrived at the moment when this caller was cancelled.
             if waiter.done() and not waiter.cancelled():
                 connection = waiter.result()
                 if connection is None:
@@ -101,7 +97,7 @@ class Connections:
 
     def _hand_on(self, connection: "Connection") -> None:
         if not self._call_next(connection):
-            self._at_hand.append(connection)
+            self._idle.append(connection)
 
     def _call_next(self, connection: "Connection | None") -> bool:
         while self._waiters:

@@ -1,7 +1,7 @@
-"""The request (or command) at work.
+"""The context of the current request or command.
 
-A query takes values from here by parameters that begin with `request_`: `:request_actor`, `:request_id`. No repository
-passes them on.
+SQL parameters that begin with `request_`, such as `:request_actor` and `:request_id`, get their values from here. No
+repository passes them on.
 """
 
 from contextvars import ContextVar
@@ -10,7 +10,7 @@ import msgspec
 
 
 class RequestContext(msgspec.Struct):
-    """What is known of the request; it fills up on the way to the handler."""
+    """The facts about a request. The steps before the handler fill them in."""
 
     actor: str | None = None
     """The user's name. If None, the audit trail names the database's role."""
@@ -20,18 +20,18 @@ class RequestContext(msgspec.Struct):
     trace_id: str | None = None
     """The id of the trace, if the request is traced."""
     idempotency_scope: str | None = None
-    """The user and the user's school, the method and the path: the same key elsewhere is another key."""
+    """The user, the user's school, the method and the path. In another scope, the same key is another key."""
     idempotency_key: str | None = None
     fingerprint: bytes | None = None
-    """SHA-256 of the body that came with the key."""
+    """The SHA-256 of the body that came with the key."""
     caller: object = None
-    """The guard's finding (auth.contracts.Caller), which handlers receive as `caller`."""
+    """The authenticated caller (auth.contracts.Caller), which handlers receive as `caller`."""
 
 
 current_context: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
-_NOBODY = RequestContext()
+_EMPTY = RequestContext()
 
 
 def context() -> RequestContext:
-    """Return the context of the request at work; all None outside of one."""
-    return current_context.get() or _NOBODY
+    """Return the context of the current request. Outside of a request, all its fields are None."""
+    return current_context.get() or _EMPTY

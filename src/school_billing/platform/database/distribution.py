@@ -1,4 +1,4 @@
-"""The tables on a Citus cluster: one shard holds all rows of a school. docs/scaling.md says what follows from that."""
+"""The tables on a Citus cluster: one shard holds all rows of a school. docs/scaling.md explains the consequences."""
 
 import psycopg
 from psycopg import sql
@@ -13,7 +13,7 @@ DISTRIBUTED = {
     "payments": "school_id",
     "audit_log": "school_id",
 }
-"""Each distributed table with its column, in the order of distribution: a foreign key's target comes first."""
+"""The distribution column of each table. The target of a foreign key stands before the table that refers to it."""
 
 LOCAL = {
     "users": "a username is unique over all schools, and administrators have no school",
@@ -26,7 +26,7 @@ LOCAL = {
 """The tables that stay on the coordinator, each with the reason."""
 
 GIVEN_UP = {"users_school_id_fkey": "users", "api_keys_school_id_fkey": "api_keys"}
-"""Foreign keys, each with its table, that Citus cannot keep: they lead from the coordinator into the shards."""
+"""The foreign keys that Citus cannot keep, with their tables: they point from the coordinator into the shards."""
 
 FUNCTIONS = (
     "written_by(text, text)",
@@ -41,37 +41,29 @@ FUNCTIONS = (
 )
 """The functions that only queries and views call.
 
-A shard runs them, too, so the workers need them. Citus itself creates there only the functions of a table's triggers,
-checks, defaults and generated columns.
+The workers need them as well. Citus itself creates only the functions of triggers, checks, defaults and generated
+columns there.
 """
 
 _SETTINGS = (
     "set local lock_timeout = '5s'",
-    # Otherwise Citus uses several connections for the shards, and one does not see the keys that another has created.
+    # Otherwise Citus uses several connections for the shards, and one does not see the keys that another created.
     "set local citus.multi_shard_modify_mode = 'sequential'",
-    # Citus refuses triggers unless it is told that they write only to the row's own shard, as ours do.
+    # Citus refuses triggers without this setting. Our triggers write only to the shard of their row, so it is safe.
     "set local citus.enable_unsafe_triggers = on",
 )
 
 
 class CannotDistribute(DatabaseError):
-    """The tables cannot be distributed; the message says why."""
+    """The tables cannot be distributed. The message says why."""
 
 
 def distribute(url: str) -> list[str]:
-    """Distribute the tables of the database at `url` over its cluster, all or none; migrators wait meanwhile.
-
-    Returns:
-        The tables that were distributed, in their order, without those that had been distributed before.
-
-    Raises:
-        SchemaOutdated: The database lacks a migration.
-        CannotDistribute: The database has no Citus, or Citus refuses.
-    """
+    """Distribute the tables that are not yet distributed, all or none, and return their names. Migrators wait."""
     with migrated(url), psycopg.connect(url, application_name="school-billing distribute") as connection:
         if not connection.execute("select from pg_extension where extname = 'citus'").rowcount:
             raise CannotDistribute(
-                "The extension citus is not in this database: `create extension citus` on the coordinator "
+                "The extension citus is not in this database: run `create extension citus` on the coordinator "
                 "and its workers, see docs/scaling.md."
             )
         try:

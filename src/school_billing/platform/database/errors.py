@@ -1,4 +1,4 @@
-"""What can go wrong between a query and its answer, without a driver's words in it."""
+"""The errors of the database. Their messages have no text of the driver."""
 
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,12 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class SchemaOutdated(DatabaseUnavailable):
-    """The database lacks something that the query needs: `school-billing migrate` was not run."""
+    """The database lacks a migration. Run `school-billing migrate`."""
 
 
 class StatementCanceled(DatabaseUnavailable):
-    """PostgreSQL gave a statement up: it took too long, or a standby had to replay what it was still reading."""
+    """PostgreSQL canceled a statement: it took too long, or a standby had to replay changes to the rows it read."""
 
 
 class ConnectionsBusy(DatabaseUnavailable):
-    """As many connections as may be are in use."""
+    """Too many connections are in use."""

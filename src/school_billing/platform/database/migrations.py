@@ -1,11 +1,11 @@
 """Migrations: yoyo, run under a lock of PostgreSQL.
 
-yoyo guards a run with a row in a table. A killed process leaves that row behind, and the next one gives up on it after
-ten seconds. An advisory lock ends with its connection, and another migrator can wait for it. So this module takes one
-first, and then removes the row that a killed process may have left.
+yoyo guards a run with a row in a table. A killed process leaves this row behind, and the next process gives up after
+ten seconds. So this module first takes an advisory lock, which ends with its connection and for which another migrator
+can wait. Then it removes the row that a killed process may have left.
 
-The lock belongs to a transaction, which stays open. A lock of the session would not work through a PgBouncer that pools
-transactions: it would stay on a connection that another client has by then.
+The lock belongs to a transaction that stays open. Through a PgBouncer that pools transactions, a lock of the session
+would stay on a connection that another client uses later.
 """
 
 import getpass
@@ -23,30 +23,26 @@ from school_billing.platform.paths import resource_folder
 
 
 def migrate(url: str) -> list[str]:
-    """Apply every migration that the database at `url` lacks, and return their ids; a second migrator waits."""
+    """Apply the missing migrations and return their ids. A second migrator waits."""
     with _backend(url) as (backend, migrations):
-        lacking = backend.to_apply(migrations)
-        ids = [migration.id for migration in lacking]
-        backend.apply_migrations(lacking)
+        missing = backend.to_apply(migrations)
+        ids = [migration.id for migration in missing]
+        backend.apply_migrations(missing)
         return ids
 
 
 def rollback(url: str, count: int | None = None) -> list[str]:
-    """Roll back the newest `count` migrations of the database at `url`, or all, and return their ids, newest first."""
+    """Roll back the newest `count` migrations, or all, and return their ids, newest first."""
     with _backend(url) as (backend, migrations):
-        chosen = backend.to_rollback(migrations)[:count]
-        ids = [migration.id for migration in chosen]
-        backend.rollback_migrations(chosen)
+        newest = backend.to_rollback(migrations)[:count]
+        ids = [migration.id for migration in newest]
+        backend.rollback_migrations(newest)
         return ids
 
 
 @contextmanager
 def migrated(url: str) -> Iterator[None]:
-    """Keep migrators away from the database at `url` for as long as this is open.
-
-    Raises:
-        SchemaOutdated: It lacks a migration.
-    """
+    """Lock out migrators until the end of the block. Raise SchemaOutdated if a migration is missing."""
     with _backend(url) as (backend, migrations):
         if backend.to_apply(migrations):
             raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.")
@@ -55,14 +51,14 @@ def migrated(url: str) -> Iterator[None]:
 
 @contextmanager
 def _backend(url: str) -> Iterator[tuple[Any, Any]]:
-    """Yield yoyo's backend for the database and its list of migrations, which have no types, under the lock."""
+    """Take the lock and yield yoyo's backend and list of migrations, which have no types."""
     _name_the_user()
     with psycopg.connect(url, application_name="school-billing migrate") as lock:
         _take_lock(lock)
         backend = yoyo.get_backend(f"postgresql+psycopg://{url.partition('://')[2]}")
-        # psycopg prepares a statement that it sends often, and a pooler may run it on another connection.
+        # psycopg prepares a statement that it sends often, but a pooler may run it on another connection.
         backend.connection.prepare_threshold = None
-        # schema.sql lies beside the migrations: the schema of today in one file, for people to read.
+        # schema.sql in the same folder is no migration. It shows readers the current schema in one file.
         migrations = yoyo.read_migrations(str(resource_folder("migrations"))).filter(lambda one: one.id != "schema")
         try:
             backend.break_lock()
@@ -72,16 +68,16 @@ def _backend(url: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _take_lock(connection: "psycopg.Connection[Any]") -> None:
-    """Wait for the lock, and leave the connection in the transaction that has it.
+    """Ask for the lock until it is free. The connection stays in the transaction that has the lock.
 
-    This asks again and again. A session that waits inside PostgreSQL has a snapshot, and a `create index concurrently`
-    of the migrator that has the lock would wait for that snapshot to go. For the same reason the query has no
-    parameters: with those, psycopg leaves a portal open, which keeps its snapshot.
+    A session that waits inside PostgreSQL has a snapshot, and a `create index concurrently` of the other migrator would
+    wait for this snapshot to end. For the same reason the query has no parameters: with parameters, psycopg leaves a
+    portal open, which keeps the snapshot.
     """
     while True:
         # The transaction idles for as long as the migrations take.
         connection.execute("set local idle_in_transaction_session_timeout = 0")
-        # Any fixed number will do if no other program locks the same one in this database.
+        # Any fixed number works if no other program locks the same number in this database.
         answer = connection.execute("select pg_try_advisory_xact_lock(7404031550207116800)").fetchone()
         if answer and answer[0]:
             return
@@ -90,9 +86,9 @@ def _take_lock(connection: "psycopg.Connection[Any]") -> None:
 
 
 def _name_the_user() -> None:
-    """Give yoyo a user name if the system has none, as in a container with an arbitrary user id.
+    """Set a user name if the system has none, as in a container with an arbitrary user id.
 
-    yoyo asks for it between applying a migration and marking it as applied, and must not fail there.
+    yoyo reads it after it applied a migration and before it marks the migration as applied, so it must not fail there.
     """
     try:
         getpass.getuser()

@@ -1,4 +1,4 @@
-"""The connection pool, and the ways in which a repository runs a query."""
+"""The connection pool, with the methods by which repositories run queries."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ from school_billing.platform.database.errors import (
 from school_billing.platform.database.sql import AnyQuery, Query
 from school_billing.platform.settings import Settings
 
-# What a message names beside the constraint, such as the table, stands in quotes as well.
+# The message also has other names in quotes, such as the table's.
 _CONSTRAINT_OF_SHARD = re.compile(r'constraint "(\w+)_\d+"')
 
 Row = TypeVar("Row")
@@ -36,7 +36,7 @@ Observer = Callable[[AnyQuery, float, BaseException | None], None]
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
 _ROWS_AT_ONCE = 1_000
-_CLOSE_TIMEOUT_SECONDS = 1  # Nobody works any more when the pool is closed; a database that does not answer is left.
+_CLOSE_TIMEOUT_SECONDS = 1  # No request runs when the pool closes, so the connections may be dropped.
 
 _UNAVAILABLE = (
     OSError,
@@ -47,18 +47,18 @@ _UNAVAILABLE = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.OperatorInterventionError,
-    asyncpg.InvalidTransactionStateError,  # A primary that became a standby takes no writes.
+    asyncpg.InvalidTransactionStateError,  # A primary that became a standby refuses writes.
     asyncpg.LockNotAvailableError,
     asyncpg.InsufficientResourcesError,
 )
 
 
 class _Unsent(Exception):
-    """There was no connection to send the statement on, so it can be tried again whatever it does."""
+    """The statement was not sent, so even a write can be tried again."""
 
 
 class PoolSize(msgspec.Struct, frozen=True):
-    """How many connections the pool has: open, of them idle, the most it may open, and who waits for one."""
+    """The connections of the pool. `idle` ones are also `open`; `waiting` counts callers."""
 
     open: int
     idle: int
@@ -67,15 +67,15 @@ class PoolSize(msgspec.Struct, frozen=True):
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether who comes next has to wait."""
+        """Whether the next caller has to wait."""
         return self.open - self.idle >= self.limit
 
 
 class Database:
     """A pool of connections to the PostgreSQL at `url`, open inside `async with`.
 
-    Every query is one statement that commits by itself, so a request costs one round trip for each: there is no
-    BEGIN, and no RESET when a connection goes back, because nothing here changes a session.
+    Every query is one statement that commits by itself, so it costs one round trip. There is no BEGIN, and there is no
+    RESET when a connection is returned, because no query changes a session.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class Database:
             "init": _prepare_connection,
             "reset": _leave_as_is,
             "statement_cache_size": prepared_statements,
-            # However long its text: one that is left out of the cache would be prepared without a name and run in a
-            # second step, and a PgBouncer that pools transactions may do that on another connection.
+            # 0 means no limit. A longer statement would be prepared without a name and run in a second step, which a
+            # PgBouncer that pools transactions may do on another connection.
             "max_cacheable_statement_size": 0,
-            # A little longer than the server's own limit, which gives the clearer error.
+            # A little longer than the server's limit, because the server's error is clearer.
             "command_timeout": statement_timeout_ms / 1000 + 5,
             "timeout": self._acquire_timeout_seconds,
             "server_settings": {
@@ -109,17 +109,17 @@ class Database:
                 "timezone": "UTC",
             },
         }
-        # A slow reader keeps its connection, so streams use at most half of the pool, and one school a quarter.
+        # A slow client keeps its connection, so streams use at most half of the pool, and one school a quarter.
         streams = max(1, pool_max // 2)
         self._streams = BoundedQueue(
             streams, ConnectionsBusy, share=max(1, streams // 2), wait_seconds=self._acquire_timeout_seconds
         )
         self.observer: Observer | None = None
-        """Is told of each query, its seconds, the wait for a connection not counted, and what it raised."""
+        """It is called after each query with the query, its seconds on a connection, and its error."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the database that `settings` name."""
+        """Return the database of `settings`."""
         return cls(
             settings.database_url,
             pool_min=settings.database_pool_min,
@@ -131,11 +131,7 @@ class Database:
         )
 
     async def __aenter__(self) -> Self:
-        """Open the pool. With a `pool_min` of 0 this connects to nothing, so PostgreSQL need not be there yet.
-
-        Raises:
-            DatabaseUnavailable: Nothing answers there.
-        """
+        """Open the pool. With a `pool_min` of 0, PostgreSQL may start later, because no connection is opened yet."""
         try:
             self._pool = await asyncpg.create_pool(**self._options)
         except _UNAVAILABLE as error:
@@ -153,35 +149,32 @@ class Database:
             self._pool.terminate()
 
     async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
-        """Run `query` and return its first row as the struct that it fills, or None.
+        """Run `query` and return its first row as the query's struct, or None.
 
         Raises:
             ConstraintViolated: A constraint of the schema refused the change.
-            ValueRefused: A value means nothing to the database.
-            DatabaseUnavailable: There is no connection to be had, or it was lost.
+            ValueRefused: A value is outside the range of its type.
+            DatabaseUnavailable: No connection is free, or the connection was lost.
         """
         arguments = query.arguments(values)
         record = await self._run(query, lambda c: c.fetchrow(query.text, *arguments))
         return None if record is None else query.returns(*record)
 
     async def one(self, query: Query[Row], /, **values: Any) -> Row:
-        """Run `query`, which always gives one row, and return that; raises like `one_or_none`."""
+        """Run `query`, which always returns one row, and return the row. Raises like `one_or_none`."""
         (row,) = await self.all(query, **values)
         return row
 
     async def all(self, query: Query[Row], /, **values: Any) -> list[Row]:
-        """Run `query` and return every row as the struct that it fills; raises like `one_or_none`."""
+        """Run `query` and return all rows as the query's struct. Raises like `one_or_none`."""
         arguments = query.arguments(values)
         records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
         return [query.returns(*record) for record in records]
 
     async def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
-        """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part.
+        """Run `query` with a cursor and yield its rows in parts. All parts show the same moment.
 
-        Close it with contextlib.aclosing, so that the connection is free at once.
-
-        Raises:
-            DatabaseUnavailable: There is no connection, it was lost, or too many streams are under way.
+        Close the generator with contextlib.aclosing, so that the connection is free at once.
         """
         async with self.streaming(school_id) as transaction, aclosing(transaction.stream(query, **values)) as parts:
             async for part in parts:
@@ -189,19 +182,13 @@ class Database:
 
     @asynccontextmanager
     async def streaming(self, school_id: UUID) -> AsyncIterator["Transaction"]:
-        """Hold a transaction for a client that may read slowly. Raises ConnectionsBusy if too many do so."""
+        """Open a transaction for a client that may read slowly. Raise ConnectionsBusy if there are too many."""
         async with self._streams.turn(school_id), self.transaction() as transaction:
             yield transaction
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Transaction"]:
-        """Hold a read-only transaction until the end of the block; each query in it sees what is committed by then.
-
-        Raises:
-            ValueRefused: A value means nothing to the database.
-            StatementCanceled: PostgreSQL gave a statement up.
-            DatabaseUnavailable: There is no connection, or it was lost.
-        """
+        """Open a read-only transaction. Each query in it sees the changes that were committed before the query."""
         try:
             connection = await self._connections.take()
             is_clean = False
@@ -226,7 +213,7 @@ class Database:
             raise DatabaseUnavailable("a transaction") from error
 
     def size(self) -> PoolSize:
-        """Tell how many connections there are."""
+        """Count the connections and the callers that wait for one."""
         return PoolSize(
             open=self._pool.get_size(),
             idle=self._connections.idle,
@@ -234,11 +221,7 @@ class Database:
             waiting=self._connections.waiting + self._streams.waiting,
         )
 
-    async def _run(
-        self,
-        query: AnyQuery,
-        run: Callable[[Any], Awaitable[Answer]],
-    ) -> Answer:
+    async def _run(self, query: AnyQuery, run: Callable[[Any], Awaitable[Answer]]) -> Answer:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return await self._try(query, run)
@@ -256,7 +239,7 @@ class Database:
                 if attempt == _ATTEMPTS:
                     raise DatabaseUnavailable(query.name) from error
             except _UNAVAILABLE as error:
-                # The statement was sent, and nobody knows what became of it: a write is not sent again.
+                # The statement was sent, and its result is unknown, so a write is not sent again.
                 if query.writes or attempt == _ATTEMPTS or isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
                     raise DatabaseUnavailable(query.name) from error
             await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311 - jitter, not a secret
@@ -277,14 +260,14 @@ class Database:
             is_clean = True
             return answer
         except _UNAVAILABLE:
-            # The driver may not know yet that the connection is gone, and would give it to the next request.
+            # The driver may not have noticed that the connection is lost, and the next request would get it.
             connection.terminate()
             raise
         finally:
             await self._connections.give_back(connection, is_clean=is_clean)
 
     async def observed(self, query: AnyQuery, answer: Awaitable[Answer]) -> Answer:
-        """Wait for the answer of a query and tell the observer how long it took."""
+        """Wait for the answer of a query, and report the time and any error to the observer."""
         started = perf_counter()
         raised: BaseException | None = None
         try:
@@ -298,18 +281,18 @@ class Database:
 
 
 def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
-    """Return the name of the constraint that refused a change, empty where the error has none.
+    """Return the name of the constraint that refused a change, or "" if the error has no name.
 
-    The coordinator of a Citus cluster hands on a worker's message alone, which has the name of the shard's constraint.
+    The coordinator of a Citus cluster passes on only the message, in which the shard's constraint has a number.
     """
     if name := getattr(error, "constraint_name", None):
         return str(name)
-    named = _CONSTRAINT_OF_SHARD.search(str(error))
-    return named[1] if named else ""
+    match = _CONSTRAINT_OF_SHARD.search(str(error))
+    return match[1] if match else ""
 
 
 class Transaction:
-    """A read-only transaction, made by Database.transaction. In it, now() is the moment at which it began."""
+    """A read-only transaction of Database.transaction. now() is the moment at which the transaction began."""
 
     def __init__(self, connection: Any, database: Database) -> None:
         self._connection = connection
@@ -322,18 +305,18 @@ class Transaction:
         return None if record is None else query.returns(*record)
 
     async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
-        """Run `query` with a cursor and yield its rows part by part, all of one moment, in memory for one part."""
+        """Run `query` with a cursor and yield its rows in parts. All parts show the same moment."""
         cursor = await self._connection.cursor(query.text, *query.arguments(values))
         while records := await self._database.observed(query, cursor.fetch(_ROWS_AT_ONCE)):
             yield [query.returns(*record) for record in records]
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Leave JSON as the database wrote it: what passes through is neither parsed nor written anew."""
+    """Return JSON as the database wrote it, neither parsed nor written again."""
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=str, decoder=lambda text: msgspec.Raw(text.encode())
     )
 
 
 async def _leave_as_is(_connection: object) -> None:
-    """Reset nothing: no query of ours changes a session, and a reset is a round trip at every release."""
+    """Reset nothing: no query changes a session, and a reset would cost a round trip."""

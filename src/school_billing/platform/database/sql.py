@@ -1,4 +1,4 @@
-"""The loader of sql/: one statement a file, with named parameters, numbered here for PostgreSQL."""
+"""The loader of sql/: each file is one statement with named parameters, which become numbers for PostgreSQL."""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from school_billing.platform.paths import resource_folder
 
 Row = TypeVar("Row")
 
-# What may hold a colon that names no parameter (a comment, a string, a quoted name, a cast) is matched first
-# and left as it is; what remains is a parameter.
+# Comments, strings, quoted names and casts can contain a colon that begins no parameter. They are matched first and
+# stay as they are. Every other colon before a name begins a parameter.
 _TOKEN = re.compile(
     r"""
       --[^\n]*            # a comment to the end of the line
@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-# What the request itself fills in, by the name of the parameter: :request_actor is RequestContext.actor.
+# The fields of RequestContext by the names of their parameters: :request_actor is RequestContext.actor.
 _CONTEXT = {f"request_{name.removeprefix('request_')}": name for name in RequestContext.__struct_fields__}
 _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\s")
 
@@ -31,18 +31,16 @@ _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\s")
 class Query(Generic[Row]):
     """A file of sql/, the struct that its rows fill, and the Python types of its parameters.
 
-    `Query("invoices/get", Invoice, tenant=UUID | None, invoice_id=UUID)` reads sql/invoices/get.sql. That the
-    file's parameters are the named ones is checked here, at import; that PostgreSQL agrees with all the types,
-    and that the columns are the struct's fields in their order, is checked by a test for every query there is.
+    `Query("invoices/get", Invoice, tenant=UUID | None, invoice_id=UUID)` reads sql/invoices/get.sql. The constructor
+    compares the names of the parameters. A test compares all types with PostgreSQL's, and the columns with the fields
+    of the struct.
 
     Attributes:
-        name: The file's path without its ending, such as "invoices/get".
-        text: What PostgreSQL is sent. It opens with the name, so that pg_stat_activity and the logs show it.
-        parameters: The parameters' names in the order of their numbers.
-        takes: Their Python types by name.
-        from_context: Those parameters that the request at work fills; see database/context.py.
-        writes: Whether it changes anything, so that it cannot simply be sent again.
-        returns: The struct of a row.
+        text: The statement. It begins with the query's name, which pg_stat_activity and the logs then show.
+        parameters: The names of the parameters in the order of their numbers.
+        takes: The Python types of the parameters.
+        from_context: The parameters that get their values from RequestContext.
+        writes: Whether the statement changes rows, so that it must not simply be sent again.
     """
 
     registered: ClassVar["dict[str, AnyQuery]"] = {}
@@ -65,26 +63,14 @@ class Query(Generic[Row]):
     def __repr__(self) -> str:
         return f"Query({self.name!r})"
 
-    @property
-    def deletes(self) -> bool:
-        """Whether the query's verb is delete, which decides what a foreign key's refusal means."""
-        return self.name.rpartition("/")[2] == "delete"
-
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """Put `values` in the order of the parameters' numbers.
-
-        Raises:
-            TypeError: A parameter has no value, or a value no parameter.
-        """
+        """Put `values` into the order of the parameters' numbers."""
         if len(values) + len(self.from_context) != len(self.parameters):
             raise TypeError(f"{self.name} takes {self.parameters}, not {list(values)}")
-        known = (
-            {**values, **{name: getattr(context(), _CONTEXT[name]) for name in self.from_context}}
-            if self.from_context
-            else values
-        )
+        if self.from_context:
+            values = {**values, **{name: getattr(context(), _CONTEXT[name]) for name in self.from_context}}
         try:
-            return [known[parameter] for parameter in self.parameters]
+            return [values[parameter] for parameter in self.parameters]
         except KeyError as missing:
             raise TypeError(f"{self.name} needs {missing}") from None
 
@@ -93,11 +79,7 @@ AnyQuery: TypeAlias = Query[Any]
 
 
 def number_parameters(source: str) -> tuple[str, tuple[str, ...]]:
-    """Turn :name into $1, $2 and so on; the same name gets the same number everywhere.
-
-    Returns:
-        The numbered text, and the names in the order of their numbers.
-    """
+    """Turn :name into $1, $2 and so on. Return the numbered text, and the names in the order of their numbers."""
     numbers: dict[str, int] = {}
 
     def numbered(token: re.Match[str]) -> str:
