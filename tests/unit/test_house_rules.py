@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from school_billing.platform.database.distribution import DISTRIBUTED, LOCAL
 from school_billing.platform.database.sql import Query
+from school_billing.schools.distribution import DISTRIBUTED, LOCAL
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "school_billing"

@@ -115,7 +115,7 @@ def rollback(settings: Settings, count: int) -> None:
 @_on_database
 def distribute(settings: Settings) -> None:
     """Distribute the tables over the workers of a Citus cluster."""
-    from school_billing.platform.database import distribution
+    from school_billing.schools import distribution
 
     distributed = distribution.distribute(settings.database_url)
     for table in distributed:

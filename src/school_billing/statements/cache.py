@@ -12,10 +12,10 @@ from uuid import UUID
 
 import msgspec
 
-from school_billing.platform.circuit_breaker import CircuitBreaker
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
+from school_billing.statements.circuit_breaker import CircuitBreaker
 from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.repository import StatementReader
 

@@ -19,7 +19,7 @@ from school_billing.auth.guards import READERS
 from school_billing.platform.web.conditional import has_current, tag_of_content
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import Download, WithETag, json_document, started
+from school_billing.platform.web.responses import WithETag, json_document
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
@@ -33,6 +33,7 @@ from school_billing.statements.contracts import (
     SchoolStatement,
     StudentStatement,
 )
+from school_billing.statements.downloads import Download, started
 from school_billing.statements.parameters import (
     AsOf,
     By,

@@ -12,7 +12,6 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from school_billing.platform.circuit_breaker import CircuitBreaker
 from school_billing.platform.database.errors import (
     ConnectionsBusy,
     DatabaseUnavailable,
@@ -23,6 +22,7 @@ from school_billing.platform.database.errors import (
 from school_billing.platform.database.pool import Database, Transaction
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
+from school_billing.statements.circuit_breaker import CircuitBreaker
 
 Row = TypeVar("Row")
 

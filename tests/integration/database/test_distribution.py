@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from school_billing.platform.database.distribution import DISTRIBUTED, FUNCTIONS, GIVEN_UP, LOCAL
 from school_billing.platform.database.migrations import migrate, rollback
+from school_billing.schools.distribution import DISTRIBUTED, FUNCTIONS, GIVEN_UP, LOCAL
 from school_billing.serving.embedded import embedded_postgres
 from tests.postgres import FAST, create_database
 

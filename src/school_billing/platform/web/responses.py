@@ -1,26 +1,18 @@
-"""Answers: rows and documents with entity tags, downloads in parts, and the headers that every answer has."""
+"""Answers: rows and documents with entity tags, and the headers that every answer has."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-import structlog
 from litestar import Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.response.base import ASGIResponse
-from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import get_serializer
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 from school_billing.platform.web.conditional import Versioned, has_current, tag_of_content, tag_of_row
-from school_billing.platform.web.requests import IS_HEAD
 
-STALL_SECONDS = 30
-"""A download is broken off when its reader takes nothing for this long, because it keeps a database connection."""
-
-# The API's answers are no pages; /docs is one, and all that it needs comes from here. Swagger UI sets styles by script,
-# and its pictures are data: URLs.
+# Only /docs is a page, and all its files come from here. Swagger UI sets styles by script, and its pictures are data:
+# URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,8 +25,6 @@ _ALWAYS = {
 }
 # Two years; browsers obey it over https alone (RFC 6797 section 8.1).
 _PRODUCTION = {"strict-transport-security": "max-age=63072000; includeSubDomains"}
-
-log = structlog.get_logger("school_billing.downloads")
 
 Answer = TypeVar("Answer", bound=Response[Any])
 Body = TypeVar("Body")
@@ -114,72 +104,6 @@ def json_document(document: str, headers: dict[str, str] | None = None) -> WithE
     content = document.encode()
     etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
     return WithETag(content, etag, headers=headers, media_type="application/json")
-
-
-class Download(Response[None]):
-    """An answer in parts. Their generator is closed as soon as the client leaves."""
-
-    def __init__(self, parts: "Parts", media_type: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(None, media_type=media_type, headers=dict(headers or {}))
-        self._parts = parts
-
-    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_options: Any) -> ASGIResponse:
-        """Make the answer to `request`."""
-        return _ASGIDownload(
-            iterator=self._parts,
-            media_type=self.media_type,
-            headers=dict(self.headers),
-            is_head_response=bool(request.scope.get(IS_HEAD)),
-        )
-
-
-class Parts:
-    """The parts of a download. The first may have been made already."""
-
-    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes]) -> None:
-        self._first = first
-        self._rest = rest
-
-    def __aiter__(self) -> "Parts":
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._first is None:
-            return await anext(self._rest)
-        first, self._first = self._first, None
-        return first
-
-    async def aclose(self) -> None:
-        """Close the generator, even in the middle."""
-        await self._rest.aclose()
-
-
-async def started(request: Request[Any, Any, Any], parts: AsyncGenerator[bytes]) -> Parts:
-    """Make the first of `parts` now, while a failure can still be answered as an error. HEAD makes none."""
-    return Parts(None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
-
-
-class _ASGIDownload(ASGIStreamingResponse):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts = cast("Parts", self.iterator)
-        # Close it here, after any cancellation, rather than at garbage collection.
-        async with aclosing(parts):
-            await super().__call__(scope, receive, send)
-
-    async def _stream(self, send: Send) -> None:
-        async for part in self.iterator:
-            event: HTTPResponseBodyEvent = {
-                "type": "http.response.body",
-                "body": cast("bytes", part),
-                "more_body": True,
-            }
-            try:
-                async with asyncio.timeout(STALL_SECONDS):
-                    await send(event)
-            except TimeoutError:
-                log.warning("a download was broken off: its reader stalled", seconds=STALL_SECONDS)
-                raise
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def security_headers(*, in_production: bool) -> list[tuple[bytes, bytes]]:

@@ -4,7 +4,7 @@ from time import monotonic
 
 import structlog
 
-log = structlog.get_logger("school_billing.platform.circuit_breaker")
+log = structlog.get_logger("school_billing.statements.circuit_breaker")
 
 
 class CircuitBreaker:
