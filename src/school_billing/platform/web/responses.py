@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 from litestar import Request, Response
@@ -17,10 +17,10 @@ from school_billing.platform.web.conditional import Versioned, has_current, tag_
 from school_billing.platform.web.requests import IS_HEAD
 
 STALL_SECONDS = 30
-"""A download is broken off when its reader takes nothing for this long, because it keeps a database connection."""
+"""A download ends if the client reads nothing for this long, because it keeps a database connection."""
 
-# The API's answers are no pages; /docs is one, and all that it needs comes from here. Swagger UI sets styles by script,
-# and its pictures are data: URLs.
+# Only /docs is a page, and it loads everything from this service. Swagger UI sets styles by script and has pictures in
+# data: URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,7 +31,7 @@ _ALWAYS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-# Two years; browsers obey it over https alone (RFC 6797 section 8.1).
+# Two years. Browsers ignore it without https (RFC 6797 section 8.1).
 _PRODUCTION = {"strict-transport-security": "max-age=63072000; includeSubDomains"}
 
 log = structlog.get_logger("school_billing.downloads")
@@ -39,6 +39,8 @@ log = structlog.get_logger("school_billing.downloads")
 Answer = TypeVar("Answer", bound=Response[Any])
 Body = TypeVar("Body")
 Row = TypeVar("Row", bound=Versioned)
+Parts: TypeAlias = tuple[bytes | None, AsyncGenerator[bytes]]
+"""The first part of a download, None if there is none, and the generator of the others."""
 
 
 class WithETag(Response[Body]):
@@ -53,18 +55,14 @@ class WithETag(Response[Body]):
         media_type: str | None = None,
     ) -> None:
         self.etag = etag
-        # Only the client may store it, and must ask again each time, so that a balance is never old.
-        kept = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
-        super().__init__(content, status_code=status_code, headers=kept, media_type=media_type)
+        # Only the client may store the answer, and must check it before each use, so that no balance is out of date.
+        all_headers = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
+        super().__init__(content, status_code=status_code, headers=all_headers, media_type=media_type)
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **defaults: Any) -> ASGIResponse:
-        """Make the answer to `request`.
-
-        Raises:
-            InvalidParameter: If-None-Match is malformed.
-        """
+        """Make the answer to `request`."""
         if request.method == "GET" and has_current(request, self.etag):
-            # With the headers of the 200, which update the client's copy (RFC 9111 section 4.3.4).
+            # The headers are those of a 200, because they update the client's copy (RFC 9111 section 4.3.4).
             return _Prepared(304, self.headers, b"")
         media_type: str = self.media_type or defaults.get("media_type") or "application/json"
         body = self.render(self.content, media_type, get_serializer(defaults.get("type_encoders")))
@@ -74,7 +72,7 @@ class WithETag(Response[Body]):
 
 
 class _Prepared(ASGIResponse):
-    """A finished answer, without the checks that Litestar makes of each header and each status."""
+    """A complete answer. Unlike Litestar's, it does not check each header and each status."""
 
     def __init__(self, status_code: int, headers: Mapping[str, str], body: bytes) -> None:
         self._start: HTTPResponseStartEvent = {
@@ -85,7 +83,7 @@ class _Prepared(ASGIResponse):
         self._body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the answer."""
         await send(self._start)
         await send(self._body)
 
@@ -107,10 +105,8 @@ def created(row: Row, location: str) -> WithETag[Row]:
 
 
 def json_document(document: str, headers: dict[str, str] | None = None) -> WithETag[bytes]:
-    """Return a JSON document that the database rendered.
-
-    The entity tag covers the headers, because a page with another Link is another page.
-    """
+    """Return a JSON document that the database rendered."""
+    # The entity tag covers the headers, because a page with another Link is another page.
     content = document.encode()
     etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
     return WithETag(content, etag, headers=headers, media_type="application/json")
@@ -119,103 +115,63 @@ def json_document(document: str, headers: dict[str, str] | None = None) -> WithE
 class Download(Response[None]):
     """An answer in parts. Their generator is closed as soon as the client leaves."""
 
-    def __init__(self, parts: "Parts", media_type: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, parts: Parts, media_type: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(None, media_type=media_type, headers=dict(headers or {}))
         self._parts = parts
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_options: Any) -> ASGIResponse:
         """Make the answer to `request`."""
+        is_head = bool(request.scope.get(IS_HEAD))
         return _ASGIDownload(
-            iterator=self._parts,
-            media_type=self.media_type,
-            headers=dict(self.headers),
-            is_head_response=bool(request.scope.get(IS_HEAD)),
+            self._parts, media_type=self.media_type, headers=dict(self.headers), is_head_response=is_head
         )
 
 
-class Parts:
-    """The parts of a download. The first may have been made already."""
-
-    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes]) -> None:
-        self._first = first
-        self._rest = rest
-
-    def __aiter__(self) -> "Parts":
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._first is None:
-            return await anext(self._rest)
-        first, self._first = self._first, None
-        return first
-
-    async def aclose(self) -> None:
-        """Close the generator, even in the middle."""
-        await self._rest.aclose()
-
-
 async def started(request: Request[Any, Any, Any], parts: AsyncGenerator[bytes]) -> Parts:
-    """Make the first of `parts` now, while a failure can still be answered as an error. HEAD makes none."""
-    return Parts(None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
+    """Make the first of `parts` now, because the answer to a failure can still be an error. HEAD makes no part."""
+    return (None if request.scope.get(IS_HEAD) else await anext(parts, None), parts)
 
 
 class _ASGIDownload(ASGIStreamingResponse):
+    def __init__(self, parts: Parts, **options: Any) -> None:
+        self._part, self._others = parts
+        super().__init__(iterator=self._others, **options)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts = cast("Parts", self.iterator)
-        # Close it here, after any cancellation, rather than at garbage collection.
-        async with aclosing(parts):
+        # The generator is closed here, even after a cancellation, and not at garbage collection.
+        async with aclosing(self._others):
             await super().__call__(scope, receive, send)
 
     async def _stream(self, send: Send) -> None:
-        async for part in self.iterator:
-            event: HTTPResponseBodyEvent = {
-                "type": "http.response.body",
-                "body": cast("bytes", part),
-                "more_body": True,
-            }
+        part = self._part
+        while part is not None:
             try:
                 async with asyncio.timeout(STALL_SECONDS):
-                    await send(event)
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
             except TimeoutError:
                 log.warning("a download was broken off: its reader stalled", seconds=STALL_SECONDS)
                 raise
+            part = await anext(self._others, None)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def security_headers(*, in_production: bool) -> list[tuple[bytes, bytes]]:
-    """Return the headers of every response, as ASGI has them."""
+    """Return the headers of every response in the form of ASGI."""
     headers = _ALWAYS | (_PRODUCTION if in_production else {})
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def cors_config(origins: Sequence[str]) -> CORSConfig | None:
-    """Let pages of `origins` call the API with a token, and read the headers that it answers with; None for none.
-
-    Cookies play no part, so "credentials" stay off and "*" is safe to say.
-    """
+    """Let pages of `origins` call the API with a token and read the headers of its answers."""
     if not origins:
         return None
+    request_headers = "Authorization Content-Type Idempotency-Key If-Match If-None-Match X-Request-Id traceparent"
+    response_headers = "ETag Idempotency-Replayed Link Location Retry-After X-Request-Id traceresponse"
+    # The API uses no cookies, so "credentials" stay off, and the origin "*" is safe.
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "If-Match",
-            "If-None-Match",
-            "X-Request-Id",
-            "traceparent",
-            "tracestate",
-        ],
-        expose_headers=[
-            "ETag",
-            "Idempotency-Replayed",
-            "Link",
-            "Location",
-            "Retry-After",
-            "X-Request-Id",
-            "traceresponse",
-        ],
+        allow_headers=[*request_headers.split(), "tracestate"],
+        expose_headers=response_headers.split(),
         max_age=600,
     )
