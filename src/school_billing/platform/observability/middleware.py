@@ -1,14 +1,16 @@
 """The wrapper around the application: request id, log line, metrics and trace of every answer.
 
-It stands outside of Litestar because the router's own 404 and 405 never reach a middleware inside.
+It is outside of Litestar because the router's own 404 and 405 never reach a middleware inside.
 """
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from litestar import Request
 from litestar.enums import ScopeType
 from msgspec import UNSET
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -17,7 +19,7 @@ from school_billing.platform.database.context import RequestContext, current_con
 from school_billing.platform.database.errors import DatabaseError
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.logging import UNMATCHED, AccessLine
-from school_billing.platform.web.errors import BUG, IS_ANSWERED, PROBLEM_CODE, answer_interrupted
+from school_billing.platform.web.errors import BUG, PROBLEM_CODE, ServerStopping, answer_error
 from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, choose_request_id
 
 if TYPE_CHECKING:
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("school_billing.access")
 
 _HEADER = REQUEST_ID_HEADER.lower().encode()
-# Nobody may store what a school owes unless a route says otherwise (RFC 9111 section 5.2.2.5).
+# No cache may store an answer unless the route allows it (RFC 9111 section 5.2.2.5).
 _NOT_STORED = (b"cache-control", b"no-store")
-# If the client stalls or the database goes in the middle of an answer, that is no bug.
+# It is no bug if the client stalls, or if the database is lost, in the middle of an answer.
 _NO_BUG_IN_AN_ANSWER = (TimeoutError, DatabaseError)
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
@@ -41,8 +43,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Observed:
     """An ASGI application that answers with `litestar` and records each answer.
 
-    `headers` go with every response. `trusted_proxies` are addresses or networks; only from them, X-Forwarded-For and
-    X-Forwarded-Proto are believed.
+    Every response has the `headers`. X-Forwarded-For and X-Forwarded-Proto count only if they come from the addresses
+    or networks in `trusted_proxies`.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Observed:
         self._tracing = instrumentation.tracing
         self._reports = instrumentation.reports
         self._headers = list(headers)
-        # Here and not in uvicorn, so that every server that runs the application knows its clients alike.
+        # uvicorn could do this as well, but the application may run in another server.
         self._app: ASGIApp = litestar
         if trusted_proxies:
             self._app = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", litestar), list(trusted_proxies)))
@@ -70,25 +72,24 @@ class Observed:
             return
         started = perf_counter()
         status = 500
-        client_left = False
-        # A client can send any word as the method, and no client may choose a label.
+        client_left = is_answered = False
+        # A client can send any word as the method, and must not choose the label of a metric.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         request_id = choose_request_id(next((value for name, value in scope["headers"] if name == _HEADER), None))
-        known = RequestContext(request_id=request_id)
-        current_context.set(known)
+        context = RequestContext(request_id=request_id)
+        current_context.set(context)
         own_headers = [(_HEADER, request_id.encode("ascii")), *self._headers]
         if self._tracing is not None:
-            own_headers.append((b"traceresponse", self._tracing.begin_request(scope, method, known)))
+            own_headers.append((b"traceresponse", self._tracing.begin_request(scope, method, context)))
 
-        # HEAD is GET without the body (RFC 9110 section 9.3.2); the server in front leaves the body out.
+        # HEAD is GET without the body (RFC 9110 section 9.3.2). uvicorn leaves the body out.
         inner = cast("HTTPScope", {**scope, "method": "GET", IS_HEAD: True}) if method == "HEAD" else scope
-        notes = cast("dict[str, object]", inner)
 
         async def send_with_headers(message: "Message") -> None:
-            nonlocal status
+            nonlocal status, is_answered
             if message["type"] == "http.response.start":
                 status = message["status"]
-                notes[IS_ANSWERED] = True
+                is_answered = True
                 headers = [*message["headers"], *own_headers]
                 if b"cache-control" not in dict(headers):
                     headers.append(_NOT_STORED)
@@ -103,22 +104,29 @@ class Observed:
 
         self.metrics.in_flight.inc()
         try:
-            await answer_interrupted(self._app, inner, receive_and_notice, send_with_headers)
-        except Exception as error:
-            if not (IS_ANSWERED in notes and isinstance(error, _NO_BUG_IN_AN_ANSWER)):
-                notes[BUG] = error
-            if IS_ANSWERED in notes:
+            await self._app(inner, receive_and_notice, send_with_headers)
+        except asyncio.CancelledError:
+            # The server cancels the requests that still run at the end of its time to stop.
+            if is_answered:
                 raise
-            # Even the exception handlers failed.
+            request = Request[Any, Any, Any](inner)
+            response = answer_error(request, ServerStopping()).to_asgi_response(app=None, request=request)
+            await response(inner, receive, send_with_headers)
+        except Exception as error:
+            if not (is_answered and isinstance(error, _NO_BUG_IN_AN_ANSWER)):
+                cast("dict[str, object]", inner)[BUG] = error
+            if is_answered:
+                raise
+            # Litestar's exception handlers failed as well.
             body = b"Something went wrong here."
             await send_with_headers({"type": "http.response.start", "status": 500, "headers": [_PLAIN]})
             await send_with_headers({"type": "http.response.body", "body": body, "more_body": False})
         finally:
             self.metrics.in_flight.dec()
-            self._record(inner, known, method, status, perf_counter() - started, client_left)
+            self._record(inner, context, method, status, perf_counter() - started, client_left)
 
     def _record(
-        self, scope: "HTTPScope", known: RequestContext, method: str, status: int, seconds: float, client_left: bool
+        self, scope: "HTTPScope", context: RequestContext, method: str, status: int, seconds: float, client_left: bool
     ) -> None:
         code = cast("str | None", scope.get(PROBLEM_CODE))
         bug = cast("BaseException | None", scope.get(BUG))
@@ -132,17 +140,17 @@ class Observed:
             path=_loggable_path(scope),
             status=status,
             duration_ms=round(seconds * 1000, 2),
-            user=known.actor,
-            school=known.actor_school,
-            request_id=known.request_id,
-            trace_id=known.trace_id or UNSET,
+            user=context.actor,
+            school=context.actor_school,
+            request_id=context.request_id,
+            trace_id=context.trace_id or UNSET,
             timestamp=datetime.now(UTC),
         )
         self.metrics.count_request(method, line.route, status, seconds, code)
         if self._tracing is not None:
-            # After a bug in the middle of an answer, the status is still the one that the answer began with.
-            broken = type(bug).__name__ if bug is not None else None
-            self._tracing.end_request(line, (code or str(status)) if status >= 500 else broken)
+            # A bug in the middle of an answer leaves the status with which the answer began.
+            bug_name = None if bug is None else type(bug).__name__
+            self._tracing.end_request(line, (code or str(status)) if status >= 500 else bug_name)
         if bug is not None:
             log.error("unhandled error", exc_info=bug, method=method, route=line.route)
             if self._reports is not None:

@@ -1,1 +1,1 @@
-"""HTTP as this service speaks it: problem details, bodies, pages, request ids, the docs. Nothing about billing."""
+"""The HTTP layer: problem documents, bodies, pages, request ids and the docs. Nothing about billing."""

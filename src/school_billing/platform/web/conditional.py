@@ -1,7 +1,7 @@
 """Conditional requests (RFC 9110 section 13): entity tags, If-Match and If-None-Match.
 
-The tag of a row is its updated_at. Every change of the row makes updated_at strictly greater, so no tag comes back. The
-statement that makes the change compares the tag, so nothing can happen in between.
+The tag of a row is its updated_at. Every change of the row makes updated_at greater, so no tag is used twice. The
+statement that changes the row also compares the tag, so no other change can happen in between.
 """
 
 import re
@@ -32,9 +32,8 @@ TAGS_LENGTH_MOST = 2_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-
 Versions: TypeAlias = list[datetime] | None
-"""Versions of a row by their updated_at, as a query takes them; None means any."""
+"""The updated_at of each version that a query accepts. None means any version."""
 
 
 class Versioned(Protocol):
@@ -46,12 +45,12 @@ class Versioned(Protocol):
 
 
 class IfMatch(msgspec.Struct, frozen=True):
-    """The versions of a row that a change may be made to (RFC 9110 section 13.1.1)."""
+    """The versions of a row that the client allows to change (RFC 9110 section 13.1.1)."""
 
     versions: Versions
 
     def require(self, row: Versioned) -> None:
-        """Refuse a change of `row` if it is of another version; raises PreconditionFailed."""
+        """Raise PreconditionFailed if `row` is another version."""
         if self.versions is not None and row.updated_at not in self.versions:
             raise PreconditionFailed
 
@@ -66,47 +65,34 @@ def tag_of_row(row: Versioned) -> str:
 
 
 def tag_of_content(*parts: bytes) -> str:
-    """Return the entity tag of content that has no version: a hash, which no other content has."""
-    # Processors have instructions for SHA-256, so it is the fastest of hashlib for two megabytes of a large statement.
+    """Return the entity tag of content that has no version: the content's hash."""
+    # Processors have instructions for SHA-256, so no other hash of hashlib is faster for a statement of two megabytes.
     return f'"{sha256(b"".join(parts)).hexdigest()[:32]}"'
 
 
 def has_current(request: Request[Any, Any, Any], etag: str) -> bool:
-    """Tell whether the client already has the version `etag`, by If-None-Match (RFC 9110 section 13.1.2).
-
-    Raises:
-        InvalidParameter: The header is malformed.
-    """
+    """Tell whether If-None-Match has the tag `etag`, so the client has this version (RFC 9110 section 13.1.2)."""
     tags = read_tags(IF_NONE_MATCH_HEADER, header_values(request, b"if-none-match"))
-    # The weak comparison of section 8.8.3.2: a proxy that compresses makes a tag weak.
+    # A proxy that compresses answers makes tags weak, so a weak tag counts as well (section 8.8.3.2).
     return any(tag in {"*", etag, f"W/{etag}"} for tag in tags)
 
 
 async def provide_if_match(request: Request[Any, Any, Any]) -> IfMatch:
-    """Read the versions that If-Match names.
-
-    Raises:
-        InvalidParameter: The header is malformed.
-    """
+    """Read the versions in If-Match."""
     return versions_of(read_tags(IF_MATCH_HEADER, header_values(request, b"if-match")))
 
 
 def versions_of(tags: Sequence[str]) -> IfMatch:
-    """Return the versions with these tags. Weak tags, and tags that this service did not make, match no version."""
+    """Return the versions with these tags. Weak tags, and tags of other services, match no version."""
     if not tags or "*" in tags:
         return ANY_VERSION
     return IfMatch([version for tag in tags if (version := _version_of_tag(tag)) is not None])
 
 
 def read_tags(header: str, values: Sequence[str]) -> list[str]:
-    """Return the entity tags of a header with their quotes, ["*"] for any, or none if the header is absent.
+    """Return the entity tags, with quotes, in the `values` of a header, or ["*"]. Raise InvalidParameter otherwise.
 
-    Args:
-        header: Its name.
-        values: Its value, or values: a header that comes twice is one list (RFC 9110 section 5.3).
-
-    Raises:
-        InvalidParameter: It is neither a list of entity tags nor "*".
+    A header that comes twice is one list (RFC 9110 section 5.3).
     """
     if not values:
         return []
@@ -126,18 +112,14 @@ def _version_of_tag(tag: str) -> datetime | None:
         version = _EPOCH + int(tag.strip('"'), 16) * _MICROSECOND
     except (ValueError, OverflowError):
         return None
-    # The strong comparison is by character: the same number written differently is another tag.
+    # Tags are compared by character, so the same number in another notation is another tag.
     return version if _tag_of_version(version) == tag else None
 
 
 def refuse_change(current: Versioned, if_match: IfMatch, error: Exception) -> NoReturn:
-    """Explain why a statement changed no row although the row exists.
+    """Raise the reason why a statement did not change an existing row: its version, or otherwise `error`.
 
-    Versions never repeat, so the row can be read after the statement.
-
-    Raises:
-        PreconditionFailed: The row is of another version than `if_match` names.
-        Exception: `error`, otherwise.
+    Versions never repeat, so `current` may be read after the statement.
     """
     if_match.require(current)
     raise error

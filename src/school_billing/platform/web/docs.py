@@ -1,4 +1,4 @@
-"""The pages /docs and /openapi.json: Swagger UI from files of this package, which needs no internet."""
+"""The pages /docs and /openapi.json. Swagger UI comes from files of this package and needs no internet."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -22,7 +22,7 @@ from school_billing.platform.web.openapi import complete_document, name_operatio
 
 _ASSETS = Path(__file__).parent / "assets"
 _PAGE = (_ASSETS / "docs.html").read_bytes()
-# By name, so that no path of a caller's ever reaches the file system.
+# The only files that are served, so that a client's path never reaches the file system.
 _FILES = {f"/assets/{path.relative_to(_ASSETS)}": path for path in _ASSETS.rglob("*") if path.suffix in {".js", ".css"}}
 
 BEARER = "bearer"
@@ -30,7 +30,7 @@ BEARER = "bearer"
 
 
 class CompleteJson(JsonRenderPlugin):
-    """The document beside the page, which Litestar would serve without what is added to it."""
+    """The completed document at /docs/openapi.json, in place of Litestar's."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """Return the completed document."""
@@ -38,14 +38,14 @@ class CompleteJson(JsonRenderPlugin):
 
 
 class DocsPage(OpenAPIRenderPlugin):
-    """Swagger UI, served with its script and its style from this package."""
+    """Swagger UI with its script and its style."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """Return the page, which loads /openapi.json."""
+        """Return the page."""
         return _PAGE
 
     def receive_router(self, router: Router) -> None:
-        """Serve the page's files beside it."""
+        """Serve the files of the page."""
         router.register(_get_asset)
 
 
@@ -63,7 +63,9 @@ def _document(app: Litestar) -> bytes:
 def openapi_config(
     title: str, version: str, description: str, tags: Sequence[Tag], opt: Mapping[str, object]
 ) -> OpenAPIConfig:
-    """Make the OpenAPI document's head, and serve the page at /docs; `opt` is for the routes of the page."""
+    """Configure the OpenAPI document and the page at /docs, whose routes have the options `opt`."""
+    sentence = "An access token from POST /auth/login, or an API key."
+    bearer = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description=sentence)
     return OpenAPIConfig(
         title=title,
         version=version,
@@ -72,29 +74,16 @@ def openapi_config(
         tags=list(tags),
         use_handler_docstrings=True,
         operation_id_creator=name_operation,
-        components=Components(
-            security_schemes={
-                BEARER: SecurityScheme(
-                    type="http",
-                    scheme="bearer",
-                    bearer_format="JWT",
-                    description="An access token from POST /auth/login, or an API key.",
-                )
-            }
-        ),
+        components=Components(security_schemes={BEARER: bearer}),
         openapi_router=Router(
-            "/docs",
-            route_handlers=[],
-            include_in_schema=False,
-            opt=dict(opt),
-            after_request=_not_found_as_problem,
+            "/docs", route_handlers=[], include_in_schema=False, opt=dict(opt), after_request=_not_found_as_problem
         ),
         render_plugins=[DocsPage(path="/", media_type=MediaType.HTML), CompleteJson(path="/openapi.json")],
     )
 
 
 def docs_routes(opt: Mapping[str, object]) -> list[HTTPRouteHandler]:
-    """Make the routes /openapi.json and /, which leads a visitor to /docs."""
+    """Make the routes /openapi.json and /, which redirects to /docs."""
 
     @get("/openapi.json", include_in_schema=False, opt=dict(opt), sync_to_thread=False)
     def get_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -108,7 +97,7 @@ def docs_routes(opt: Mapping[str, object]) -> list[HTTPRouteHandler]:
 
 
 def _not_found_as_problem(response: Response[Any]) -> Response[Any]:
-    # Litestar's router for documentation answers unknown paths below it with a page of HTML.
+    # Litestar answers unknown paths below /docs with an HTML page.
     if response.status_code == 404:
         raise NotFoundException
     return response

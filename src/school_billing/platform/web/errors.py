@@ -1,15 +1,14 @@
-"""Errors as the client sees them: RFC 9457 problem details, `application/problem+json`.
+"""Errors and their answers: RFC 9457 problem details, `application/problem+json`.
 
-The docstring of an error is its default sentence. Programs rely on its `code`. The errors.py of each noun holds its
-errors and names the constraints of the schema that mean them.
+The docstring of an error is its default text. Programs rely on its `code`. The errors.py of each noun has the errors of
+that noun, and says which constraint of the schema means which error.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -21,38 +20,28 @@ from litestar.types import ExceptionHandlersMap
 from school_billing.platform.database.context import context
 from school_billing.platform.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
 
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, HTTPScope, Receive, Send
-
 BUG = "school_billing.bug"
-"""The scope key of the exception that nobody foresaw."""
-
+"""The scope key of an unexpected exception."""
 PROBLEM_CODE = "school_billing.problem_code"
-"""The scope key of the code of the problem that was the answer."""
-
-IS_ANSWERED = "school_billing.is_answered"
-"""The scope has this key as soon as its answer has begun."""
-
-_SAFE_IN_PATHS = "/:@!$&'()*+,;=~"  # RFC 3986 section 3.3.
+"""The scope key of the code in the problem document."""
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-_RETRY_AFTER_SECONDS = "1"
 
 log = structlog.get_logger("school_billing.problems")
 
 
 def path_of(request: Request[Any, Any, Any]) -> str:
-    """Return the encoded path. request.url would build it from the Host header, which can be any nonsense."""
-    return quote(request.scope["path"], safe=_SAFE_IN_PATHS)
+    """Return the encoded path. request.url would also read the Host header, which can be any text."""
+    return quote(request.scope["path"], safe="/:@!$&'()*+,;=~")  # RFC 3986 section 3.3
 
 
 def allow_header(methods: AbstractSet[str]) -> str:
-    """Return the Allow header of a path with handlers for `methods`: a path with GET answers HEAD as well."""
+    """Return the Allow header of a path with handlers for `methods`. A path with GET also answers HEAD."""
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field of a body, or with one parameter."""
+    """An error in one field of the body, or in one parameter."""
 
     field: str
     """The field's path, such as "amount"; "" means the whole body."""
@@ -63,20 +52,20 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem document (RFC 9457), with members of our own: code, request_id and errors."""
 
     type: str
-    """Always "about:blank": the code says more than a link would."""
+    """Always "about:blank", because `code` identifies the problem."""
     title: str
     """The status in words."""
     status: int
     detail: str
-    """What went wrong, in a sentence for a person."""
+    """A sentence for people: what went wrong, and what to do."""
     code: str
-    """What went wrong, for a program; it does not change between versions."""
+    """The kind of problem, for programs. It does not change between versions."""
     instance: str
     """The path of the request."""
     request_id: str
-    """The X-Request-Id, by which the logs know the request."""
+    """The X-Request-Id. The log lines of the request have it too."""
     errors: list[FieldError] = []
-    """The fields or parameters that are wrong, where there are such."""
+    """The wrong fields or parameters, if there are any."""
 
 
 class ApiError(Exception):
@@ -212,7 +201,7 @@ class Unavailable(ApiError):
 
     status = 503
     code = "database_unavailable"
-    headers: Mapping[str, str] = {"Retry-After": _RETRY_AFTER_SECONDS}
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class ServerStopping(Unavailable):
@@ -223,16 +212,16 @@ class ServerStopping(Unavailable):
 
 ErrorFactory = Callable[[], ApiError]
 ConstraintErrors = Mapping[str | tuple[str, str], ErrorFactory]
-"""The error that a constraint means, by its name, or by its name and the query that it refused."""
+"""The error for a constraint, by the constraint's name, or by its name and the name of the query."""
 
 
 def breaks_rule(field: str, sentence: str) -> ErrorFactory:
-    """Return the error that `field` of the body breaks the rule in `sentence`."""
+    """Return a factory of the error that `field` of the body breaks the rule in `sentence`."""
     return partial(InvalidBody, sentence, [FieldError(field, sentence)])
 
 
 def problem_codes() -> frozenset[str]:
-    """Return every code that a problem document of this application can have."""
+    """Return every code of the problem documents."""
     codes = {code for code, _ in _HTTP_ERRORS.values()}
     kinds: list[type[ApiError]] = [ApiError]
     while kinds:
@@ -243,7 +232,7 @@ def problem_codes() -> frozenset[str]:
 
 
 def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlersMap:
-    """Make the handlers that turn every exception into a problem document."""
+    """Return the handlers that answer every exception with a problem document."""
 
     def on_constraint(request: Request[Any, Any, Any], error: ConstraintViolated) -> Response[Problem]:
         make = constraint_errors.get((error.constraint, error.query.name)) or constraint_errors.get(error.constraint)
@@ -261,13 +250,13 @@ def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlers
 
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """Answer 500 to what should not have happened, and leave it to be logged by whoever sees every answer."""
+    """Answer an unexpected exception with 500. The wrapper around the application logs it."""
     cast("dict[str, object]", request.scope)[BUG] = error
     return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
 
 
 def answer_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
-    """Answer with the problem that `error` says."""
+    """Answer with the problem document of `error`."""
     return _respond(request, error.status, error.code, error.detail, error.errors, error.headers)
 
 
@@ -282,32 +271,28 @@ def _on_unavailable(request: Request[Any, Any, Any], error: DatabaseUnavailable)
 
 
 def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
-    found = [entry for entry in error.extra or () if isinstance(entry, dict)]
-    if any(entry.get("key") == "data" for entry in found):
+    entries = [entry for entry in error.extra or () if isinstance(entry, dict)]
+    if any(entry.get("key") == "data" for entry in entries):
         return answer_error(request, MalformedBody("The body is empty; it must be JSON."))
-    # Litestar names the argument, and where a parameter is called as a keyword of Python is, that ends with a _.
+    # The key is the name of the handler's argument. It ends with a _ if the parameter's name is a keyword of Python.
     errors = [
-        FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", "")) for entry in found
+        FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", ""))
+        for entry in entries
     ]
-    named = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
-    return answer_error(request, InvalidParameter(f"{named}.", errors))
+    detail = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
+    return answer_error(request, InvalidParameter(f"{detail}.", errors))
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    if error.status_code >= 500:  # The framework's own, such as an answer that cannot be rendered.
+    if error.status_code >= 500:  # An error inside Litestar, such as an answer that cannot be rendered.
         return on_bug(request, error)
     code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
     headers = {name.title(): value for name, value in (error.headers or {}).items()}
     if allow := headers.get("Allow"):
         headers["Allow"] = allow_header(set(allow.split(", ")))
     phrase = HTTPStatus(error.status_code).phrase
-    return _respond(
-        request,
-        error.status_code,
-        code or phrase.lower().replace(" ", "_"),
-        detail or f"{phrase}.",
-        headers=headers,
-    )
+    code = code or phrase.lower().replace(" ", "_")
+    return _respond(request, error.status_code, code, detail or f"{phrase}.", headers=headers)
 
 
 _HTTP_ERRORS = {
@@ -337,15 +322,3 @@ def _respond(
         errors=list(errors),
     )
     return Response(problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {}))
-
-
-async def answer_interrupted(app: "ASGIApp", scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
-    """Answer with `app`, or with 503 if the server cancels the request because its time to stop is over."""
-    try:
-        await app(scope, receive, send)
-    except asyncio.CancelledError:
-        if IS_ANSWERED in scope:
-            raise
-        request = Request[Any, Any, Any](scope, receive, send)
-        response = answer_error(request, ServerStopping()).to_asgi_response(app=None, request=request)
-        await response(scope, receive, send)

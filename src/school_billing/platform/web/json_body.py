@@ -1,4 +1,4 @@
-"""Bodies: JSON decoded once, straight into the handler's struct, with every wrong field named."""
+"""Bodies: JSON is decoded once, directly into the handler's struct. An error lists every wrong field."""
 
 import asyncio
 from decimal import Decimal
@@ -25,18 +25,14 @@ BODY_SECONDS = 30
 class ContractRequest(Request[Any, Any, Any]):
     """A request whose JSON body is decoded into the type of the handler's `data`.
 
-    Litestar decodes in two steps, to dicts with floats and then laxly to the struct ("5" becomes 5). Here it is
-    one strict step, and numbers keep their digits.
+    Litestar decodes in two steps: to dicts with floats, then to the struct without strict types ("5" becomes 5). This
+    class decodes in one strict step, and numbers keep their digits.
     """
 
     _received: bytes | None = None
 
     async def body(self) -> bytes:
-        """Return the bytes of the body.
-
-        Raises:
-            SlowBody: The body did not arrive within BODY_SECONDS.
-        """
+        """Return the bytes of the body. Raise SlowBody if they do not arrive within BODY_SECONDS."""
         if self._received is None:
             try:
                 async with asyncio.timeout(BODY_SECONDS):
@@ -46,15 +42,9 @@ class ContractRequest(Request[Any, Any, Any]):
         return self._received
 
     async def json(self) -> Any:
-        """Return the body as the struct of the handler's `data`.
-
-        Raises:
-            UnsupportedMediaType: Content-Type is not JSON.
-            MalformedBody: The body is not JSON.
-            InvalidBody: The body breaks a rule of the contract.
-        """
-        declared = header_values(self, b"content-type") or ["application/json"]
-        media_type = declared[0].partition(";")[0].strip().lower()
+        """Return the body as the struct of the handler's `data`."""
+        content_types = header_values(self, b"content-type") or ["application/json"]
+        media_type = content_types[0].partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
         body = await self.body()
@@ -73,8 +63,8 @@ def decode(body: bytes, contract: type[Contract]) -> Contract:
     """Decode a JSON `body` into the struct `contract`.
 
     Raises:
-        MalformedBody: It is not JSON.
-        InvalidBody: It breaks a rule of the contract. The error lists every wrong field.
+        MalformedBody: The body is not JSON.
+        InvalidBody: The body breaks a rule of the contract. The error lists every wrong field.
     """
     try:
         decoded: Contract = exact_decoder(cast("Any", contract)).decode(body)
@@ -86,27 +76,23 @@ def decode(body: bytes, contract: type[Contract]) -> Contract:
 
 
 def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) -> list[FieldError]:
-    """List every field that is wrong, where msgspec stops at the first.
-
-    Raises:
-        MalformedBody: The body is not JSON further on.
-    """
+    """List every wrong field. msgspec itself stops at the first one."""
     try:
-        given = exact_decoder(Any).decode(body)
+        values = exact_decoder(Any).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # A rule was broken before the place where the JSON is.
+        # The JSON is malformed after the first wrong field.
         raise MalformedBody from None
-    if not isinstance(given, dict):
+    if not isinstance(values, dict):
         return [_field_error("", first)]
     fields = {field.encode_name: field for field in msgspec.structs.fields(contract)}
-    errors = [FieldError(name, "This field is not known here") for name in given if name not in fields]
+    errors = [FieldError(name, "This field is not known here") for name in values if name not in fields]
     for name, field in fields.items():
-        if name not in given:
+        if name not in values:
             if field.required:
                 errors.append(FieldError(name, "This field is required"))
             continue
         try:
-            msgspec.convert(given[name], field.type, dec_hook=decode_scalar)
+            msgspec.convert(values[name], field.type, dec_hook=decode_scalar)
         except msgspec.ValidationError as error:
             errors.append(_field_error(name, error))
     return errors[:_ERRORS_MOST] or [_field_error("", first)]
@@ -121,10 +107,10 @@ def _field_error(name: str, error: msgspec.ValidationError) -> FieldError:
 
 
 def set_or_none(value: Value | UnsetType) -> Value | None:
-    """Return the value that PATCH sets, or None if the body lacks the field: for columns that cannot be null."""
+    """Return the value of a field in the body of a PATCH, or None if the body lacks the field."""
     return None if value is UNSET else value
 
 
 def is_given(value: object) -> bool:
-    """Tell whether the body of a PATCH has the field, even as null: for columns that can be cleared."""
+    """Tell whether the body of a PATCH has the field, even with the value null, which clears a column."""
     return value is not UNSET

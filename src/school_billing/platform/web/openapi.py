@@ -1,4 +1,4 @@
-"""The OpenAPI document: what Litestar makes of the routes, completed with what it leaves out."""
+"""The OpenAPI document: Litestar's document of the routes, completed with errors, headers and descriptions."""
 
 import ast
 import inspect
@@ -40,54 +40,53 @@ from school_billing.platform.web.types import Scalar, is_scalar
 
 _SUCCESSES = {200: "Done.", 201: "Added.", 204: "Deleted."}
 
-_LOCATION = {"description": "Where it can be found.", "schema": {"type": "string", "format": "uri-reference"}}
-_LINK = {
-    "description": 'The next page, as <...>; rel="next" (RFC 8288); absent on the last.',
-    "schema": {"type": "string"},
-}
-_REPLAYED = {
-    "description": '"true" where this is the stored answer of an earlier request with the same Idempotency-Key.',
-    "schema": {"type": "string"},
-}
-_ETAG = {
-    "description": "The entity tag of this version (RFC 9110 section 8.8.3), for If-None-Match and If-Match.",
-    "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
-}
-_CACHE_CONTROL = {
-    "description": '"private, no-cache": the caller may keep it, and asks with If-None-Match whether it still holds.',
-    "schema": {"type": "string"},
-}
-_TAGS_SCHEMA = {"type": "string", "maxLength": TAGS_LENGTH_MOST, "pattern": TAGS_PATTERN}
+
+def _header(description: str, **schema: object) -> dict[str, object]:
+    return {"description": description, "schema": {"type": "string", **schema}}
 
 
-def _request_header(name: str, description: str, schema: Mapping[str, object]) -> dict[str, object]:
-    # Without an example, because the docs page would send it with every try.
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+def _request_header(name: str, description: str, **schema: object) -> dict[str, object]:
+    # Without an example, because the docs page would send it with every request.
+    return {"name": name, "in": "header", "required": False, **_header(description, **schema)}
 
 
+_LOCATION = _header("The path of the new resource.", format="uri-reference")
+_LINK = _header('The next page, as <...>; rel="next" (RFC 8288). The last page has no Link.')
+_REPLAYED = _header('"true" if this is the stored answer of an earlier request with the same Idempotency-Key.')
+_ETAG = _header(
+    "The entity tag of this version (RFC 9110 section 8.8.3), for If-None-Match and If-Match.",
+    pattern='^"[0-9a-f]+"$',
+)
+_CACHE_CONTROL = _header(
+    '"private, no-cache": the client may keep the answer, and checks it with If-None-Match before each use.'
+)
 _IF_NONE_MATCH = _request_header(
     IF_NONE_MATCH_HEADER,
-    "Entity tags of what the client has. The answer is 304 without a body if one of them is current.",
-    _TAGS_SCHEMA,
+    "Entity tags of the versions that the client has. If one is current, the answer is 304 without a body.",
+    maxLength=TAGS_LENGTH_MOST,
+    pattern=TAGS_PATTERN,
 )
 _HEADER_OF_ERROR = {
     "precondition_failed": _request_header(
         IF_MATCH_HEADER,
-        "Entity tags of the versions that the change is meant for, or *. The answer is 412 if the version is another.",
-        _TAGS_SCHEMA,
+        "Entity tags of the versions that may be changed, or *. If the current version is another, the answer is 412.",
+        maxLength=TAGS_LENGTH_MOST,
+        pattern=TAGS_PATTERN,
     ),
     "idempotency_key_reused": _request_header(
         "Idempotency-Key",
-        "If the request is sent again with this key and the same body within 24 hours, it makes nothing twice and gets "
-        "the same answer.",
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        "A request that is sent again within 24 hours, with the same key and body, creates nothing twice and gets the "
+        "same answer.",
+        minLength=1,
+        maxLength=255,
+        pattern="^[!-~]+$",
     ),
 }
-"""The request header that an error answers to, by the error's code."""
+"""The request header that can cause an error, by the error's code."""
 
 
 class ScalarSchemas(OpenAPISchemaPlugin):
-    """Shows a Scalar by its name, its docstring and its schema."""
+    """Describes a Scalar by its name, its docstring and its schema."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
@@ -110,8 +109,8 @@ def _schema(definition: Mapping[str, Any]) -> Schema:
 class DocumentErrors(ReceiveRoutePlugin):
     """Describes the problem documents of each route.
 
-    A route declares its own errors by `errors=`. Those of its access (guards.py adds them), its body and its parameters
-    follow from its declaration.
+    A route declares its own errors by `errors=`. The errors of its body and its parameters follow from the handler, and
+    guards.py adds the errors of its access.
     """
 
     def receive_route(self, route: BaseRoute) -> None:
@@ -152,7 +151,7 @@ def _not_modified(handler: HTTPRouteHandler) -> Mapping[int, ResponseSpec]:
 
 
 def name_operation(handler: HTTPRouteHandler, _method: object, _path: object) -> str:
-    """Return the handler's name, such as create_payment, as the operation's id."""
+    """Return the handler's name, such as create_payment."""
     return handler.handler_name
 
 
@@ -196,17 +195,17 @@ def _describe_operation(operation: dict[str, Any], codes: AbstractSet[str]) -> N
     if headers:
         operation["parameters"] = [*operation.get("parameters", []), *headers]
     is_tagged = not {"201", "304", "412"}.isdisjoint(responses)
-    answered: dict[str, object] = {"ETag": _ETAG, "Cache-Control": _CACHE_CONTROL} if is_tagged else {}
+    headers_of_answer: dict[str, object] = {"ETag": _ETAG, "Cache-Control": _CACHE_CONTROL} if is_tagged else {}
     if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", [])):
-        answered["Link"] = _LINK
+        headers_of_answer["Link"] = _LINK
     for status, response in responses.items():
         if int(status) in _SUCCESSES:
             response["description"] = _SUCCESSES[int(status)]
         if status == "201":
             replayed = {"Idempotency-Replayed": _REPLAYED} if "idempotency_key_reused" in codes else {}
-            response["headers"] = {"Location": _LOCATION, **answered, **replayed}
-        elif status in {"200", "304"} and answered:
-            response["headers"] = answered
+            response["headers"] = {"Location": _LOCATION, **headers_of_answer, **replayed}
+        elif status in {"200", "304"} and headers_of_answer:
+            response["headers"] = headers_of_answer
 
 
 def _structs(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
@@ -217,13 +216,10 @@ def _structs(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
 
 
 def _field_sentences(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    """Yield the fields that have a docstring below them, and it: Python itself does not keep it."""
+    """Yield each field that has a docstring, with the docstring. Only the source has it."""
     definition = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 - the source of a class is a class.
-    for statement, follower in pairwise(definition.body):
-        match statement, follower:
-            case (
-                ast.AnnAssign(target=ast.Name(id=field)),
-                ast.Expr(value=ast.Constant(value=str(sentence))),
-            ):
+    for pair in pairwise(definition.body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=field)), ast.Expr(value=ast.Constant(value=str(sentence))):
                 yield field, sentence

@@ -1,4 +1,4 @@
-"""Pages of a list: `limit` and `offset`, or an opaque keyset `cursor` that the Link header hands out."""
+"""Pages of a list: `limit` and `offset`, or an opaque keyset `cursor` from the Link header."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -13,25 +13,22 @@ from litestar.params import QueryParameter
 from school_billing.platform.web.errors import FieldError, InvalidParameter, path_of
 
 NIL = UUID(int=0)
-"""It sorts before every id, so the first page begins after it."""
+"""The first page begins after this id, because it sorts before every other id."""
 
 LIMIT_DEFAULT = 100
 LIMIT_MOST = 500
 OFFSET_MOST = 2**31 - 1
 
-Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MOST, description="The most items to return.")]
-Offset = Annotated[int, QueryParameter(ge=0, le=OFFSET_MOST, description="How many items to pass over.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MOST, description="The largest number of items to return.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=OFFSET_MOST, description="The number of items to skip.")]
 Cursor = Annotated[
     str | None,
-    QueryParameter(
-        max_length=64,
-        description='Where the page begins: opaque, from the Link header with rel="next".',
-    ),
+    QueryParameter(max_length=64, description='The start of the page: opaque, from the Link header with rel="next".'),
 ]
 
 
 class HasId(Protocol):
-    """Anything that a list can hold: it has the id by which lists are ordered."""
+    """An item of a list. Lists are ordered by id."""
 
     @property
     def id(self) -> UUID:
@@ -50,35 +47,35 @@ class Page(msgspec.Struct, frozen=True):
     """Only items with a greater id."""
     path: str
     query: tuple[tuple[str, str], ...]
-    """The request's own path and parameters, which the next page keeps."""
+    """The parameters of the request. The link to the next page keeps them."""
 
     @property
     def fetch(self) -> int:
-        """How many rows to ask for: one more than the page holds tells whether there is a next page."""
+        """The number of rows to read: one more than the page holds, to see whether there is a next page."""
         return self.limit + 1
 
     def answer(self, rows: Sequence[Item]) -> Response[list[Item]]:
-        """Return up to `limit` of the `rows` fetched, with a Link to the next page (RFC 8288) if one is left."""
+        """Return at most `limit` of the `rows`, with a Link to the next page (RFC 8288) if there are more."""
         items = list(rows[: self.limit])
         next_after = items[-1].id if len(rows) > self.limit else None
         return Response(items, headers=self.link(next_after))
 
     def link(self, next_after: UUID | None) -> dict[str, str]:
-        """Return the Link header of the page after the item `next_after`, or none if that is None."""
+        """Return the Link header of the page after the item `next_after`, or no header if it is None."""
         return {} if next_after is None else self.link_to(encode_cursor(next_after.bytes))
 
     def link_to(self, cursor: str) -> dict[str, str]:
         """Return the Link header of the page that begins at `cursor`."""
-        kept = [(name, value) for name, value in self.query if name not in {"cursor", "offset"}]
-        target = f"{self.path}?{urlencode([*kept, ('cursor', cursor)])}"
+        others = [(name, value) for name, value in self.query if name not in {"cursor", "offset"}]
+        target = f"{self.path}?{urlencode([*others, ('cursor', cursor)])}"
         return {"Link": f'<{target}>; rel="next"'}
 
 
 class UnknownCursor(InvalidParameter):
-    """cursor: not one that a Link header gave."""
+    """cursor: Expected a cursor from a Link header."""
 
     def __init__(self) -> None:
-        super().__init__(errors=[FieldError("cursor", "Expected a cursor that a Link header gave")])
+        super().__init__(errors=[FieldError("cursor", "Expected a cursor from a Link header")])
 
 
 def encode_cursor(place: bytes) -> str:
@@ -87,11 +84,7 @@ def encode_cursor(place: bytes) -> str:
 
 
 def decode_cursor(cursor: str, length: int = 16) -> bytes:
-    """Read the place, of `length` bytes, in a cursor; an id has 16.
-
-    Raises:
-        UnknownCursor: It was not made here.
-    """
+    """Return the place, of `length` bytes, in a cursor. Raise UnknownCursor if `encode_cursor` did not make it."""
     try:
         place = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}")
     except ValueError:
@@ -107,29 +100,13 @@ async def provide_page(
     offset: Offset = 0,
     cursor: Cursor = None,
 ) -> Page:
-    """Read the page that the request asks for.
-
-    Raises:
-        InvalidParameter: A number is out of range, the cursor is not ours, or cursor and offset are both given.
-    """
+    """Read the page that the request asks for."""
     return page_of(request, limit, offset, cursor, NIL if cursor is None else UUID(bytes=decode_cursor(cursor)))
 
 
 def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None, after: UUID) -> Page:
-    """Return the page of a request whose cursor was read as `after`.
-
-    Raises:
-        InvalidParameter: cursor and offset are both given.
-    """
+    """Return the page after the item `after`, which the caller has read from the cursor."""
     if cursor is not None and offset:
-        raise InvalidParameter(
-            "cursor and offset exclude each other.",
-            [FieldError("offset", "Cannot be combined with cursor")],
-        )
-    return Page(
-        limit=limit,
-        offset=offset,
-        after=after,
-        path=path_of(request),
-        query=tuple(request.query_params.multi_items()),
-    )
+        message = "Cannot be combined with cursor"
+        raise InvalidParameter("Send cursor or offset, not both.", [FieldError("offset", message)])
+    return Page(limit, offset, after, path=path_of(request), query=tuple(request.query_params.multi_items()))

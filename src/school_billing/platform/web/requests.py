@@ -24,19 +24,19 @@ Step: TypeAlias = Callable[[Request[Any, Any, Any]], Awaitable[Response[None] | 
 
 REQUEST_ID_HEADER = "X-Request-Id"
 IS_HEAD = "school_billing.is_head"
-"""The scope key of a GET that stands for HEAD, so that no handler makes a long body for it."""
+"""The scope key of a GET that was sent as HEAD, so that no handler makes a long body for it."""
 
-# Long enough for a UUID or a trace id with a prefix; nothing that could forge a log line or a header.
-_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_IPV6_SITE_BITS = 64  # The smallest network that one customer gets (RFC 6177): its addresses count as one.
+# Long enough for a UUID or a trace id with a prefix, without characters that could forge a log line or a header.
+_HARMLESS_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_IPV6_SITE_BITS = 64  # The smallest network of one customer (RFC 6177). All its addresses count as one client.
 
 
 def choose_request_id(offered: bytes | None) -> str:
     """Return the client's id if it is 1 to 128 harmless ASCII characters, else a new UUID (RFC 9562, version 4).
 
-    uuid.uuid4() asks the kernel for randomness each time, which takes four times as long.
+    uuid.uuid4() reads random bytes from the kernel each time, which takes four times as long.
     """
-    if offered is not None and _SANE_REQUEST_ID.fullmatch(offered):
+    if offered is not None and _HARMLESS_ID.fullmatch(offered):
         return offered.decode("ascii")
     digits = f"{random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
@@ -45,9 +45,9 @@ def choose_request_id(offered: bytes | None) -> str:
 def before_request(*steps: Step) -> Step:
     """Make Litestar's before_request of `steps`. The first step that returns an answer, or raises, is the last.
 
-    The guard is a step as well: Litestar would copy the handler for its own kind of guard with every request, and a
-    middleware would bring a second layer of exception handlers. A handler must not have a before_request or a cache of
-    its own, because it would run before these steps; a test checks all handlers.
+    The guard is a step as well: for its own guards Litestar copies the handler with every request, and a middleware
+    would add a second layer of exception handlers. A handler must not have its own before_request or cache, because it
+    would replace or precede these steps. A test checks all handlers.
     """
 
     async def take_steps(request: Request[Any, Any, Any]) -> Response[None] | None:
@@ -63,8 +63,8 @@ def before_request(*steps: Step) -> Step:
 def provide_in_turn(app: Litestar) -> None:
     """Provide the dependencies of each handler one after the other.
 
-    Litestar starts a task for each dependency so that they can wait at the same time. None of ours waits, and the
-    tasks would cost more than the dependencies do.
+    Litestar starts a task for each dependency, so that they can wait at the same time. No dependency here waits, and a
+    task costs more than the dependency itself.
     """
     for route in app.routes:
         if isinstance(route, HTTPRoute):
@@ -73,10 +73,7 @@ def provide_in_turn(app: Litestar) -> None:
 
 
 async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """Answer OPTIONS with every method of the path (RFC 9110 section 9.3.7). A step before the handler.
-
-    Litestar would name the methods of one handler only, where several handlers share a path.
-    """
+    """Answer OPTIONS with every method of the path (RFC 9110 section 9.3.7). Litestar lists those of one handler."""
     if request.method != "OPTIONS":
         return None
     template = request.scope["path_template"]
@@ -85,12 +82,7 @@ async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | No
 
 
 async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
-    """Accept only documented query parameters, each once, because an ignored filter shows too much. A step.
-
-    Raises:
-        InvalidParameter: A parameter is unknown, comes twice, contains NUL, or is "null", which Litestar would read as
-            "not given". The error names it.
-    """
+    """Accept only documented query parameters, each once, because an ignored filter would show too much."""
     if not request.scope["query_string"]:
         return
     handler = request.route_handler
@@ -98,14 +90,14 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
         return
     errors = []
     seen = set[str]()
-    known = query_parameters(handler)
+    parameters = query_parameters(handler)
     for name, value in request.query_params.multi_items():
-        if name not in known:
+        if name not in parameters:
             errors.append(FieldError(name, "This parameter is not known here"))
         elif name in seen:
             errors.append(FieldError(name, "This parameter comes twice"))
-        elif value.lower() == "null" and not known[name]:
-            errors.append(FieldError(name, "Expected a value; leave the parameter out for any"))
+        elif value.lower() == "null" and not parameters[name]:  # Litestar would read it as an absent parameter.
+            errors.append(FieldError(name, "Expected a value; leave the parameter out to get all"))
         elif "\x00" in value:
             errors.append(FieldError(name, "Expected text without a NUL character"))
         seen.add(name)
@@ -115,7 +107,7 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
 
 @cache
 def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
-    """Return the query parameters of the handler and of its dependencies, and whether each is text."""
+    """Return the query parameters of the handler and its dependencies, and whether each one is text."""
     own = handler.parsed_fn_signature.parameters
     providers = handler.resolve_dependencies()
     signatures = [own, *(providers[name].parsed_fn_signature.parameters for name in own if name in providers)]
@@ -128,23 +120,17 @@ def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
 
 
 def header_values(request: Request[Any, Any, Any], name: bytes) -> list[str]:
-    """Return the values of the header with that lower-case name, in their order.
-
-    request.headers would decode every header of the request to answer for one.
-    """
+    """Return the values of the header with this lower-case name. request.headers would decode all headers."""
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
 
 
 def client_address(request: Request[Any, Any, Any]) -> str | None:
-    """Return the client's IPv4 address or IPv6 /64 network, behind a trusted proxy that of X-Forwarded-For.
-
-    None if there is no address (a unix socket).
-    """
+    """Return the client's IPv4 address or IPv6 /64 network, or None on a unix socket."""
     return None if request.client is None else normal_address(request.client.host)
 
 
 def normal_address(host: str) -> str:
-    """Return the form of an address by which clients are counted; everything unreadable counts as one client."""
+    """Return the address under which a client is counted. All unreadable addresses count as one client."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

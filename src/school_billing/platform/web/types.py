@@ -1,6 +1,6 @@
-"""The types of fields and parameters: text, instants, days, and scalars with rules of their own.
+"""The types of fields and parameters: text, instants, days, and scalars with other rules.
 
-A Scalar is read by its `parse`; OpenAPI shows its name, its docstring and its `schema`.
+`parse` reads a Scalar. OpenAPI shows its name, its docstring and its `schema`.
 """
 
 import re
@@ -14,7 +14,7 @@ from msgspec import Meta
 from school_billing.platform.password_rules import USERNAME_PATTERN
 
 NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
-# Nothing that a terminal obeys, that reverses the text or that nobody sees.
+# No control characters, no characters that reverse the text, and no invisible characters.
 PRINTABLE_PATTERN = r"^(?!\s)[^\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$(?![\s\S])(?<!\s)"
 _NO_NUL = r"^[^\x00]*$"
 
@@ -22,9 +22,9 @@ PATTERN_SENTENCES = {
     NOT_BLANK: "Expected text that is not blank and has no NUL character",
     _NO_NUL: "Expected text without a NUL character",
     PRINTABLE_PATTERN: "Expected visible text that does not begin or end with a blank",
-    USERNAME_PATTERN: "Expected lower-case letters, digits and . _ @ + -, the first of them a letter or a digit",
+    USERNAME_PATTERN: "Expected lower-case letters, digits and . _ @ + -, and a letter or a digit at the beginning",
 }
-"""The sentence that a person reads instead of a regular expression."""
+"""The error text for each pattern, because clients should not have to read a regular expression."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=50, pattern=NOT_BLANK)]
@@ -32,16 +32,12 @@ LongText = Annotated[str, Meta(max_length=500, pattern=_NO_NUL)]
 
 Instant = Annotated[
     datetime,
-    Meta(
-        tz=True,
-        description="An instant with its offset from UTC (RFC 3339).",
-        examples=["2026-01-10T13:00:00Z"],
-    ),
+    Meta(tz=True, description="An instant with its offset from UTC (RFC 3339).", examples=["2026-01-10T13:00:00Z"]),
 ]
 
 
 class Scalar:
-    """The base of a value that msgspec cannot check by itself."""
+    """The base of types that msgspec cannot check."""
 
     __slots__ = ()
 
@@ -50,11 +46,7 @@ class Scalar:
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make the value of what the JSON decoder gives.
-
-        Raises:
-            ValueError: It breaks the value's rule; the message says which.
-        """
+        """Make the value from a decoded JSON value. Raise ValueError with the broken rule as its message."""
         raise NotImplementedError
 
 
@@ -64,12 +56,7 @@ def is_scalar(kind: object) -> TypeGuard[type[Scalar]]:
 
 
 def decode_scalar(kind: type[Any], value: object) -> Any:
-    """Be msgspec's dec_hook: read a value of the Scalar `kind`.
-
-    Raises:
-        ValueError: The value breaks its rule.
-        TypeError: `kind` is no Scalar.
-    """
+    """Read a value of the Scalar `kind`. This is the dec_hook of msgspec."""
     if issubclass(kind, Scalar):
         return kind.parse(value)
     raise TypeError(f"{kind} cannot be read from JSON")
@@ -77,7 +64,7 @@ def decode_scalar(kind: type[Any], value: object) -> Any:
 
 FIRST_YEAR = 1900
 LAST_YEAR = 2999
-"""The range of dates that a person means. Arithmetic on it never leaves PostgreSQL's calendar or Python's."""
+"""The accepted years. Arithmetic on these dates stays within the calendars of PostgreSQL and Python."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _AwareDatetime = Annotated[datetime, Meta(tz=True)]
@@ -95,11 +82,7 @@ class Day(Scalar, date):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read a day.
-
-        Raises:
-            ValueError: It is none, or lies outside of the calendar.
-        """
+        """Read a day."""
         if not isinstance(value, str) or not _DATE.fullmatch(value):
             raise ValueError("Expected a date such as 2026-03-31")
         try:
@@ -111,7 +94,7 @@ class Day(Scalar, date):
 
 
 class Moment(Scalar):
-    """A day in the school's time zone, which means its end, or an instant (RFC 3339)."""
+    """An instant (RFC 3339), or a day in the school's time zone, which stands for the end of that day."""
 
     __slots__ = ("day", "instant")
 
@@ -126,11 +109,7 @@ class Moment(Scalar):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read a day or an instant.
-
-        Raises:
-            ValueError: It is neither, or lies outside of the calendar.
-        """
+        """Read a day or an instant."""
         if isinstance(value, str) and _DATE.fullmatch(value):
             return cls(day=Day.parse(value))
         try:
