@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Tag
 from litestar.params import JSONBody
 
+from school_billing.auth.addresses import client_address
 from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
 from school_billing.auth.errors import CONSTRAINT_ERRORS, InvalidRefreshToken, TooBusy, TooManyLogins, WrongCredentials
 from school_billing.auth.guards import OPEN, USERS
@@ -18,7 +19,6 @@ from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import Forbidden, Unavailable
-from school_billing.platform.web.requests import client_address
 
 
 class AuthController(Controller):

@@ -19,7 +19,7 @@ from school_billing.auth.guards import READERS
 from school_billing.platform.web.conditional import has_current, tag_of_content
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.responses import WithETag, json_document
+from school_billing.platform.web.responses import WithETag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
@@ -116,7 +116,7 @@ class StatementController(Controller):
         invoice. From its voided_at on, an invoice and its payments count for nothing.
         """
         statement = await statements.of_student(caller.tenant, student_id, statement_range)
-        return json_document(statement.document)
+        return _json(statement.document)
 
     @get(
         "/students/{student_id:str}/statement.html",
@@ -192,7 +192,7 @@ class StatementController(Controller):
         to, the balances before and after the period and its sums; with as_of, the figures of that moment.
         """
         statement = await statements.of_school(caller.tenant, school_id, page, statement_range)
-        return json_document(statement.document, page.link(statement.next_after))
+        return _json(statement.document, page.link(statement.next_after))
 
     @get(
         "/schools/{school_id:str}/statement.html",
@@ -297,7 +297,7 @@ class StatementController(Controller):
         The order is by the oldest due date that is unpaid, and where that is the same by the larger balance.
         """
         debtors = await statements.debtors(caller.tenant, school_id, debtors_page, min_overdue_days, min_balance)
-        return json_document(debtors.document, debtors_page.link(debtors))
+        return _json(debtors.document, debtors_page.link(debtors))
 
     @get(
         "/schools/{school_id:str}/collections",
@@ -320,7 +320,7 @@ class StatementController(Controller):
         invoice that is void now is not part of `invoiced`. At most 3660 rows, which is ten years of days.
         """
         collections = await statements.collections(caller.tenant, school_id, from_, to, by)
-        return json_document(collections.document)
+        return _json(collections.document)
 
 
 async def _page(printable: PrintableStatement) -> WithETag[bytes]:
@@ -370,3 +370,11 @@ async def _as_ndjson(lines: AsyncGenerator[list[ExportedRow]]) -> AsyncGenerator
     async with aclosing(lines):
         async for part in lines:
             yield _encoder.encode_lines(part)
+
+
+def _json(document: str, headers: dict[str, str] | None = None) -> WithETag[bytes]:
+    """Return a JSON document that the database rendered."""
+    # The entity tag covers the headers, because a page with another Link is another page.
+    content = document.encode()
+    etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
+    return WithETag(content, etag, headers=headers, media_type="application/json")

@@ -10,7 +10,6 @@ import random
 import re
 from collections.abc import Awaitable, Callable
 from functools import cache
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeAlias, get_args
 
 from litestar import Litestar, Request, Response
@@ -28,7 +27,6 @@ IS_HEAD = "school_billing.is_head"
 
 # Long enough for a UUID or a trace id with a prefix, without characters that could forge a log line or a header.
 _HARMLESS_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_IPV6_SITE_BITS = 64  # The smallest network of one customer (RFC 6177). All its addresses count as one client.
 
 
 def choose_request_id(offered: bytes | None) -> str:
@@ -122,21 +120,3 @@ def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
 def header_values(request: Request[Any, Any, Any], name: bytes) -> list[str]:
     """Return the values of the header with this lower-case name. request.headers would decode all headers."""
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
-
-
-def client_address(request: Request[Any, Any, Any]) -> str | None:
-    """Return the client's IPv4 address or IPv6 /64 network, or None on a unix socket."""
-    return None if request.client is None else normal_address(request.client.host)
-
-
-def normal_address(host: str) -> str:
-    """Return the address under which a client is counted. All unreadable addresses count as one client."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return "unreadable"
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(IPv6Network((address, _IPV6_SITE_BITS), strict=False))
-    return str(address)

@@ -9,7 +9,7 @@ from litestar.response.base import ASGIResponse
 from litestar.serialization import get_serializer
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
-from school_billing.platform.web.conditional import Versioned, has_current, tag_of_content, tag_of_row
+from school_billing.platform.web.conditional import Versioned, has_current, tag_of_row
 
 # Only /docs is a page, and all its files come from here. Swagger UI sets styles by script, and its pictures are data:
 # URLs.
@@ -90,14 +90,6 @@ def with_etag(row: Row) -> WithETag[Row]:
 def created(row: Row, location: str) -> WithETag[Row]:
     """Return 201 with the `location` of the row that was created (RFC 9110 section 15.3.2), and its entity tag."""
     return WithETag(row, tag_of_row(row), status_code=201, headers={"Location": location})
-
-
-def json_document(document: str, headers: dict[str, str] | None = None) -> WithETag[bytes]:
-    """Return a JSON document that the database rendered."""
-    # The entity tag covers the headers, because a page with another Link is another page.
-    content = document.encode()
-    etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
-    return WithETag(content, etag, headers=headers, media_type="application/json")
 
 
 def security_headers(*, in_production: bool) -> list[tuple[bytes, bytes]]:
