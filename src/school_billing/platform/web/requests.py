@@ -2,7 +2,7 @@
 
 1. The wrapper around the application gives the request an id (observability/middleware.py calls `choose_request_id`).
 2. Litestar finds the route, then takes the steps that app.py lists: the guard (auth/guards.py),
-   `refuse_unknown_parameters`, `answer_options`.
+   `refuse_unknown_parameters`, `read_idempotency_key` (idempotency.py), `answer_options`.
 3. Litestar reads the parameters, the page (pages.py), If-Match (conditional.py) and the body (json_body.py).
 """
 
