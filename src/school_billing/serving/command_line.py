@@ -226,11 +226,11 @@ async def list_users(settings: Settings) -> None:
 
     page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
     async with _database(settings) as database:
-        while found := await Users(database).list(None, None, page):
-            for user in found:
+        while users := await Users(database).list(None, None, page):
+            for user in users:
                 state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
                 print(f"{_described(user)}, {state}")
-            page = msgspec.structs.replace(page, after=found[-1].id)
+            page = msgspec.structs.replace(page, after=users[-1].id)
 
 
 def _switch_user(settings: Settings, username: str) -> _Async:
@@ -272,9 +272,9 @@ async def _change(
 
 
 def _new_password_hash(username: str) -> str:
-    """Ask for a password twice, or read one line if the input is no terminal; it is never an argument.
+    """Ask for a password twice, or read one line if the input is no terminal.
 
-    Call this before the event loop runs, which would keep Ctrl-C to itself.
+    Call this before the event loop runs, because the loop would take Ctrl-C.
     """
     from school_billing.auth.passwords import hash_password
     from school_billing.platform.password_rules import password_problem
@@ -283,7 +283,7 @@ def _new_password_hash(username: str) -> str:
         if sys.stdin.isatty():
             password = getpass.getpass(f"Password of {username}: ")
             if password != getpass.getpass("Again: "):
-                _fail("the two are not the same")
+                _fail("the two passwords differ")
         else:
             password = sys.stdin.readline().rstrip("\r\n")
     except (EOFError, AttributeError):  # Ctrl-D, or no standard input at all.
