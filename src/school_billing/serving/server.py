@@ -37,11 +37,7 @@ log = structlog.get_logger("school_billing.serving.server")
 
 
 def application() -> "Observed":
-    """Make the application that the environment describes: a factory for any ASGI server.
-
-    Raises:
-        InvalidSettings: A variable is wrong, or DATABASE_URL is not set.
-    """
+    """Make the application from the environment. Any ASGI server can use this factory."""
     settings = Settings.from_environment(os.environ)
     if not settings.database_url:
         raise InvalidSettings("DATABASE_URL is not set, and only `school-billing serve` brings a database.")
@@ -50,12 +46,7 @@ def application() -> "Observed":
 
 
 def serve(settings: Settings, workers: int = 1) -> None:
-    """Serve on the configured ports until SIGTERM or SIGINT; one worker is this process itself.
-
-    Raises:
-        InvalidSettings: There are too few connections for this number of workers.
-        SystemExit: The server, or one of the workers, could not start.
-    """
+    """Serve on the configured ports until SIGTERM or SIGINT. A single worker runs in this process."""
     configure_logging(settings.log_level, settings.log_format)
     settings = _within_the_databases_limits(settings)
     if settings.environment == "production" and not settings.internal_token and not settings.internal_port:
@@ -71,11 +62,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
 
 def settings_of_workers(settings: Settings, workers: int) -> list[Settings]:
-    """Return the settings of each worker: they share the pool's connections, and only the first sums overdue amounts.
-
-    Raises:
-        InvalidSettings: There are too few connections for this number of workers.
-    """
+    """Divide the pool's connections among the workers. Only the first worker sums overdue amounts."""
     needed = workers * FEWEST_CONNECTIONS
     if settings.database_pool_max < needed:
         raise InvalidSettings(
@@ -138,7 +125,7 @@ def _bind(settings: Settings) -> list[socket.socket]:
 
 
 def _work(settings: Settings, metrics_directory: str, sockets: list[socket.socket], ready: Ready) -> None:
-    """Be one of the workers."""
+    """Run one worker."""
     supervisor = os.getppid()
     try:
         # A worker that replaces another may find the database restarting.
@@ -148,7 +135,7 @@ def _work(settings: Settings, metrics_directory: str, sockets: list[socket.socke
         sys.exit(f"school-billing: {error}")
     finally:
         if os.getppid() != supervisor and not settings.prometheus_multiproc_dir:
-            # The supervisor was killed, so nobody else frees the memory of the temporary directory.
+            # The supervisor was killed, so this worker frees the memory of the temporary directory.
             shutil.rmtree(metrics_directory, ignore_errors=True)
 
 

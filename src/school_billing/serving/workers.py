@@ -28,13 +28,11 @@ log = structlog.get_logger("school_billing.serving.workers")
 
 
 def supervise(works: Sequence[Work], sockets: Sequence[socket.socket], stop_seconds: float) -> None:
-    """Run each of `works` in a process of its own until SIGTERM or SIGINT; call it last, and with one thread only.
+    """Run each of `works` in its own process until SIGTERM or SIGINT. Call this last, and with one thread only.
 
-    A worker that dies is replaced if it was ready. The stop closes `sockets`, sends the workers SIGTERM, and kills
-    those that have not ended after `stop_seconds`. The signals then stay blocked: a second Ctrl-C disturbs nothing.
-
-    Raises:
-        SystemExit: A worker ended before it was ready. Its replacement would do the same, so all are stopped.
+    A worker that dies is replaced if it was ready. If it was not ready, its replacement would die as well, so all
+    workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers, and kills the workers that still run
+    after `stop_seconds`. The signals stay blocked, so a second Ctrl-C does not interrupt the stop.
     """
     signal.signal(signal.SIGCHLD, lambda *_: None)  # Without a handler some systems drop it, even if it is blocked.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -49,7 +47,7 @@ def supervise(works: Sequence[Work], sockets: Sequence[socket.socket], stop_seco
                 log.error("a worker died and is replaced", pid=worker.pid, ending=worker.ending)
                 workers[number] = _Worker(worker.work)
     finally:
-        # While a process holds a port open, the kernel accepts connections that nobody will answer.
+        # While a process holds a port open, the kernel accepts connections that no process will answer.
         for listener in sockets:
             listener.close()
         _stop(workers, stop_seconds)

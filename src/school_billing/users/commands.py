@@ -69,7 +69,7 @@ def ask_password_hash(username: str) -> str:
         if sys.stdin.isatty():
             password = getpass.getpass(f"Password of {username}: ")
             if password != getpass.getpass("Again: "):
-                _fail("the two are not the same")
+                _fail("the two passwords differ")
         else:
             password = sys.stdin.readline().rstrip("\r\n")
     except (EOFError, AttributeError):  # Ctrl-D, or no standard input at all.

@@ -134,8 +134,8 @@ def _write(lines: list[bytes]) -> None:
 
 
 def _add_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    known = context()
-    for name, value in (("request_id", known.request_id), ("trace_id", known.trace_id)):
+    current = context()
+    for name, value in (("request_id", current.request_id), ("trace_id", current.trace_id)):
         if value:
             event.setdefault(name, value)
     return event
@@ -156,8 +156,8 @@ def facts_of(error: BaseException) -> str | None:
         return None
     source = getattr(error, "diag", error)  # psycopg keeps the fields of the server's answer there.
     facts = (getattr(source, field, None) for field in ("sqlstate", "constraint_name", "table_name"))
-    named = zip(("SQLSTATE", "constraint", "table"), facts, strict=True)
-    return ", ".join(f"{name} {fact}" for name, fact in named if fact)
+    labelled = zip(("SQLSTATE", "constraint", "table"), facts, strict=True)
+    return ", ".join(f"{label} {fact}" for label, fact in labelled if fact)
 
 
 def _traceback(exc_info: ExcInfo) -> list[dict[str, Any]]:
