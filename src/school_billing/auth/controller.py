@@ -9,7 +9,14 @@ from litestar.params import JSONBody
 
 from school_billing.auth.addresses import client_address
 from school_billing.auth.contracts import Caller, Login, PasswordChange, Refresh, SessionTokens
-from school_billing.auth.errors import CONSTRAINT_ERRORS, InvalidRefreshToken, TooBusy, TooManyLogins, WrongCredentials
+from school_billing.auth.errors import (
+    CONSTRAINT_ERRORS,
+    Forbidden,
+    InvalidRefreshToken,
+    TooBusy,
+    TooManyLogins,
+    WrongCredentials,
+)
 from school_billing.auth.guards import OPEN, USERS
 from school_billing.auth.login_service import LoginService
 from school_billing.auth.repository import LoginLimits, Sessions
@@ -18,7 +25,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.errors import Forbidden, Unavailable
+from school_billing.platform.web.errors import Unavailable
 
 
 class AuthController(Controller):

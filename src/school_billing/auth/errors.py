@@ -1,16 +1,31 @@
 """The errors of authentication, and which constraint of the schema means which error."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from school_billing.platform.web.errors import (
+    ApiError,
     ConstraintErrors,
     DuplicateId,
-    NotAuthenticated,
     NotFound,
-    TooManyRequests,
     Unavailable,
     breaks_rule,
 )
+
+
+class NotAuthenticated(ApiError):
+    """Send a valid access token."""
+
+    status = 401
+    code = "not_authenticated"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="school-billing"'}  # RFC 6750 section 3
+
+
+class Forbidden(ApiError):
+    """Your role does not allow this."""
+
+    status = 403
+    code = "forbidden"
 
 
 class WrongCredentials(NotAuthenticated):
@@ -25,10 +40,15 @@ class InvalidRefreshToken(NotAuthenticated):
     code = "invalid_refresh_token"
 
 
-class TooManyLogins(TooManyRequests):
+class TooManyLogins(ApiError):
     """Too many log-ins failed. Try again later."""
 
+    status = 429
     code = "too_many_logins"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}  # RFC 6585 section 4
 
 
 class TooBusy(Unavailable):

@@ -12,12 +12,13 @@ from litestar.routes import BaseRoute
 
 from school_billing.auth.authenticator import Authenticator
 from school_billing.auth.contracts import Caller, Role
+from school_billing.auth.errors import Forbidden, NotAuthenticated
 from school_billing.auth.secrets import API_KEY_PREFIX
 from school_billing.auth.tokens import Claims, InvalidToken, Tokens
 from school_billing.platform.database.context import context
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.docs import BEARER
-from school_billing.platform.web.errors import Forbidden, NotAuthenticated, Unavailable
+from school_billing.platform.web.errors import Unavailable
 from school_billing.platform.web.requests import header_values
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]

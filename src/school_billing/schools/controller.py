@@ -8,12 +8,13 @@ from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody
 
 from school_billing.auth.contracts import Caller
+from school_billing.auth.errors import Forbidden
 from school_billing.auth.guards import ADMINS, READERS
 from school_billing.platform.database.pool import Database
 from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
 from school_billing.platform.rooms import Room
 from school_billing.platform.web.conditional import IfMatch
-from school_billing.platform.web.errors import Forbidden, InUse, PreconditionFailed
+from school_billing.platform.web.errors import InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch

@@ -50,7 +50,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
     configure_logging(settings.log_level, settings.log_format)
     settings = _within_the_databases_limits(settings)
     if settings.environment == "production" and not settings.internal_token and not settings.internal_port:
-        log.warning("everybody can read /metrics and /docs; INTERNAL_TOKEN or INTERNAL_PORT closes them")
+        log.warning("/metrics and /docs are open to all clients; set INTERNAL_TOKEN or INTERNAL_PORT")
     if workers == 1:
         _run(settings, _bind(settings))
         return
@@ -90,7 +90,7 @@ def _within_the_databases_limits(settings: Settings) -> Settings:
     if settings.database_pool_max <= allowed:
         return settings
     log.warning(
-        "DATABASE_POOL_MAX is more than the database allows, which is taken",
+        "DATABASE_POOL_MAX is more than the database allows; the pool is smaller",
         database_pool_max=settings.database_pool_max,
         allowed=allowed,
     )

@@ -102,21 +102,6 @@ class InvalidParameter(BadRequest):
     code = "invalid_parameter"
 
 
-class NotAuthenticated(ApiError):
-    """Send a valid access token."""
-
-    status = 401
-    code = "not_authenticated"
-    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="school-billing"'}  # RFC 6750 section 3
-
-
-class Forbidden(ApiError):
-    """Your role does not allow this."""
-
-    status = 403
-    code = "forbidden"
-
-
 class NotFound(ApiError):
     """There is no such thing."""
 
@@ -183,17 +168,6 @@ class ValueOutOfRange(InvalidBody):
     """A value is outside the range that can be stored."""
 
     code = "value_out_of_range"
-
-
-class TooManyRequests(ApiError):
-    """Too many requests. Try again later."""
-
-    status = 429
-    code = "too_many_requests"
-
-    def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
-        super().__init__(detail)
-        self.headers = {"Retry-After": str(retry_after_seconds)}  # RFC 6585 section 4
 
 
 class Unavailable(ApiError):
