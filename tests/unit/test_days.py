@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from school_billing.platform.web.types import Day, Moment
+from school_billing.schools.days import Day, Moment
 
 
 @given(st.dates(date(1900, 1, 1), date(2999, 12, 31)))

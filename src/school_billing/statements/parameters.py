@@ -24,7 +24,7 @@ from school_billing.platform.web.pages import (
     encode_cursor,
     page_of,
 )
-from school_billing.platform.web.types import Day, Moment
+from school_billing.schools.days import Day, Moment
 from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
 from school_billing.statements.printed.language import Language
 

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.errors import FieldError, InvalidParameter
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.types import Moment
+from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.contracts import (
     CollectionsBy,

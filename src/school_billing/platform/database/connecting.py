@@ -8,8 +8,6 @@ import psycopg
 
 from school_billing.platform.database.errors import DatabaseUnavailable
 
-_LONGEST_PAUSE_SECONDS = 2.0
-
 # Reserved connections let a superuser in when all others are taken. The limits of the role and of the database do not
 # bind superusers, and -1 means no limit. PostgreSQL 15 has no reserved_connections.
 _ALLOWED = """
@@ -26,10 +24,9 @@ where rolname = session_user and datname = current_database()
 
 
 def wait_for_database(url: str, patience_seconds: float) -> None:
-    """Return as soon as the database accepts a connection. Print each wait to standard error.
+    """Return as soon as the database accepts a connection, and print each wait to standard error.
 
-    Raises:
-        DatabaseUnavailable: The time is over, or the URL is wrong. The message never has the password.
+    Raises DatabaseUnavailable, without the password, if the time is over or the URL is wrong.
     """
     parts = urlsplit(url)
     server = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
@@ -44,7 +41,7 @@ def wait_for_database(url: str, patience_seconds: float) -> None:
                 raise DatabaseUnavailable(f"The database {server} cannot be reached: {reason}") from error
             print(f"waiting for the database {server}: {reason}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet.
             time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, 2.0)
         except psycopg.Error:
             # The driver's message would repeat the URL with the password.
             raise DatabaseUnavailable("DATABASE_URL is not a URL that PostgreSQL understands.") from None

@@ -19,7 +19,7 @@ import psycopg
 import yoyo
 
 from school_billing.platform.database.errors import SchemaOutdated
-from school_billing.platform.paths import resource_folder
+from school_billing.platform.database.sql import resource_folder
 
 
 def migrate(url: str) -> list[str]:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, get_type_hints
 
 from school_billing.platform.database.context import RequestContext, context
-from school_billing.platform.paths import resource_folder
 
 Row = TypeVar("Row")
+
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 # Comments, strings, quoted names and casts can contain a colon that begins no parameter. They are matched first and
 # stay as they are. Every other colon before a name begins a parameter.
@@ -89,3 +91,11 @@ def number_parameters(source: str) -> tuple[str, tuple[str, ...]]:
         return f"${numbers.setdefault(name, len(numbers) + 1)}"
 
     return _TOKEN.sub(numbered, source), tuple(numbers)
+
+
+def resource_folder(name: str) -> Path:
+    """Return the folder "sql" or "migrations": at the top of a checkout, or inside an installed wheel."""
+    for folder in (_PACKAGE / name, _PACKAGE.parents[1] / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"The installation is incomplete: no {name}/ folder beside the package.")
