@@ -10,11 +10,11 @@ from school_billing.platform.web.conditional import (
     TAGS_LENGTH_MOST,
     IfMatch,
     read_tags,
-    tag_of_content,
     tag_of_row,
     versions_of,
 )
 from school_billing.platform.web.errors import InvalidParameter, PreconditionFailed
+from school_billing.statements.printed.renderers import tag_of_content
 
 
 class Row(Struct):

@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
-from school_billing.platform.web.conditional import has_current, tag_of_content
+from school_billing.platform.web.conditional import has_current
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag
@@ -49,7 +49,14 @@ from school_billing.statements.parameters import (
     provide_statement_range,
 )
 from school_billing.statements.printed.printable import PrintableStatement
-from school_billing.statements.printed.renderers import Job, PdfRenderer, PdfRendererBusy, TooLongToPrint, html_page
+from school_billing.statements.printed.renderers import (
+    Job,
+    PdfRenderer,
+    PdfRendererBusy,
+    TooLongToPrint,
+    html_page,
+    tag_of_content,
+)
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
 from school_billing.statements.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows, inline

@@ -19,6 +19,8 @@ class RequestContext(msgspec.Struct):
     request_id: str | None = None
     trace_id: str | None = None
     """The id of the trace, if the request is traced."""
+    span: object = None
+    """The span of the request (opentelemetry.trace.Span), if it is traced."""
     idempotency_scope: str | None = None
     """The user, the user's school, the method and the path. In another scope, the same key is another key."""
     idempotency_key: str | None = None

@@ -4,10 +4,9 @@ Only a service that exports traces imports this. We make the spans ourselves, be
 several for each request, even if the sampler keeps none.
 """
 
-from contextvars import ContextVar
 from threading import Thread
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_span_id, format_trace_id, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from school_billing.platform.database.context import RequestContext
+from school_billing.platform.database.context import RequestContext, context
 from school_billing.platform.observability.logging import UNMATCHED, AccessLine
 from school_billing.platform.settings import Settings
 
@@ -32,7 +31,6 @@ _CLOSE_SECONDS = 5
 _PROPAGATOR = TraceContextTextMapPropagator()
 _NO_PARENT = Context()
 _ERROR = Status(StatusCode.ERROR)
-_current: ContextVar[Span | None] = ContextVar("request_span", default=None)
 
 log = structlog.get_logger("school_billing.platform.observability")
 
@@ -59,10 +57,8 @@ class Tracing:
         self._shutdown = provider.shutdown
         self._tracer = provider.get_tracer("school_billing", version)
         database = urlsplit(settings.database_url)
-        self._database: dict[str, str | int] = {
-            "db.system.name": "postgresql",
-            "db.namespace": unquote(database.path.lstrip("/")),
-        }
+        name = unquote(database.path.lstrip("/"))
+        self._database: dict[str, str | int] = {"db.system.name": "postgresql", "db.namespace": name}
         if database.hostname:
             self._database |= {"server.address": database.hostname, "server.port": database.port or 5432}
 
@@ -81,7 +77,7 @@ class Tracing:
             "school_billing.request_id": known.request_id or "",
         }
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
-        _current.set(span)
+        known.span = span
         own = span.get_span_context()
         known.trace_id = format_trace_id(own.trace_id)
         # The answer to a traceparent in Trace Context, level 2.
@@ -89,8 +85,8 @@ class Tracing:
 
     def end_request(self, line: AccessLine, failure: str | None) -> None:
         """End the span of this request with the answer; a `failure` is the type of the error."""
-        span = _current.get()
-        if span is None or not span.is_recording():
+        span = _recorded_span()
+        if span is None:
             return
         verb = "HTTP" if line.method == "OTHER" else line.method
         route = None if line.route == UNMATCHED else line.route
@@ -105,8 +101,8 @@ class Tracing:
 
     def note_query(self, name: str, seconds: float, error: BaseException | None) -> None:
         """Make the span of a query that has just ended, if a recorded request sent it."""
-        request = _current.get()
-        if request is None or not request.is_recording():
+        request = _recorded_span()
+        if request is None:
             return
         attributes = self._database | {"db.query.summary": name}
         if isinstance(error, asyncpg.PostgresError):
@@ -130,3 +126,9 @@ class Tracing:
         closing.join(_CLOSE_SECONDS)
         if closing.is_alive():
             log.warning("the collector did not take the last spans in time", seconds=_CLOSE_SECONDS)
+
+
+def _recorded_span() -> Span | None:
+    """Return the span of the request at work, if the sampler keeps it."""
+    span = cast("Span | None", context().span)
+    return span if span is not None and span.is_recording() else None

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,6 @@ import msgspec
 import structlog
 
 from school_billing.platform.bounded_queue import BoundedQueue
-from school_billing.platform.web.conditional import tag_of_content
 from school_billing.platform.web.errors import ApiError, BadRequest
 from school_billing.statements.printed.printable import PrintableStatement
 
@@ -28,6 +28,12 @@ _ONE_CORE = {"RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 _INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "XDG_DATA_HOME")
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+def tag_of_content(*parts: bytes) -> str:
+    """Return the entity tag of content that has no version: the content's hash."""
+    # Processors have instructions for SHA-256, so no other hash of hashlib is faster for a statement of two megabytes.
+    return f'"{sha256(b"".join(parts)).hexdigest()[:32]}"'
 
 
 class TooLongToPrint(BadRequest):
