@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ from tests.server import Server, serve
 _SERVER = pytest.StashKey[str]()
 _TEMPLATE = pytest.StashKey[str]()
 _CLEAN_UP = pytest.StashKey[ExitStack]()
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and the servers that they start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
