@@ -124,7 +124,8 @@ def _errors_of(handler: HTTPRouteHandler) -> Sequence[type[ApiError]]:
     errors: list[type[ApiError]] = [*handler.opt.get("errors", ())]
     if handler.parsed_data_field is not None:
         errors += [MalformedBody, SlowBody, BodyTooLarge, UnsupportedMediaType, InvalidBody]
-    if any("{" in path for path in handler.paths) or query_parameters(handler):
+    has_header = any(error.code in _HEADER_OF_ERROR for error in errors)
+    if has_header or any("{" in path for path in handler.paths) or query_parameters(handler):
         errors.append(InvalidParameter)
     return errors
 
