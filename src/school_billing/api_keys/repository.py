@@ -11,7 +11,7 @@ from school_billing.auth.secrets import API_KEY_PREFIX, hash_secret, new_secret
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 from school_billing.schools.errors import SchoolNotFound
 
 CREATE = Query(
@@ -25,7 +25,7 @@ CREATE = Query(
     school_id=UUID | None,
 )
 GET = Query("api_keys/get", ApiKey, tenant=Tenant, api_key_id=UUID)
-LIST = Query("api_keys/list", ApiKey, tenant=Tenant, school_id=UUID | None, after=UUID, limit=int, offset=int)
+LIST = Query("api_keys/list", ApiKey, tenant=Tenant, school_id=UUID | None, **ROWS)
 REVOKE = Query("api_keys/revoke", ApiKey, tenant=Tenant, api_key_id=UUID, if_match=Versions)
 
 _VISIBLE_CHARACTERS = len(API_KEY_PREFIX) + 6
@@ -62,9 +62,7 @@ class ApiKeys:
 
     async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> list[ApiKey]:
         """Return a page of keys and one more."""
-        return await self._database.all(
-            LIST, tenant=tenant, school_id=school_id, after=page.after, limit=page.fetch, offset=page.offset
-        )
+        return await self._database.all(LIST, tenant=tenant, school_id=school_id, **page.rows)
 
     async def revoke(self, tenant: Tenant, api_key_id: UUID, if_match: IfMatch) -> None:
         """Revoke a key for good."""

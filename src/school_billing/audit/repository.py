@@ -6,9 +6,9 @@ from school_billing.audit.contracts import AuditedEntity, AuditEntry
 from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 
-LIST = Query("audit/list", AuditEntry, tenant=Tenant, entity=str | None, after=UUID, limit=int, offset=int)
+LIST = Query("audit/list", AuditEntry, tenant=Tenant, entity=str | None, **ROWS)
 LIST_OF_ENTITY = Query("audit/list_of_entity", AuditEntry, entity_id=UUID, school_id=UUID | None, **LIST.takes)
 LIST_OF_SCHOOL = Query("audit/list_of_school", AuditEntry, school_id=UUID, **LIST.takes)
 
@@ -29,10 +29,11 @@ class AuditLog:
     ) -> list[AuditEntry]:
         """Return a page of entries and one more. A filter that is None does not apply."""
         filters = {"tenant": tenant, "entity": entity}
-        rows = {"after": page.after, "limit": page.fetch, "offset": page.offset}
         school_id = school_id or tenant
         if entity_id is not None:
-            return await self._database.all(LIST_OF_ENTITY, entity_id=entity_id, school_id=school_id, **filters, **rows)
+            return await self._database.all(
+                LIST_OF_ENTITY, entity_id=entity_id, school_id=school_id, **filters, **page.rows
+            )
         if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **rows)
-        return await self._database.all(LIST, **filters, **rows)
+            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
+        return await self._database.all(LIST, **filters, **page.rows)

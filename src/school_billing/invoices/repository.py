@@ -12,7 +12,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query(
@@ -33,9 +33,7 @@ LIST = Query(
     status=str | None,
     due_from=date | None,
     due_to=date | None,
-    after=UUID,
-    limit=int,
-    offset=int,
+    **ROWS,
 )
 LIST_OF_SCHOOL = Query("invoices/list_of_school", Invoice, school_id=UUID, **LIST.takes)
 LIST_OF_STUDENT = Query("invoices/list_of_student", Invoice, student_id=UUID, school_id=UUID | None, **LIST.takes)
@@ -98,15 +96,14 @@ class Invoices:
     ) -> list[Invoice]:
         """Return a page of invoices and one more. A filter that is None does not apply."""
         filters = {"tenant": tenant, "status": status, "due_from": due_from, "due_to": due_to}
-        rows = {"after": page.after, "limit": page.fetch, "offset": page.offset}
         school_id = school_id or tenant
         if student_id is not None:
             return await self._database.all(
-                LIST_OF_STUDENT, student_id=student_id, school_id=school_id, **filters, **rows
+                LIST_OF_STUDENT, student_id=student_id, school_id=school_id, **filters, **page.rows
             )
         if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **rows)
-        return await self._database.all(LIST, **filters, **rows)
+            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
+        return await self._database.all(LIST, **filters, **page.rows)
 
     async def update(self, tenant: Tenant, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
         """Change the given fields of an invoice that is not void.

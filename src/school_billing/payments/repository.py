@@ -15,7 +15,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 
 CREATE = Query(
     "payments/create",
@@ -38,9 +38,7 @@ LIST = Query(
     reference=str | None,
     paid_from=date | None,
     paid_to=date | None,
-    after=UUID,
-    limit=int,
-    offset=int,
+    **ROWS,
 )
 LIST_OF_SCHOOL = Query("payments/list_of_school", Payment, school_id=UUID, **LIST.takes)
 LIST_OF_INVOICE = Query("payments/list_of_invoice", Payment, invoice_id=UUID, school_id=UUID | None, **LIST.takes)
@@ -122,15 +120,14 @@ class Payments:
         """Return a page of payments and refunds and one more. A filter that is None does not apply."""
         filters = {"tenant": tenant, "kind": kind, "method": method, "reference": reference}
         days = {"paid_from": paid_from, "paid_to": paid_to}
-        rows = {"after": page.after, "limit": page.fetch, "offset": page.offset}
         school_id = school_id or tenant
         if invoice_id is not None:
             return await self._database.all(
-                LIST_OF_INVOICE, invoice_id=invoice_id, school_id=school_id, **filters, **days, **rows
+                LIST_OF_INVOICE, invoice_id=invoice_id, school_id=school_id, **filters, **days, **page.rows
             )
         if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **days, **rows)
-        return await self._database.all(LIST, **filters, **days, **rows)
+            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **days, **page.rows)
+        return await self._database.all(LIST, **filters, **days, **page.rows)
 
     async def update(self, tenant: Tenant, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change the given fields. A foreign key refuses an invoice of another school."""

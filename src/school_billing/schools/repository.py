@@ -8,13 +8,13 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.errors import CurrencyInUse, SchoolNotFound
 
 CREATE = Query("schools/create", School, name=str, currency=str, time_zone=str)
 GET = Query("schools/get", School, tenant=Tenant, school_id=UUID)
-LIST = Query("schools/list", School, tenant=Tenant, after=UUID, limit=int, offset=int)
+LIST = Query("schools/list", School, tenant=Tenant, **ROWS)
 UPDATE = Query(
     "schools/update",
     School,
@@ -50,7 +50,7 @@ class Schools:
 
     async def list(self, tenant: Tenant, page: Page) -> list[School]:
         """Return a page of schools and one more."""
-        return await self._database.all(LIST, tenant=tenant, after=page.after, limit=page.fetch, offset=page.offset)
+        return await self._database.all(LIST, tenant=tenant, **page.rows)
 
     async def update(self, tenant: Tenant, school_id: UUID, patch: SchoolPatch, if_match: IfMatch) -> School:
         """Change the given fields. CurrencyInUse if the currency would change and the school has invoices."""

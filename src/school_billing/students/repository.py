@@ -8,7 +8,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
@@ -21,9 +21,7 @@ LIST = Query(
     tenant=Tenant,
     external_id=str | None,
     name=str | None,
-    after=UUID,
-    limit=int,
-    offset=int,
+    **ROWS,
 )
 LIST_OF_SCHOOL = Query("students/list_of_school", Student, school_id=UUID, **LIST.takes)
 UPDATE = Query(
@@ -71,11 +69,10 @@ class Students:
     ) -> list[Student]:
         """Return a page of students and one more. A filter that is None does not apply."""
         filters = {"tenant": tenant, "external_id": external_id, "name": name}
-        rows = {"after": page.after, "limit": page.fetch, "offset": page.offset}
         school_id = school_id or tenant
         if school_id is None:
-            return await self._database.all(LIST, **filters, **rows)
-        return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **rows)
+            return await self._database.all(LIST, **filters, **page.rows)
+        return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
 
     async def update(self, tenant: Tenant, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
         """Change the given fields."""

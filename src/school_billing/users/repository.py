@@ -7,7 +7,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.conditional import ANY_VERSION, IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import ROWS, Page
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import User, UserPatch
 from school_billing.users.errors import UserNotFound
@@ -15,7 +15,7 @@ from school_billing.users.errors import UserNotFound
 CREATE = Query("users/create", User, tenant=Tenant, username=str, password_hash=str, role=str, school_id=UUID | None)
 FIND = Query("users/find", User, username=str)
 GET = Query("users/get", User, tenant=Tenant, user_id=UUID)
-LIST = Query("users/list", User, tenant=Tenant, school_id=UUID | None, after=UUID, limit=int, offset=int)
+LIST = Query("users/list", User, tenant=Tenant, school_id=UUID | None, **ROWS)
 UPDATE = Query(
     "users/update", User, tenant=Tenant, user_id=UUID, if_match=Versions, role=str | None, disabled=bool | None
 )
@@ -57,9 +57,7 @@ class Users:
 
     async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> list[User]:
         """Return a page of users and one more."""
-        return await self._database.all(
-            LIST, tenant=tenant, school_id=school_id, after=page.after, limit=page.fetch, offset=page.offset
-        )
+        return await self._database.all(LIST, tenant=tenant, school_id=school_id, **page.rows)
 
     async def update(self, tenant: Tenant, user_id: UUID, patch: UserPatch, if_match: IfMatch = ANY_VERSION) -> User:
         """Change the given fields."""

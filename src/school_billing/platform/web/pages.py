@@ -38,6 +38,10 @@ class HasId(Protocol):
 Item = TypeVar("Item", bound=HasId)
 
 
+ROWS: dict[str, Any] = {"after": UUID, "limit": int, "offset": int}
+"""The parameters by which a list query returns a page of its rows."""
+
+
 class Page(msgspec.Struct, frozen=True):
     """The part of a list that a request asks for."""
 
@@ -50,9 +54,9 @@ class Page(msgspec.Struct, frozen=True):
     """The parameters of the request. The link to the next page keeps them."""
 
     @property
-    def fetch(self) -> int:
-        """The number of rows to read: one more than the page holds, to see whether there is a next page."""
-        return self.limit + 1
+    def rows(self) -> dict[str, Any]:
+        """The values of ROWS. One row more than the page holds tells whether there is a next page."""
+        return {"after": self.after, "limit": self.limit + 1, "offset": self.offset}
 
     def answer(self, rows: Sequence[Item]) -> Response[list[Item]]:
         """Return at most `limit` of the `rows`, with a Link to the next page (RFC 8288) if there are more."""
