@@ -114,8 +114,10 @@ class CachedReader:
         return row
 
     async def _put(self, key: str, row: object) -> None:
+        if row is None or not self._breaker.allows():
+            return
         entry = msgspec.msgpack.encode((key, row))
-        if row is None or len(entry) > _LARGEST_BYTES or not self._breaker.allows():
+        if len(entry) > _LARGEST_BYTES:
             return
         try:
             async with asyncio.timeout(self._timeout_seconds):
