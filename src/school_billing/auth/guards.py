@@ -3,9 +3,8 @@
 import base64
 import binascii
 import hmac
-from typing import Any, TypeAlias, cast
+from typing import cast
 
-from litestar import Request
 from litestar.exceptions import NotFoundException
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute
@@ -19,9 +18,7 @@ from school_billing.platform.database.context import context
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.docs import BEARER
 from school_billing.platform.web.errors import Unavailable
-from school_billing.platform.web.requests import header_values
-
-AnyRequest: TypeAlias = Request[Any, Any, Any]
+from school_billing.platform.web.requests import AnyRequest, header_values
 
 OPEN = "open"
 """Everybody may use the route."""
@@ -176,5 +173,5 @@ class DocumentAccess(ReceiveRoutePlugin):
 
 
 def provide_caller() -> Caller:
-    """Return the caller of the current request, whom the guard has checked."""
+    """Return the caller of the current request. The guard has checked the caller."""
     return cast("Caller", context().caller)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, get
+from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
@@ -19,6 +19,7 @@ from school_billing.auth.guards import READERS
 from school_billing.platform.web.conditional import has_current
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
+from school_billing.platform.web.requests import AnyRequest
 from school_billing.platform.web.responses import WithETag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
@@ -82,7 +83,6 @@ _DOCUMENT = _answer(bytes, PDF_MEDIA_TYPE)
 _ROWS = _answer(str, CSV_MEDIA_TYPE)
 
 # The parameters of the handlers.
-AnyRequest: TypeAlias = Request[Any, Any, Any]
 Id: TypeAlias = FromPath[UUID]
 ByCaller: TypeAlias = NamedDependency[Caller]
 Range: TypeAlias = NamedDependency[StatementRange]
@@ -94,7 +94,7 @@ Renderer: TypeAlias = NamedDependency[PdfRenderer]
 
 
 class StatementController(Controller):
-    """What is owed, by whom, and how it came to that."""
+    """Statements of account, debtors and collections."""
 
     path = "/"
     tags = ("statements",)

@@ -19,7 +19,8 @@ from litestar.routes import HTTPRoute
 
 from school_billing.platform.web.errors import FieldError, InvalidParameter, allow_header
 
-Step: TypeAlias = Callable[[Request[Any, Any, Any]], Awaitable[Response[None] | None]]
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+Step: TypeAlias = Callable[[AnyRequest], Awaitable[Response[None] | None]]
 
 REQUEST_ID_HEADER = "X-Request-Id"
 IS_HEAD = "school_billing.is_head"
@@ -48,7 +49,7 @@ def before_request(*steps: Step) -> Step:
     would replace or precede these steps. A test checks all handlers.
     """
 
-    async def take_steps(request: Request[Any, Any, Any]) -> Response[None] | None:
+    async def take_steps(request: AnyRequest) -> Response[None] | None:
         for step in steps:
             answer = await step(request)
             if answer is not None:
@@ -70,7 +71,7 @@ def provide_in_turn(app: Litestar) -> None:
                 arguments.dependency_batches = [{one} for batch in arguments.dependency_batches for one in batch]
 
 
-async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
+async def answer_options(request: AnyRequest) -> Response[None] | None:
     """Answer OPTIONS with every method of the path (RFC 9110 section 9.3.7). Litestar lists those of one handler."""
     if request.method != "OPTIONS":
         return None
@@ -79,7 +80,7 @@ async def answer_options(request: Request[Any, Any, Any]) -> Response[None] | No
     return Response(None, status_code=204, headers={"Allow": allow_header(methods)})
 
 
-async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+async def refuse_unknown_parameters(request: AnyRequest) -> None:
     """Accept only documented query parameters, each once, because an ignored filter would show too much."""
     if not request.scope["query_string"]:
         return
@@ -117,6 +118,6 @@ def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
     }
 
 
-def header_values(request: Request[Any, Any, Any], name: bytes) -> list[str]:
+def header_values(request: AnyRequest, name: bytes) -> list[str]:
     """Return the values of the header with this lower-case name. request.headers would decode all headers."""
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
