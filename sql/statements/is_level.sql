@@ -1,7 +1,7 @@
 -- Whether this server is a standby of the primary that gave a position (position.sql), and has replayed it: one row.
 --
--- Statements use now(), so the clock counts, too: if it was behind the primary's, the last payment would lie in the
--- future. A standby confirms a new timeline some minutes after its primary was promoted, and is not level until then.
+-- Statements use now(), so the clocks are compared, too: on a server whose clock is behind, the last payment would be in
+-- the future. A standby confirms a new timeline some minutes after its primary was promoted, and is not level until then.
 select
   pg_is_in_recovery()
   and pg_last_wal_replay_lsn() >= :position::text::pg_lsn

@@ -99,7 +99,7 @@ class BatchLoader(Generic[Key, Value]):
         self._context: Context | None = None
 
     async def load(self, key: Key) -> Value | None:
-        """Return the value of `key`, read after this call; None if there is none. Raises what the batch raised."""
+        """Return the value of `key`, read after this call, or None. An error of the batch reaches all its callers."""
         future: asyncio.Future[Value | None] = asyncio.get_running_loop().create_future()
         if not self._waiting:
             # Logs and traces show the batch as part of its first request.

@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     database_url: str = ""
     """The database, as postgresql://user:password@host:port/name. If empty, PostgreSQL runs embedded in DATA_DIR."""
     read_database_url: str = ""
-    """The database's streaming standby. It serves statements while level with the primary. If empty, there is none."""
+    """The database's streaming standby. It serves statements while level with the primary. If empty, none is used."""
     data_dir: str = ".data"
     """The embedded PostgreSQL keeps its data here. The path is relative to the working directory."""
 
@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """Processes on one host share this directory, so /metrics of one covers all. If empty, it covers one `serve`."""
 
     otel_exporter_otlp_endpoint: str = ""
-    """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, there is none."""
+    """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, none is used."""
     otel_exporter_otlp_traces_endpoint: str = ""
     """The collector's URL with the whole path, in place of OTEL_EXPORTER_OTLP_ENDPOINT."""
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
@@ -138,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     internal_token: str = ""
     """/docs, /openapi.json and /metrics need this as a bearer token or a Basic password. If empty, they are open."""
     internal_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
-    """Only this second port serves /docs, /openapi.json and /metrics. If 0, there is none and PORT serves them."""
+    """Only this second port serves /docs, /openapi.json and /metrics. If 0, PORT serves them."""
     request_max_body_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000)] = 1_000_000
     """If a request body is larger than this, the answer is 413."""
 

@@ -103,7 +103,7 @@ def _within_the_databases_limits(settings: Settings) -> Settings:
 def _shared_metrics(configured: str) -> Iterator[str]:
     """Yield the directory where the workers add up their metrics: the configured one, or a temporary one.
 
-    The temporary one lies in memory if it can. A container's file system may be read-only, but it has /dev/shm.
+    The temporary one is in memory if possible, because a container may have a read-only file system and still /dev/shm.
     """
     if configured:
         yield configured

@@ -19,7 +19,7 @@ STALL_SECONDS = 30
 log = structlog.get_logger("school_billing.downloads")
 
 Parts: TypeAlias = tuple[bytes | None, AsyncGenerator[bytes]]
-"""The first part of a download, None if there is none, and the generator of the others."""
+"""The first part of a download (None if the download is empty), and the generator of the other parts."""
 
 
 class Download(Response[None]):

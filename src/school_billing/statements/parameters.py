@@ -104,7 +104,7 @@ class StatementRange(msgspec.Struct, frozen=True):
 
 
 class DebtorsPage(msgspec.Struct, frozen=True):
-    """The part of a list of debtors that a request asks for, and the debtor after whom it begins."""
+    """The page of a list of debtors, and the debtor before its first."""
 
     page: Page
     after_due_date: date = date.min

@@ -72,7 +72,7 @@ async def provide_printable_statements(
 
     Raises:
         InvalidParameter: as_of comes with a period.
-        ReversedPeriod: from lies after to.
+        ReversedPeriod: from is after to.
     """
     language = lang or accepted_language(accept_language or "")
     return PrintableStatements(provide_statement_range(as_of, from_, to), language, statements, students, schools)
