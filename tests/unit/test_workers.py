@@ -17,7 +17,8 @@ from school_billing.platform.settings import InvalidSettings, Settings
 from school_billing.serving.server import FEWEST_CONNECTIONS, application, settings_of_workers
 
 PROGRAM = """
-import asyncio, os, pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
+from contextlib import suppress
 from functools import partial
 from school_billing.serving.workers import supervise
 
@@ -32,7 +33,8 @@ def work(kind, ready):
     if kind == "fails":
         sys.exit(7)
     if kind != "never":
-        asyncio.run(ready())
+        with suppress(StopIteration):  # A loop takes a while to start, and a stop in that while warns of the coroutine.
+            ready().send(None)
     note("running")
     while True:
         time.sleep(60)
