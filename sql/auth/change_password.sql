@@ -1,5 +1,5 @@
--- The user with a new password and no sessions: one row, or none if the password changed in the meantime or the user is
--- disabled.
+-- Sets a new password, which ends all sessions: one row, or none if the password changed in the meantime or the user
+-- is disabled.
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update users
 set password_hash = :new_password_hash,
@@ -9,4 +9,4 @@ where (select noted from author)
   and id = :user_id
   and password_hash = :password_hash
   and disabled_at is null
-returning id as user_id
+returning true as changed

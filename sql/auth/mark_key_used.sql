@@ -10,4 +10,4 @@ update api_keys
 set last_used_at = now()
 from stale
 where api_keys.id = stale.id
-returning api_keys.id as key_id
+returning true as marked

@@ -28,7 +28,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.middleware import Observed
 from school_billing.platform.rooms import Room, provide
-from school_billing.platform.settings import Settings
+from school_billing.platform.settings import Settings, listed
 from school_billing.platform.web.conditional import provide_if_match
 from school_billing.platform.web.docs import docs_routes, openapi_config
 from school_billing.platform.web.errors import ConstraintErrors, exception_handlers, problem_codes
@@ -52,7 +52,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     instrumentation = Instrumentation(settings, release, problem_codes())
     metrics = instrumentation.metrics
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
-    primary = Database.of(settings)
+    primary = Database(settings)
     standby = standby_of(settings)
     rooms = [
         auth.room(primary, settings, tokens, metrics),
@@ -105,7 +105,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}
         ),
         plugins=[ScalarSchemas(), DocumentAccess(settings), DocumentErrors()],
-        cors_config=cors_config(settings.origins),
+        cors_config=cors_config(listed(settings.cors_origins)),
         logging_config=None,
         state=State({"database": primary, "constraint_errors": constraint_errors}),
     )
@@ -114,5 +114,5 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         litestar,
         instrumentation,
         headers=security_headers(in_production=settings.environment == "production"),
-        trusted_proxies=settings.proxies,
+        trusted_proxies=listed(settings.trusted_proxies),
     )

@@ -17,7 +17,7 @@ class Seeded(msgspec.Struct, frozen=True):
     payments: int
 
 
-FIRST_ADMINISTRATOR = Query("users/seed", User, username=str, password_hash=str)
+FIRST_ADMINISTRATOR = Query("users/seed", User)
 SPRINGFIELD = Query("demo/springfield", Seeded)
 RIVERSIDE = Query("demo/riverside", Seeded)
 
@@ -25,9 +25,7 @@ RIVERSIDE = Query("demo/riverside", Seeded)
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
     """Add the first administrator and the demo schools if they are missing, and return a line about each."""
     lines = []
-    async with Database(
-        settings.database_url, pool_max=1, prepared_statements=settings.database_prepared_statements
-    ) as database:
+    async with Database(settings) as database:
         name = settings.admin_username
         added = await database.one_or_none(
             FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)

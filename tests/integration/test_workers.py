@@ -240,7 +240,7 @@ def test_too_many_workers_are_refused(database_url: str, tmp_path: Path) -> None
 
 
 def test_a_worker_that_cannot_start_ends_the_command(database_url: str, tmp_path: Path) -> None:
-    code, log = refusal(database_url, 2, tmp_path, PROMETHEUS_MULTIPROC_DIR="/proc/metrics")
+    code, log = refusal(database_url, 2, tmp_path, SENTRY_DSN="https://:secret@sentry.example/1")
     assert code == 1
     assert log.splitlines()[-1] == "school-billing: A worker ended with exit code 1 before it was ready to serve."
 

@@ -1,6 +1,6 @@
 import pytest
 
-from school_billing.platform.settings import InvalidSettings, Settings
+from school_billing.platform.settings import InvalidSettings, Settings, listed
 
 PRODUCTION = {
     "ENVIRONMENT": "production",
@@ -124,9 +124,9 @@ def test_several_values_are_separated_by_commas() -> None:
         }
     )
     assert settings.jwt_secrets == ["newer", "older"]
-    assert settings.proxies == ["10.0.0.0/8", "::1"]
-    assert settings.origins == ["https://office.example", "http://localhost:3000"]
-    assert Settings.from_environment({"CORS_ORIGINS": "*"}).origins == ["*"]
+    assert listed(settings.trusted_proxies) == ["10.0.0.0/8", "::1"]
+    assert listed(settings.cors_origins) == ["https://office.example", "http://localhost:3000"]
+    assert listed(Settings.from_environment({"CORS_ORIGINS": "*"}).cors_origins) == ["*"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 import pytest
 
-from school_billing.health.contracts import Health
-from school_billing.platform.database.sql import Query, number_parameters
+from school_billing.platform.database.sql import number_parameters
 from school_billing.schools.repository import GET
 
 
@@ -19,11 +18,6 @@ def test_a_cast_is_no_parameter() -> None:
 )
 def test_a_colon_in_a_comment_or_a_string_is_no_parameter(text: str) -> None:
     assert number_parameters(text) == (text, ())
-
-
-def test_a_query_that_disagrees_with_its_file_fails_at_import() -> None:
-    with pytest.raises(ValueError, match="health/check"):
-        Query("health/check", Health, nobody=int)
 
 
 def test_a_missing_and_an_unknown_value_are_told() -> None:

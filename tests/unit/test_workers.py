@@ -39,7 +39,7 @@ def work(kind, ready):
     while True:
         time.sleep(60)
 
-supervise([partial(work, kind) for kind in kinds], [], float(stop_seconds))
+supervise([partial(work, kind) for kind in kinds], [], float(stop_seconds), lambda worker: note(f"told-of-{worker}"))
 """
 
 

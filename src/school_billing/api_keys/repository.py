@@ -10,23 +10,14 @@ from school_billing.auth.contracts import Tenant
 from school_billing.auth.secrets import API_KEY_PREFIX, hash_secret, new_secret
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.conditional import IfMatch, refuse_change
+from school_billing.platform.web.pages import Page
 from school_billing.schools.errors import SchoolNotFound
 
-CREATE = Query(
-    "api_keys/create",
-    ApiKey,
-    tenant=Tenant,
-    name=str,
-    key_hash=bytes,
-    key_prefix=str,
-    role=str,
-    school_id=UUID | None,
-)
-GET = Query("api_keys/get", ApiKey, tenant=Tenant, api_key_id=UUID)
-LIST = Query("api_keys/list", ApiKey, tenant=Tenant, school_id=UUID | None, **ROWS)
-REVOKE = Query("api_keys/revoke", ApiKey, tenant=Tenant, api_key_id=UUID, if_match=Versions)
+CREATE = Query("api_keys/create", ApiKey)
+GET = Query("api_keys/get", ApiKey)
+LIST = Query("api_keys/list", ApiKey)
+REVOKE = Query("api_keys/revoke", ApiKey)
 
 _VISIBLE_CHARACTERS = len(API_KEY_PREFIX) + 6
 
@@ -55,10 +46,7 @@ class ApiKeys:
 
     async def get(self, tenant: Tenant, api_key_id: UUID) -> ApiKey:
         """Return a key."""
-        api_key = await self._database.one_or_none(GET, tenant=tenant, api_key_id=api_key_id)
-        if api_key is None:
-            raise ApiKeyNotFound
-        return api_key
+        return await self._database.one_or_raise(GET, ApiKeyNotFound, tenant=tenant, api_key_id=api_key_id)
 
     async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> list[ApiKey]:
         """Return a page of keys and one more."""

@@ -6,11 +6,11 @@ from school_billing.audit.contracts import AuditedEntity, AuditEntry
 from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import Page
 
-LIST = Query("audit/list", AuditEntry, tenant=Tenant, entity=str | None, **ROWS)
-LIST_OF_ENTITY = Query("audit/list_of_entity", AuditEntry, entity_id=UUID, school_id=UUID | None, **LIST.takes)
-LIST_OF_SCHOOL = Query("audit/list_of_school", AuditEntry, school_id=UUID, **LIST.takes)
+LIST = Query("audit/list", AuditEntry)
+LIST_OF_ENTITY = Query("audit/list_of_entity", AuditEntry)
+LIST_OF_SCHOOL = Query("audit/list_of_school", AuditEntry)
 
 
 class AuditLog:

@@ -45,15 +45,9 @@ class ValidKey(Struct, frozen=True):
     """Whether last_used_at is more than a minute ago."""
 
 
-class UsedKey(Struct, frozen=True):
-    """A key whose last_used_at was updated."""
-
-    key_id: UUID
-
-
-VALID_SESSIONS = Query("auth/valid_sessions", ValidSession, session_ids=list[UUID])
-VALID_KEYS = Query("auth/valid_keys", ValidKey, key_hashes=list[bytes])
-MARK_KEY_USED = Query("auth/mark_key_used", UsedKey, key_id=UUID)
+VALID_SESSIONS = Query("auth/valid_sessions", ValidSession)
+VALID_KEYS = Query("auth/valid_keys", ValidKey)
+MARK_KEY_USED = Query("auth/mark_key_used", bool)
 
 
 class Authenticator:

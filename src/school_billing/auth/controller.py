@@ -19,7 +19,7 @@ from school_billing.auth.errors import (
 )
 from school_billing.auth.guards import OPEN, USERS
 from school_billing.auth.login_service import LoginService
-from school_billing.auth.repository import LoginLimits, Sessions
+from school_billing.auth.repository import Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
@@ -99,11 +99,7 @@ class AuthController(Controller):
 
 def room(database: Database, settings: Settings, tokens: Tokens, metrics: Metrics) -> Room:
     """Return what logging in and out brings to the application."""
-    limits = LoginLimits(
-        settings.login_attempts_per_account, settings.login_attempts_per_address, settings.login_window_seconds
-    )
-    sessions = Sessions(database, limits, settings.session_days * 86_400)
-    service = LoginService(sessions, tokens, metrics)
+    service = LoginService(Sessions(database, settings), tokens, metrics)
     return Room(
         Tag("auth", "Logging in and out."), AuthController, constraint_errors=CONSTRAINT_ERRORS, login_service=service
     )

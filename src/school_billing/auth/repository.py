@@ -7,6 +7,7 @@ from msgspec import Struct
 from school_billing.auth.secrets import REFRESH_TOKEN_PREFIX, hash_secret, new_secret
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
+from school_billing.platform.settings import Settings
 
 
 class Attempt(Struct, frozen=True):
@@ -41,82 +42,21 @@ class Refreshed(Struct, frozen=True):
     """Whether the token was used before, which has ended its session."""
 
 
-class EndedSession(Struct, frozen=True):
-    """A session that has ended."""
-
-    session_id: UUID
-    user_id: UUID
-
-
-class ChangedPassword(Struct, frozen=True):
-    """A user whose password changed."""
-
-    user_id: UUID
-
-
-class Noted(Struct, frozen=True):
-    """The result of a query that writes an audit entry; always true."""
-
-    noted: bool
-
-
-class Uncounted(Struct, frozen=True):
-    """The number of counters that no longer count an attempt."""
-
-    uncounted: int
-
-
-class LoginLimits(Struct, frozen=True):
-    """How many log-ins may fail in a window of time."""
-
-    per_account: int
-    """For one account from one address. From all addresses together it is ten times as many."""
-    per_address: int
-    window_seconds: int
-
-
-ATTEMPT = Query(
-    "auth/count_attempt",
-    Attempt,
-    username=str,
-    address=str | None,
-    refresh_token_hash=bytes | None,
-    most_per_account=int,
-    most_per_address=int,
-    window_seconds=int,
-)
-AUDIT_FAILURE = Query(
-    "auth/audit_failed_login",
-    Noted,
-    user_id=UUID | None,
-    school_id=UUID | None,
-    username=str | None,
-    address=str | None,
-)
-UNCOUNT_ATTEMPTS = Query("auth/uncount_attempts", Uncounted, buckets=list[bytes])
-START_SESSION = Query(
-    "auth/start_session",
-    StartedSession,
-    user_id=UUID,
-    generation=int,
-    password_hash=str,
-    new_password_hash=str | None,
-    address=str | None,
-    token_hash=bytes,
-    lifetime_seconds=int,
-)
-REFRESH_SESSION = Query("auth/refresh_session", Refreshed, token_hash=bytes, new_token_hash=bytes, address=str | None)
-END_SESSION = Query("auth/end_session", EndedSession, token_hash=bytes)
-CHANGE_PASSWORD = Query("auth/change_password", ChangedPassword, user_id=UUID, password_hash=str, new_password_hash=str)
+ATTEMPT = Query("auth/count_attempt", Attempt)
+AUDIT_FAILURE = Query("auth/audit_failed_login", bool)
+UNCOUNT_ATTEMPTS = Query("auth/uncount_attempts", int)
+START_SESSION = Query("auth/start_session", StartedSession)
+REFRESH_SESSION = Query("auth/refresh_session", Refreshed)
+END_SESSION = Query("auth/end_session", bool)
+CHANGE_PASSWORD = Query("auth/change_password", bool)
 
 
 class Sessions:
     """Sessions, from the attempt to log in to their end."""
 
-    def __init__(self, database: Database, limits: LoginLimits, lifetime_seconds: int) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._limits = limits
-        self._lifetime_seconds = lifetime_seconds
+        self._settings = settings
 
     async def attempt(self, username: str, address: str | None, refresh_token: str | None = None) -> Attempt:
         """Count an attempt to log in, and return the account. `refresh_token` is of an earlier session, if any."""
@@ -125,9 +65,9 @@ class Sessions:
             username=username.lower(),
             address=address,
             refresh_token_hash=None if refresh_token is None else hash_secret(refresh_token),
-            most_per_account=self._limits.per_account,
-            most_per_address=self._limits.per_address,
-            window_seconds=self._limits.window_seconds,
+            most_per_account=self._settings.login_attempts_per_account,
+            most_per_address=self._settings.login_attempts_per_address,
+            window_seconds=self._settings.login_window_seconds,
         )
 
     async def audit_failure(self, attempt: Attempt, address: str | None) -> None:
@@ -160,7 +100,7 @@ class Sessions:
             new_password_hash=new_password_hash,
             address=address,
             token_hash=hash_secret(token),
-            lifetime_seconds=self._lifetime_seconds,
+            lifetime_seconds=self._settings.session_days * 86_400,
         )
         return None if session is None else (session, token)
 
@@ -178,10 +118,5 @@ class Sessions:
 
     async def change_password(self, attempt: Attempt, new_password_hash: str) -> bool:
         """Set a new password after a right one, and end all sessions. False if it changed in the meantime."""
-        changed = await self._database.one_or_none(
-            CHANGE_PASSWORD,
-            user_id=attempt.user_id,
-            password_hash=attempt.password_hash,
-            new_password_hash=new_password_hash,
-        )
-        return changed is not None
+        hashes = {"password_hash": attempt.password_hash, "new_password_hash": new_password_hash}
+        return await self._database.one_or_none(CHANGE_PASSWORD, user_id=attempt.user_id, **hashes) is not None

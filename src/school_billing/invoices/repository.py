@@ -1,7 +1,6 @@
 """The invoices table."""
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from uuid import UUID
 
 from school_billing.auth.contracts import Tenant
@@ -10,48 +9,19 @@ from school_billing.invoices.errors import InvoiceHasPayments, InvoiceIsVoid, In
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
+from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import Page
 from school_billing.students.errors import StudentNotFound
 
-CREATE = Query(
-    "invoices/create",
-    Invoice,
-    tenant=Tenant,
-    student_id=UUID,
-    total_amount=Decimal,
-    issued_at=datetime | None,
-    due_date=date,
-    description=str | None,
-)
-GET = Query("invoices/get", Invoice, tenant=Tenant, invoice_id=UUID)
-LIST = Query(
-    "invoices/list",
-    Invoice,
-    tenant=Tenant,
-    status=str | None,
-    due_from=date | None,
-    due_to=date | None,
-    **ROWS,
-)
-LIST_OF_SCHOOL = Query("invoices/list_of_school", Invoice, school_id=UUID, **LIST.takes)
-LIST_OF_STUDENT = Query("invoices/list_of_student", Invoice, student_id=UUID, school_id=UUID | None, **LIST.takes)
-UPDATE = Query(
-    "invoices/update",
-    Invoice,
-    tenant=Tenant,
-    invoice_id=UUID,
-    if_match=Versions,
-    student_id=UUID | None,
-    total_amount=Decimal | None,
-    issued_at=datetime | None,
-    due_date=date | None,
-    description_given=bool,
-    description=str | None,
-)
-VOID = Query("invoices/void", Invoice, tenant=Tenant, invoice_id=UUID, if_match=Versions, reason=str)
-DELETE = Query("invoices/delete", Invoice, tenant=Tenant, invoice_id=UUID, if_match=Versions)
+CREATE = Query("invoices/create", Invoice)
+GET = Query("invoices/get", Invoice)
+LIST = Query("invoices/list", Invoice)
+LIST_OF_SCHOOL = Query("invoices/list_of_school", Invoice)
+LIST_OF_STUDENT = Query("invoices/list_of_student", Invoice)
+UPDATE = Query("invoices/update", Invoice)
+VOID = Query("invoices/void", Invoice)
+DELETE = Query("invoices/delete", Invoice)
 
 
 class Invoices:
@@ -63,8 +33,9 @@ class Invoices:
     async def create(self, tenant: Tenant, invoice: InvoiceIn) -> Invoice:
         """Add an invoice. StudentNotFound if there is no such student."""
         async with once(self._database):
-            created = await self._database.one_or_none(
+            return await self._database.one_or_raise(
                 CREATE,
+                StudentNotFound,
                 tenant=tenant,
                 student_id=invoice.student_id,
                 total_amount=invoice.total_amount,
@@ -72,16 +43,10 @@ class Invoices:
                 due_date=invoice.due_date,
                 description=invoice.description,
             )
-        if created is None:
-            raise StudentNotFound
-        return created
 
     async def get(self, tenant: Tenant, invoice_id: UUID) -> Invoice:
         """Return an invoice."""
-        invoice = await self._database.one_or_none(GET, tenant=tenant, invoice_id=invoice_id)
-        if invoice is None:
-            raise InvoiceNotFound
-        return invoice
+        return await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id)
 
     async def list(
         self,

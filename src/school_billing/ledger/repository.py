@@ -40,12 +40,6 @@ class BrokenLink(Struct, frozen=True):
         return f"audit entry {self.id}, position {self.position} of school {self.school_id}: {self.finding}"
 
 
-class Sealed(Struct, frozen=True):
-    """How many entries were sealed."""
-
-    sealed: int
-
-
 class Overdue(Struct, frozen=True):
     """The sum that is overdue in one currency, over all schools."""
 
@@ -71,9 +65,9 @@ class Summary(Struct, frozen=True):
         )
 
 
-VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals, limit=int)
-VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink, limit=int)
-SEAL = Query("ledger/seal", Sealed, limit=int)
+VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals)
+VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
+SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
 SUMMARY = Query("ledger/summary", Summary)
 
@@ -112,6 +106,6 @@ class Ledger:
                     raise
                 # Another process sealed these entries between this statement's snapshot and its lock.
                 return total
-            total += sealed.sealed
-            if sealed.sealed < _BATCH_SIZE:
+            total += sealed
+            if sealed < _BATCH_SIZE:
                 return total

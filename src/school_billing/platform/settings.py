@@ -108,9 +108,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     log_slow_query_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 500
     """The service logs a query that takes at least this long, by its name and without its values. 0 logs none."""
 
-    prometheus_multiproc_dir: str = ""
-    """Processes on one host share this directory, so /metrics of one covers all. If empty, it covers one `serve`."""
-
     otel_exporter_otlp_endpoint: str = ""
     """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, none is used."""
     otel_exporter_otlp_traces_endpoint: str = ""
@@ -145,17 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     @property
     def jwt_secrets(self) -> list[str]:
         """The secrets of access tokens, the one that signs first."""
-        return _listed(self.jwt_secret)
-
-    @property
-    def proxies(self) -> list[str]:
-        """The addresses and networks of trusted proxies."""
-        return _listed(self.trusted_proxies)
-
-    @property
-    def origins(self) -> list[str]:
-        """The origins whose pages may call the API."""
-        return _listed(self.cors_origins)
+        return listed(self.jwt_secret)
 
     @property
     def reads_are_public(self) -> bool:
@@ -207,9 +194,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise InvalidSettings("JWT_SECRET contains no secret.")
         if self.internal_port and self.internal_port == self.port:
             raise InvalidSettings("INTERNAL_PORT is the same as PORT.")
-        for proxy in self.proxies:
+        for proxy in listed(self.trusted_proxies):
             _check_network(proxy)
-        for origin in self.origins:
+        for origin in listed(self.cors_origins):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise InvalidSettings(f"CORS_ORIGINS: {origin} is not an origin such as https://office.example.")
 
@@ -243,7 +230,8 @@ def settings_table() -> str:
     return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
+    """Return the parts of a comma-separated setting."""
     return [part for piece in text.split(",") if (part := piece.strip())]
 
 

@@ -6,26 +6,17 @@ from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
+from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import set_or_none
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import Page
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.errors import CurrencyInUse, SchoolNotFound
 
-CREATE = Query("schools/create", School, name=str, currency=str, time_zone=str)
-GET = Query("schools/get", School, tenant=Tenant, school_id=UUID)
-LIST = Query("schools/list", School, tenant=Tenant, **ROWS)
-UPDATE = Query(
-    "schools/update",
-    School,
-    tenant=Tenant,
-    school_id=UUID,
-    if_match=Versions,
-    name=str | None,
-    currency=str | None,
-    time_zone=str | None,
-)
-DELETE = Query("schools/delete", School, tenant=Tenant, school_id=UUID, if_match=Versions)
+CREATE = Query("schools/create", School)
+GET = Query("schools/get", School)
+LIST = Query("schools/list", School)
+UPDATE = Query("schools/update", School)
+DELETE = Query("schools/delete", School)
 
 
 class Schools:
@@ -43,10 +34,7 @@ class Schools:
 
     async def get(self, tenant: Tenant, school_id: UUID) -> School:
         """Return a school."""
-        school = await self._database.one_or_none(GET, tenant=tenant, school_id=school_id)
-        if school is None:
-            raise SchoolNotFound
-        return school
+        return await self._database.one_or_raise(GET, SchoolNotFound, tenant=tenant, school_id=school_id)
 
     async def list(self, tenant: Tenant, page: Page) -> list[School]:
         """Return a page of schools and one more."""

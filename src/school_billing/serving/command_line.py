@@ -4,6 +4,7 @@ Each command imports what it needs when it runs: only `serve` waits for the web 
 """
 
 import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -11,13 +12,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeAlias
-from uuid import UUID
+from typing import TYPE_CHECKING, ClassVar, Concatenate, ParamSpec, TypeAlias
 
 import click
 import msgspec
 import psycopg
 
+from school_billing.platform.commands import fail
 from school_billing.platform.database.connecting import wait_for_database
 from school_billing.platform.database.errors import DatabaseError
 from school_billing.platform.settings import InvalidSettings, Settings, settings_table
@@ -31,9 +32,26 @@ _Options = ParamSpec("_Options")
 _POSITIVE = click.IntRange(min=1)
 
 
-@click.group()
-def main() -> None:
+class _Commands(click.Group):
+    """The commands below, and those of the rooms, which are imported when they are needed."""
+
+    _ROOMS: ClassVar = {"ledger": "ledger", "user": "users"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *self._ROOMS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if room := self._ROOMS.get(cmd_name):
+            group: click.Group = importlib.import_module(f"school_billing.{room}.commands").group
+            return group
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands)
+@click.pass_context
+def main(context: click.Context) -> None:
     """The School Billing API. Configured by environment variables: see `school-billing settings`."""
+    context.obj = _run_on_database
 
 
 def _on_database(command: Callable[Concatenate[Settings, _Options], _Async | None]) -> Callable[_Options, None]:
@@ -57,17 +75,23 @@ def _on_database(command: Callable[Concatenate[Settings, _Options], _Async | Non
                 if work is not None:
                     asyncio.run(work)
         except psycopg.OperationalError as error:
-            _fail(f"the connection to the database was lost: {str(error).strip().splitlines()[0]}")
+            fail(f"the connection to the database was lost: {str(error).strip().splitlines()[0]}")
         except (InvalidSettings, DatabaseError) as error:
-            _fail(str(error))
+            fail(str(error))
         except KeyboardInterrupt:
             sys.exit(130)
 
     return run
 
 
-def _fail(sentence: str) -> NoReturn:
-    sys.exit(f"school-billing: {sentence}")
+@_on_database
+async def _run_on_database(settings: Settings, work: "Callable[[Database], Awaitable[None]]") -> None:
+    """Run the work of a room's command, without a request's statement timeout: `ledger verify` reads everything."""
+    from school_billing.platform.database.pool import Database
+
+    one = {"database_pool_min": 1, "database_pool_max": 1, "database_statement_timeout_ms": 24 * 3_600_000}
+    async with Database(msgspec.structs.replace(settings, **one)) as database:
+        await work(database)
 
 
 @main.command()
@@ -141,109 +165,3 @@ async def seed(settings: Settings, demo: bool | None) -> None:
 def show_settings() -> None:
     """Print the table of all environment variables."""
     print(settings_table())
-
-
-@main.group()
-def ledger() -> None:
-    """Prove that the books are right."""
-
-
-@ledger.command()
-@click.option("--limit", type=_POSITIVE, default=20, show_default=True, help="How many differences to list.")
-@_on_database
-async def verify(settings: Settings, limit: int) -> None:
-    """Compare every total and every audit chain; exit 1 if one differs."""
-    from school_billing.ledger.repository import Ledger
-
-    async with _database(settings) as database:
-        differences = await Ledger(database).differences(limit)
-        summary = await Ledger(database).summary()
-    for difference in differences:
-        print(difference)
-    print(f"{summary}: {'THEY DIFFER, see above' if differences else 'all agree'}")
-    if differences:
-        sys.exit(1)
-
-
-@ledger.command()
-@_on_database
-async def seal(settings: Settings) -> None:
-    """Chain the newest entries of the audit trail."""
-    from school_billing.ledger.repository import Ledger
-
-    async with _database(settings) as database:
-        print(f"sealed {await Ledger(database).seal()} audit entries")
-
-
-@main.group()
-def user() -> None:
-    """Add, list, disable and enable users, and set passwords."""
-
-
-@user.command("add")
-@click.argument("username")
-@click.option("--role", type=click.Choice(["admin", "accountant", "viewer"]), default="viewer", show_default=True)
-@click.option("--school", type=UUID, metavar="ID", help="The only school that the user sees.  [default: all]")
-@_on_database
-def add_user(settings: Settings, username: str, role: str, school: UUID | None) -> _Async:
-    """Add a user; asks for the password, or reads it from a pipe."""
-    from school_billing.users import commands
-
-    commands.check_username(username)
-    password_hash = commands.ask_password_hash(username)
-    return _print(settings, lambda database: commands.add(database, username, password_hash, role, school))
-
-
-@user.command("list")
-@_on_database
-async def list_users(settings: Settings) -> None:
-    """List the users."""
-    from school_billing.users import commands
-
-    async with _database(settings) as database:
-        async for line in commands.list_all(database):
-            print(line)
-
-
-@user.command("disable")
-@click.argument("username")
-@_on_database
-def disable_user(settings: Settings, username: str) -> _Async:
-    """Disable a user, from the next request on."""
-    from school_billing.users import commands
-
-    return _print(settings, lambda database: commands.switch(database, username, disabled=True))
-
-
-@user.command("enable")
-@click.argument("username")
-@_on_database
-def enable_user(settings: Settings, username: str) -> _Async:
-    """Enable a user, from the next request on."""
-    from school_billing.users import commands
-
-    return _print(settings, lambda database: commands.switch(database, username, disabled=False))
-
-
-@user.command("password")
-@click.argument("username")
-@_on_database
-def set_password(settings: Settings, username: str) -> _Async:
-    """Set a user's password, which ends the user's sessions."""
-    from school_billing.users import commands
-
-    password_hash = commands.ask_password_hash(username)
-    return _print(settings, lambda database: commands.set_password(database, username, password_hash))
-
-
-async def _print(settings: Settings, command: "Callable[[Database], Awaitable[str]]") -> None:
-    async with _database(settings) as database:
-        print(await command(database))
-
-
-def _database(settings: Settings) -> "Database":
-    """Connect once, without a request's statement timeout: `ledger verify` reads everything."""
-    from school_billing.platform.database.pool import Database
-
-    one = {"database_pool_min": 1, "database_pool_max": 1, "database_statement_timeout_ms": 24 * 3_600_000}
-    return Database.of(msgspec.structs.replace(settings, **one))

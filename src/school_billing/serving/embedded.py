@@ -113,7 +113,6 @@ class _Cluster:
             shutil.rmtree(leftover, ignore_errors=True)
         if not self._folder.exists():
             self._create()
-        self._refuse_another_version()
         # An owner that was killed left its server. On Linux it is about to stop, although it may still look ready.
         lines = self._pid_file_lines()
         if lines and self._serves(int(lines[0])):
@@ -195,23 +194,12 @@ class _Cluster:
             self._run("initdb", "-D", new / "data", *login, *locale, "--data-checksums", "--no-instructions")
             single_user = ("--single", "-D", new / "data", "-c", "exit_on_error=on", "postgres")
             self._run("postgres", *single_user, statement=b"create database billing\n")
-            _flush(password)
-            _flush(new)
+            os.sync()
             new.rename(self._folder)
             # If a power failure undid the rename, the next start would delete the user's data as a leftover.
-            _flush(self._data_dir)
+            os.sync()
         finally:
             shutil.rmtree(new, ignore_errors=True)
-
-    def _refuse_another_version(self) -> None:
-        made_by = (self._data / "PG_VERSION").read_text().strip()
-        answer = subprocess.run([str(self._binaries / "postgres"), "--version"], capture_output=True, check=True)
-        ours = answer.stdout.decode().split()[-1]
-        if ours.split(".")[0] != made_by:
-            raise EmbeddedUnavailable(
-                f"{self._folder} was made by PostgreSQL {made_by}, and the installed one is {ours}: "
-                "dump the data with the old version, or move the folder away to start with an empty database."
-            )
 
     def _run(self, program: str, *arguments: str | Path, statement: bytes = b"") -> None:
         with self._spawn(program, *arguments, stdin=subprocess.PIPE) as process:
@@ -294,14 +282,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _wait_until(condition: Callable[[], object]) -> bool:

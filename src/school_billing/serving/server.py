@@ -5,8 +5,6 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,10 +53,10 @@ def serve(settings: Settings, workers: int = 1) -> None:
         _run(settings, _bind(settings))
         return
     shares = settings_of_workers(settings, workers)
-    with _shared_metrics(settings.prometheus_multiproc_dir) as directory:
+    with _metrics_directory() as directory:
         sockets = _bind(settings)
         works = [partial(_work, share, directory, sockets) for share in shares]
-        supervise(works, sockets, settings.shutdown_seconds + _CLOSE_TIMEOUT_SECONDS)
+        supervise(works, sockets, settings.shutdown_seconds + _CLOSE_TIMEOUT_SECONDS, _forget_gauges)
 
 
 def settings_of_workers(settings: Settings, workers: int) -> list[Settings]:
@@ -99,24 +97,25 @@ def _within_the_databases_limits(settings: Settings) -> Settings:
     )
 
 
-@contextmanager
-def _shared_metrics(configured: str) -> Iterator[str]:
-    """Yield the directory where the workers add up their metrics: the configured one, or a temporary one.
+def _metrics_directory() -> tempfile.TemporaryDirectory[str]:
+    """Make the directory where the workers add up their metrics, and name it in the environment.
 
-    The temporary one is in memory if possible, because a container may have a read-only file system and still /dev/shm.
+    It is in memory if possible, because a container may have a read-only file system and still /dev/shm.
     """
-    if configured:
-        yield configured
-        return
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     try:
-        own = tempfile.TemporaryDirectory(prefix="school-billing-metrics-", dir=where, ignore_cleanup_errors=True)
+        made = tempfile.TemporaryDirectory(prefix="school-billing-metrics-", dir=where, ignore_cleanup_errors=True)
     except OSError as error:
-        raise InvalidSettings(
-            f"There is no place for the workers' metrics ({error}): set PROMETHEUS_MULTIPROC_DIR."
-        ) from error
-    with own:
-        yield own.name
+        raise InvalidSettings(f"There is no place for the workers' metrics: {error}. Set TMPDIR.") from error
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = made.name
+    return made
+
+
+def _forget_gauges(worker: int) -> None:
+    """Drop the pool and the requests of a worker that died. Its counts stay."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - the variable is set by now.
+
+    mark_process_dead(worker)  # type: ignore[no-untyped-call] # the library has no types here
 
 
 def _bind(settings: Settings) -> list[socket.socket]:
@@ -130,11 +129,11 @@ def _work(settings: Settings, metrics_directory: str, sockets: list[socket.socke
     try:
         # A worker that replaces another may find the database restarting.
         wait_for_database(settings.database_url, settings.database_wait_seconds)
-        _run(msgspec.structs.replace(settings, prometheus_multiproc_dir=metrics_directory), sockets, ready)
+        _run(settings, sockets, ready)
     except DatabaseUnavailable as error:
         sys.exit(f"school-billing: {error}")
     finally:
-        if os.getppid() != supervisor and not settings.prometheus_multiproc_dir:
+        if os.getppid() != supervisor:
             # The supervisor was killed, so this worker frees the memory of the temporary directory.
             shutil.rmtree(metrics_directory, ignore_errors=True)
 
@@ -163,10 +162,6 @@ def _run(settings: Settings, sockets: list[socket.socket], ready: Ready | None =
 
 
 def _application(settings: Settings) -> "Observed":
-    # prometheus_client reads the variable when it is imported, and takes an empty one for a directory.
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    if settings.prometheus_multiproc_dir:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.prometheus_multiproc_dir
-    from school_billing.app import create_app  # noqa: PLC0415 - as said; and the supervisor needs none of it.
+    from school_billing.app import create_app  # noqa: PLC0415 - the supervisor of workers needs none of it.
 
     return create_app(settings)

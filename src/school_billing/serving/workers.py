@@ -27,12 +27,15 @@ _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 log = structlog.get_logger("school_billing.serving.workers")
 
 
-def supervise(works: Sequence[Work], sockets: Sequence[socket.socket], stop_seconds: float) -> None:
+def supervise(
+    works: Sequence[Work], sockets: Sequence[socket.socket], stop_seconds: float, on_death: Callable[[int], None]
+) -> None:
     """Run each of `works` in its own process until SIGTERM or SIGINT. Call this last, and with one thread only.
 
-    A worker that dies is replaced if it was ready. If it was not ready, its replacement would die as well, so all
-    workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers, and kills the workers that still run
-    after `stop_seconds`. The signals stay blocked, so a second Ctrl-C does not interrupt the stop.
+    A worker that dies is replaced if it was ready, and `on_death` gets its process id. If it was not ready, its
+    replacement would die as well, so all workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers,
+    and kills the workers that still run after `stop_seconds`. The signals stay blocked, so a second Ctrl-C does not
+    interrupt the stop.
     """
     signal.signal(signal.SIGCHLD, lambda *_: None)  # Without a handler some systems drop it, even if it is blocked.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -45,6 +48,7 @@ def supervise(works: Sequence[Work], sockets: Sequence[socket.socket], stop_seco
                 if not worker.was_ready[0]:
                     sys.exit(f"school-billing: A worker {worker.ending} before it was ready to serve.")
                 log.error("a worker died and is replaced", pid=worker.pid, ending=worker.ending)
+                on_death(worker.pid or 0)
                 workers[number] = _Worker(worker.work)
     finally:
         # While a process holds a port open, the kernel accepts connections that no process will answer.

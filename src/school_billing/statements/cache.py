@@ -42,9 +42,7 @@ class StatementVersion(msgspec.Struct, frozen=True):
         return f"{self.changes}@{self.newest}@{self.today}@{self.issued_until}"
 
 
-VERSION = Query(
-    "statements/version", StatementVersion, tenant=UUID | None, school_id=UUID | None, student_id=UUID | None
-)
+VERSION = Query("statements/version", StatementVersion)
 
 
 class CachedReader:

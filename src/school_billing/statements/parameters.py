@@ -15,11 +15,11 @@ from school_billing.platform.web.errors import FieldError, InvalidParameter
 from school_billing.platform.web.pages import (
     LIMIT_DEFAULT,
     NIL,
+    UNKNOWN_CURSOR,
     Cursor,
     Limit,
     Offset,
     Page,
-    UnknownCursor,
     decode_cursor,
     encode_cursor,
     page_of,
@@ -86,7 +86,7 @@ class ReversedPeriod(InvalidParameter):
     """The period begins after its end."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"from: {message}.", [FieldError("from", message)])
+        super().__init__(FieldError("from", message))
 
 
 class StatementRange(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
 def require_order(from_: date | None, to: date | None) -> None:
     """Raise ReversedPeriod if a period begins after its end."""
     if from_ is not None and to is not None and from_ > to:
-        raise ReversedPeriod(f"{from_} lies after to, {to}")
+        raise ReversedPeriod(f"{from_} is later than to, {to}")
 
 
 def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = None) -> StatementRange:
@@ -130,13 +130,10 @@ def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = Non
 
     Raises:
         InvalidParameter: as_of comes with a period.
-        ReversedPeriod: from lies after to.
+        ReversedPeriod: from is later than to.
     """
     if as_of is not None and (from_ is not None or to is not None):
-        raise InvalidParameter(
-            "as_of cannot be combined with from and to.",
-            [FieldError("as_of", "Cannot be combined with from and to")],
-        )
+        raise InvalidParameter(FieldError("as_of", "Cannot be combined with from and to"))
     require_order(from_, to)
     if as_of is not None:
         return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)
@@ -159,6 +156,6 @@ async def provide_debtors_page(
         due_date = date.fromordinal(int.from_bytes(due))
         after = UUID(bytes=identifier)
     except (ValueError, OverflowError):
-        raise UnknownCursor from None
+        raise InvalidParameter(UNKNOWN_CURSOR) from None
     balance = Decimal(int.from_bytes(cents)).scaleb(-2)
     return DebtorsPage(page_of(request, limit, offset, cursor, after), due_date, balance)

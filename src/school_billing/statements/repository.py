@@ -1,7 +1,7 @@
 """Statements, each computed and rendered by one SQL statement."""
 
 from collections.abc import AsyncGenerator
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -28,30 +28,14 @@ Row = TypeVar("Row")
 ROWS_MOST = 3660
 """The most rows of collections: ten years of days."""
 
-_STUDENT: dict[str, Any] = {"tenant": UUID | None, "student_id": UUID}
-_SCHOOL: dict[str, Any] = {"tenant": UUID | None, "school_id": UUID}
-_PAGE: dict[str, Any] = {"limit": int, "offset": int}
-_AS_OF: dict[str, Any] = {"as_of": datetime | None, "as_of_date": date | None}
-_PERIOD: dict[str, Any] = {"starts_on": date | None, "ends_on": date | None}
-
-STUDENT = Query("statements/student", StatementDocument, **_STUDENT)
-STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument, **_STUDENT, **_AS_OF, **_PERIOD)
-SCHOOL = Query("statements/school", StatementDocument, **_SCHOOL, after=UUID, **_PAGE)
-SCHOOL_AS_OF = Query("statements/school_as_of", StatementDocument, **_SCHOOL, after=UUID, **_PAGE, **_AS_OF, **_PERIOD)
-SCHOOL_LINES = Query("statements/school_lines", ExportedRow, **_SCHOOL)
-SCHOOL_LINES_AS_OF = Query("statements/school_lines_as_of", ExportedRow, **_SCHOOL, **_AS_OF)
-COLLECTIONS = Query("statements/collections", CollectionsDocument, **_SCHOOL, **_PERIOD, step=str, most=int)
-DEBTORS = Query(
-    "statements/debtors",
-    DebtorsDocument,
-    **_SCHOOL,
-    **_PAGE,
-    min_overdue_days=int,
-    min_balance=Decimal,
-    after_due_date=date,
-    after_balance=Decimal,
-    after_id=UUID,
-)
+STUDENT = Query("statements/student", StatementDocument)
+STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument)
+SCHOOL = Query("statements/school", StatementDocument)
+SCHOOL_AS_OF = Query("statements/school_as_of", StatementDocument)
+SCHOOL_LINES = Query("statements/school_lines", ExportedRow)
+SCHOOL_LINES_AS_OF = Query("statements/school_lines_as_of", ExportedRow)
+COLLECTIONS = Query("statements/collections", CollectionsDocument)
+DEBTORS = Query("statements/debtors", DebtorsDocument)
 
 
 class StatementReader(Protocol):
@@ -160,15 +144,17 @@ class Statements:
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:
-            raise ReversedPeriod(f"{collections.starts_on} lies after today, {collections.ends_on}")
+            raise ReversedPeriod(f"{collections.starts_on} is later than today, {collections.ends_on}")
         if collections.rows_count > ROWS_MOST:
-            message = f"{collections.rows_count} rows are more than {ROWS_MOST}: take longer parts, or a shorter period"
-            raise InvalidParameter(f"by: {message}.", [FieldError("by", message)])
+            message = (
+                f"{collections.rows_count} rows are more than {ROWS_MOST}. Use longer parts or a shorter period"
+            )
+            raise InvalidParameter(FieldError("by", message))
         return collections
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:
     """Refuse an empty document: only the database knows whether a period begins after the school's today."""
     if not statement.document:
-        raise ReversedPeriod("This day lies in the future; a period that begins there needs a to")
+        raise ReversedPeriod("This day is in the future. Send to as well")
     return statement

@@ -1,14 +1,13 @@
 """Statements from a streaming standby, as soon as it has replayed all that the primary had when the request came."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from datetime import datetime
 from time import monotonic
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 from uuid import UUID
 
-import structlog
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
@@ -25,14 +24,12 @@ from school_billing.platform.settings import Settings
 from school_billing.statements.circuit_breaker import CircuitBreaker
 
 Row = TypeVar("Row")
+Answer = TypeVar("Answer")
 
 ANSWER_SECONDS = 1.0  # For the standby to say whether it is level, including a new connection.
 ACQUIRE_MS = 500  # The part of it in which to wait for a connection, or for the end of another download.
 WAIT_SECONDS = 0.05  # For the standby to become level. If that was in vain, no request waits for the next second.
 PAUSE_SECONDS = 5.0  # In which a standby that failed is left alone, so that a standby that hangs slows one request.
-WARNING_SECONDS = 60.0  # Between two warnings that the standby is never level.
-
-log = structlog.get_logger("school_billing.statements")
 
 
 class Position(Struct, frozen=True):
@@ -45,18 +42,16 @@ class Position(Struct, frozen=True):
     asked_at: datetime
 
 
-class Level(Struct, frozen=True):
-    """Whether the standby has replayed a position."""
-
-    is_level: bool
-
-
 POSITION = Query("statements/position", Position)
-IS_LEVEL = Query("statements/is_level", Level, **get_type_hints(Position))
+IS_LEVEL = Query("statements/is_level", bool)
 
 
 class _Behind(Exception):
     """The standby is not level."""
+
+
+_HARMLESS = {_Behind: "behind", StatementCanceled: "canceled", ConnectionsBusy: "busy"}
+"""The reasons why the primary serves a request, although the standby works."""
 
 
 def standby_of(settings: Settings) -> Database | None:
@@ -64,7 +59,7 @@ def standby_of(settings: Settings) -> Database | None:
     if not settings.read_database_url:
         return None
     url = settings.read_database_url
-    return Database.of(replace(settings, database_url=url, database_pool_min=0, database_acquire_timeout_ms=ACQUIRE_MS))
+    return Database(replace(settings, database_url=url, database_pool_min=0, database_acquire_timeout_ms=ACQUIRE_MS))
 
 
 class StandbyReader:
@@ -79,109 +74,84 @@ class StandbyReader:
         self._count = count
         self._breaker = CircuitBreaker("the standby", PAUSE_SECONDS)
         self._waits_at = 0.0
-        self._behind_since: float | None = None
 
     async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Read a row like Database.one_or_none."""
-        if (position := await self._position()) is not None:
-            with self._fallback():
-                async with self._level(position, self._standby.transaction) as transaction:
-                    row = await transaction.one_or_none(query, **values)
-                if row is not None:
-                    self._count("standby", "level")
-                return row
+        async with AsyncExitStack() as stack:
+            row = await self._try(stack, self._standby.transaction, lambda standby: standby.all(query, **values))
+        if row is not None:
+            return row[0] if row else None
         return await self._primary.one_or_none(query, **values)
 
     async def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Read rows like Database.stream. After the first part, the stream stays with the server that it began on."""
-        if (position := await self._position()) is not None:
-            async with aclosing(self._parts(position, query, school_id, values)) as parts:
-                first = None
-                with self._fallback():
-                    first = await anext(parts)
-                    self._count("standby", "level")
-                if first is not None:
-                    yield first
-                    async for part in parts:
-                        yield part
-                    return
-        async with aclosing(self._primary.stream(query, school_id, **values)) as parts:
+        async with AsyncExitStack() as stack:
+
+            async def begin(standby: Transaction) -> tuple[list[Row], AsyncGenerator[list[Row]]]:
+                parts = await stack.enter_async_context(aclosing(standby.stream(query, **values)))
+                return await anext(parts, []), parts
+
+            begun = await self._try(stack, lambda: self._standby.streaming(school_id), begin)
+            if begun is None:
+                parts = await stack.enter_async_context(aclosing(self._primary.stream(query, school_id, **values)))
+            else:
+                first, parts = begun
+                yield first
             async for part in parts:
                 yield part
 
-    async def _parts(
-        self, position: Position, query: Query[Row], school_id: UUID, values: dict[str, Any]
-    ) -> AsyncGenerator[list[Row]]:
-        async with (
-            self._level(position, lambda: self._standby.streaming(school_id)) as transaction,
-            aclosing(transaction.stream(query, **values)) as parts,
-        ):
-            yield await anext(parts, [])  # If there are no rows, an empty part says that the standby served.
-            async for part in parts:
-                yield part
-
-    async def _position(self) -> Position | None:
-        """Return the primary's position, or None if this request has to read from the primary.
+    async def _try(
+        self,
+        stack: AsyncExitStack,
+        begin: Callable[[], AbstractAsyncContextManager[Transaction]],
+        read: Callable[[Transaction], Awaitable[Answer]],
+    ) -> Answer | None:
+        """Return what `read` gets from the standby, or None if the primary has to answer. `stack` ends the transaction.
 
         Raises:
             DatabaseUnavailable: The primary does not answer.
+            ValueRefused: The primary would refuse the value, too.
         """
         if not self._breaker.allows():
             self._count("primary", "unavailable")
             return None
+        position = None
         try:
-            return await self._primary.one(POSITION)
-        except Exception as error:  # It may be a standby itself, or lack a function.
-            if isinstance(error, DatabaseUnavailable) and not isinstance(error, SchemaOutdated):
+            position = await self._primary.one(POSITION)
+            async with AsyncExitStack() as attempt:
+                answer = await read(await self._level(attempt, begin, position))
+                self._count("standby", "level")
+                stack.push_async_exit(attempt.pop_all())
+                return answer
+        except ValueRefused:
+            raise
+        except Exception as error:  # Whatever is wrong with the standby. The primary may lack a function, too.
+            if position is None and isinstance(error, DatabaseUnavailable) and not isinstance(error, SchemaOutdated):
                 raise
-            self._count("primary", "unavailable")
-            self._breaker.fail(error)
+            self._count("primary", _HARMLESS.get(type(error), "unavailable"))
+            if type(error) not in _HARMLESS:
+                self._breaker.fail(error)
             return None
 
-    @asynccontextmanager
     async def _level(
-        self, position: Position, begin: Callable[[], AbstractAsyncContextManager[Transaction]]
-    ) -> AsyncIterator[Transaction]:
-        """Wait for the standby and give a transaction there. Its next query sees all that was replayed by then."""
-        if self._standby.size().is_exhausted:
+        self, stack: AsyncExitStack, begin: Callable[[], AbstractAsyncContextManager[Transaction]], position: Position
+    ) -> Transaction:
+        """Wait for the standby and return a transaction there. Its next query sees all that was replayed by then."""
+        size = self._standby.size()
+        if size.open - size.idle >= size.limit:
             raise ConnectionsBusy  # The primary can answer without waiting.
         gives_up_at = monotonic() + (WAIT_SECONDS if monotonic() >= self._waits_at else 0)
         while True:
-            async with AsyncExitStack() as stack:
+            async with AsyncExitStack() as attempt:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    transaction = await stack.enter_async_context(begin())
-                    level = await transaction.one_or_none(IS_LEVEL, **asdict(position))
+                    # A new transaction each time, because now() is compared as well.
+                    transaction = await attempt.enter_async_context(begin())
+                    (is_level,) = await transaction.all(IS_LEVEL, **asdict(position))
                 self._breaker.succeed()
-                if level is not None and level.is_level:
-                    self._behind_since = None
-                    yield transaction
-                    return
+                if is_level:
+                    stack.push_async_exit(attempt.pop_all())
+                    return transaction
             if monotonic() >= gives_up_at:
+                self._waits_at = monotonic() + 1
                 raise _Behind
             await asyncio.sleep(0.002)
-
-    @contextmanager
-    def _fallback(self) -> Iterator[None]:
-        """Go on after the block if the standby fails in it, because the primary is there."""
-        try:
-            yield
-        except ValueRefused:
-            raise  # The primary would refuse the value, too.
-        except _Behind:
-            self._count("primary", "behind")
-            self._note_lag(monotonic())
-        except StatementCanceled:
-            self._count("primary", "canceled")
-        except ConnectionsBusy:
-            self._count("primary", "busy")
-        except Exception as error:  # Whatever is wrong with the standby.
-            self._count("primary", "unavailable")
-            self._breaker.fail(error)
-
-    def _note_lag(self, now: float) -> None:
-        self._waits_at = now + 1
-        if self._behind_since is None:
-            self._behind_since = now
-        elif now >= self._behind_since + WARNING_SECONDS:
-            self._behind_since = now
-            log.warning("the standby is never level, or it belongs to another primary; the primary serves statements")

@@ -6,35 +6,19 @@ from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
+from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import Page
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.students.contracts import Student, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
 
-CREATE = Query("students/create", Student, tenant=Tenant, school_id=UUID, full_name=str, external_id=str | None)
-GET = Query("students/get", Student, tenant=Tenant, student_id=UUID)
-LIST = Query(
-    "students/list",
-    Student,
-    tenant=Tenant,
-    external_id=str | None,
-    name=str | None,
-    **ROWS,
-)
-LIST_OF_SCHOOL = Query("students/list_of_school", Student, school_id=UUID, **LIST.takes)
-UPDATE = Query(
-    "students/update",
-    Student,
-    tenant=Tenant,
-    student_id=UUID,
-    if_match=Versions,
-    full_name=str | None,
-    external_id_given=bool,
-    external_id=str | None,
-)
-DELETE = Query("students/delete", Student, tenant=Tenant, student_id=UUID, if_match=Versions)
+CREATE = Query("students/create", Student)
+GET = Query("students/get", Student)
+LIST = Query("students/list", Student)
+LIST_OF_SCHOOL = Query("students/list_of_school", Student)
+UPDATE = Query("students/update", Student)
+DELETE = Query("students/delete", Student)
 
 
 class Students:
@@ -46,23 +30,18 @@ class Students:
     async def create(self, tenant: Tenant, student: StudentIn) -> Student:
         """Add a student. SchoolNotFound if there is no such school."""
         async with once(self._database):
-            created = await self._database.one_or_none(
+            return await self._database.one_or_raise(
                 CREATE,
+                SchoolNotFound,
                 tenant=tenant,
                 school_id=student.school_id,
                 full_name=student.full_name,
                 external_id=student.external_id,
             )
-        if created is None:
-            raise SchoolNotFound
-        return created
 
     async def get(self, tenant: Tenant, student_id: UUID) -> Student:
         """Return a student."""
-        student = await self._database.one_or_none(GET, tenant=tenant, student_id=student_id)
-        if student is None:
-            raise StudentNotFound
-        return student
+        return await self._database.one_or_raise(GET, StudentNotFound, tenant=tenant, student_id=student_id)
 
     async def list(
         self, tenant: Tenant, page: Page, school_id: UUID | None, external_id: str | None, name: str | None

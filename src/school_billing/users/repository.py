@@ -5,21 +5,19 @@ from uuid import UUID
 from school_billing.auth.contracts import Role, Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.conditional import ANY_VERSION, IfMatch, Versions, refuse_change
+from school_billing.platform.web.conditional import ANY_VERSION, IfMatch, refuse_change
 from school_billing.platform.web.json_body import set_or_none
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import Page
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import User, UserPatch
 from school_billing.users.errors import UserNotFound
 
-CREATE = Query("users/create", User, tenant=Tenant, username=str, password_hash=str, role=str, school_id=UUID | None)
-FIND = Query("users/find", User, username=str)
-GET = Query("users/get", User, tenant=Tenant, user_id=UUID)
-LIST = Query("users/list", User, tenant=Tenant, school_id=UUID | None, **ROWS)
-UPDATE = Query(
-    "users/update", User, tenant=Tenant, user_id=UUID, if_match=Versions, role=str | None, disabled=bool | None
-)
-SET_PASSWORD = Query("users/set_password", User, tenant=Tenant, user_id=UUID, if_match=Versions, password_hash=str)
+CREATE = Query("users/create", User)
+FIND = Query("users/find", User)
+GET = Query("users/get", User)
+LIST = Query("users/list", User)
+UPDATE = Query("users/update", User)
+SET_PASSWORD = Query("users/set_password", User)
 
 
 class Users:
@@ -32,17 +30,15 @@ class Users:
         self, tenant: Tenant, username: str, password_hash: str, role: Role, school_id: UUID | None
     ) -> User:
         """Add a user, of the tenant's school by default. SchoolNotFound for another school."""
-        created = await self._database.one_or_none(
+        return await self._database.one_or_raise(
             CREATE,
+            SchoolNotFound,
             tenant=tenant,
             username=username.lower(),
             password_hash=password_hash,
             role=role,
             school_id=school_id or tenant,
         )
-        if created is None:
-            raise SchoolNotFound
-        return created
 
     async def find(self, username: str) -> User | None:
         """Return the user with this name, for commands."""
@@ -50,10 +46,7 @@ class Users:
 
     async def get(self, tenant: Tenant, user_id: UUID) -> User:
         """Return a user."""
-        user = await self._database.one_or_none(GET, tenant=tenant, user_id=user_id)
-        if user is None:
-            raise UserNotFound
-        return user
+        return await self._database.one_or_raise(GET, UserNotFound, tenant=tenant, user_id=user_id)
 
     async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> list[User]:
         """Return a page of users and one more."""

@@ -20,7 +20,7 @@ MakeClient = Callable[..., httpx.AsyncClient]
 
 @pytest.fixture(scope="module")
 async def user(database_url: str) -> tuple[str, str]:
-    async with Database(database_url) as database:
+    async with Database(Settings(database_url=database_url)) as database:
         await Users(database).create(None, "Lisa", hash_password("saxophone forever"), Role.ACCOUNTANT, None)
     return "lisa", "saxophone forever"
 

@@ -59,7 +59,10 @@ async def test_without_prepared_statements_each_transaction_may_have_another_con
 
 async def test_a_large_statement_is_prepared_by_name_like_every_other(database_url: str) -> None:
     """PgBouncer 1.21 and newer know statements by their names; one without would be lost between two steps."""
-    async with Database(database_url, pool_max=1) as database, database._pool.acquire() as connection:
+    async with (
+        Database(Settings(database_url=database_url, database_pool_max=1, database_pool_min=1)) as database,
+        database._pool.acquire() as connection,
+    ):
         await connection.fetch(f"select 1 -- {'x' * 50_000}")
         assert await connection.fetchval("select max(length(statement)) from pg_prepared_statements") > 50_000
 

@@ -60,14 +60,11 @@ def plain(declared: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(Query.registered))
-async def test_parameters_and_columns_are_what_the_code_says(
-    connection: "asyncpg.Connection[asyncpg.Record]", name: str
-) -> None:
+async def test_the_columns_are_what_the_code_says(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
     query = Query.registered[name]
     statement = await connection.prepare(query.text)
-    parameters = [SQL_TYPES[kind.name] for kind in statement.get_parameters()]
-    assert dict(zip(query.parameters, parameters, strict=True)) == {
-        parameter: plain(query.takes[parameter]) for parameter in query.parameters
-    }
     columns = [(column.name, SQL_TYPES[column.type.name]) for column in statement.get_attributes()]
-    assert columns == [(field.name, plain(field.type)) for field in msgspec.structs.fields(query.returns)]
+    if issubclass(query.returns, msgspec.Struct):
+        assert columns == [(field.name, plain(field.type)) for field in msgspec.structs.fields(query.returns)]
+    else:
+        assert [kind for _, kind in columns] == [query.returns]

@@ -41,7 +41,7 @@ def tamper(url: str, statement: str) -> None:
 async def books(new_database: Callable[..., str]) -> str:
     url = new_database()
     await seed(Settings(database_url=url), demo=True)
-    async with Database(url) as database:
+    async with Database(Settings(database_url=url)) as database:
         assert await Ledger(database).seal() > 7_000
     return url
 
@@ -95,7 +95,7 @@ async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: 
         early.execute("insert into schools (id, name) values ('01980000-0000-7000-8000-00000000000a', 'a')")
         late.execute("insert into schools (name) values ('b')")
         late.commit()
-        async with Database(url) as database:
+        async with Database(Settings(database_url=url)) as database:
             ledger = Ledger(database)
             assert await ledger.seal() == 1
             early.execute("insert into students (school_id, full_name) select id, 'x' from schools where name = 'a'")
@@ -105,7 +105,7 @@ async def test_entries_committed_out_of_order_are_all_sealed_once(new_database: 
 
 
 async def test_parallel_sealers_do_not_break_a_chain(books: str) -> None:
-    async with Database(books, pool_max=8) as database:
+    async with Database(Settings(database_url=books, database_pool_max=8)) as database:
         ledger = Ledger(database)
         for _ in range(5):
             with psycopg.connect(books) as connection:
@@ -163,7 +163,7 @@ async def test_the_overdue_sum_is_by_currency_and_by_the_schools_day(new_databas
                 """,
                 {"currency": currency, "zone": zone, "amount": amount, "days": days},
             )
-    async with Database(url) as database:
+    async with Database(Settings(database_url=url)) as database:
         found = {row.currency: str(row.overdue) for row in await Ledger(database).overdue()}
     assert found == {"EUR": "5.00", "USD": "30.00"}  # 10 + 20; 7 is not due yet
 

@@ -2,11 +2,8 @@
 
 import asyncio
 import re
-import subprocess
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +19,6 @@ from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import problem_codes
 from tests.api import NOBODY, Api, client_of, problem, until_waiting
 from tests.conftest import running
-from tests.server import serve
 
 
 class Scrape:
@@ -182,67 +178,3 @@ def test_a_code_that_is_none_of_ours_is_counted_as_other() -> None:
     assert seen.value("http_errors_total", code="overpayment") == 1
     assert seen.value("http_errors_total", code="other") == 2
     assert seen.labels("code") == {"overpayment", "other"}
-
-
-async def test_the_metrics_of_several_processes_are_one_and_outlive_them(
-    new_database: Callable[[], str], tmp_path: Path
-) -> None:
-    url, directory = new_database(), tmp_path / "shared"
-    shared = {"PROMETHEUS_MULTIPROC_DIR": str(directory), "DATABASE_POOL_MAX": "3"}
-    requests = {"method": "GET", "route": "/schools", "status": "200"}
-    with serve(url, **shared) as first, serve(url, **shared) as second:
-        async with (
-            httpx.AsyncClient(base_url=first.url, headers=first.admin) as of_first,
-            httpx.AsyncClient(base_url=second.url, headers=first.admin) as of_second,
-        ):
-            for client, times in ((of_first, 2), (of_second, 3)):
-                for _ in range(times):
-                    await client.get("/schools")
-            api = Api(of_second)
-            await api.pay(await api.invoice(), "2.50")
-            async with asyncio.timeout(10):
-                # Each tells of its pool once a second; and a request ends a moment after its answer has come.
-                while (  # noqa: ASYNC110 - nor has this an event
-                    (seen := await scrape(of_first)).value("db_pool_connections", state="limit") < 6
-                    or seen.value("http_requests_in_flight") > 1
-                ):
-                    await asyncio.sleep(0.05)
-            assert seen.value("http_requests_total", **requests) == 5  # 2 + 3
-            assert seen.value("http_request_duration_seconds_count", **requests) == 5
-            assert seen.value("db_query_duration_seconds_count", query="schools/list") == 5
-            assert seen.value("billing_payments_amount_total", kind="PAYMENT", currency="USD") == 2.5
-            assert seen.value("school_billing_build_info") == 1
-            assert seen.value("http_requests_in_flight") == 1  # The scrape itself.
-            second.process.kill()
-            second.process.wait()
-            seen = await scrape(of_first)
-            assert seen.value("db_pool_connections", state="limit") == 3, "the dead have no pool"
-            assert seen.value("http_requests_total", **requests) == 5, "what the dead did stays done"
-    left = set(directory.iterdir())
-    assert left
-    with serve(url, **shared) as third:
-        async with httpx.AsyncClient(base_url=third.url) as client:
-            seen = await scrape(client)
-        assert seen.value("http_requests_total", **requests) == 0
-        assert not left & set(directory.iterdir())
-
-
-def test_files_of_an_earlier_process_of_the_same_number_are_cleared_away(tmp_path: Path) -> None:
-    code = """
-import os, sys, time
-from pathlib import Path
-old = [Path(sys.argv[1], f"{kind}_{os.getpid()}.db") for kind in ("counter", "gauge_livesum")]
-kept = Path(sys.argv[1], "ledger_1.db")
-kept.write_bytes(b"somebody's")
-for path in old:
-    path.write_bytes(b"from before the container was started again")
-    os.utime(path, (time.time() - 60,) * 2)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
-from school_billing.platform.observability.metrics import Metrics
-metrics = Metrics(directory=sys.argv[1])
-kept.unlink()  # Nobody else's file goes; prometheus_client itself could not read this one.
-metrics.count_payment("PAYMENT", "USD", 1)
-print(metrics.exposition().decode())
-"""
-    told = subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True)
-    assert Scrape(told).value("billing_payments_total") == 1

@@ -114,7 +114,7 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         from school_billing.ledger.repository import Ledger  # noqa: PLC0415
         from school_billing.platform.database.pool import Database  # noqa: PLC0415 - beside their only use.
 
-        async with Database(database_url) as database:
+        async with Database(Settings(database_url=database_url)) as database:
             await Ledger(database).seal()
         await api.get(path)
         assert (await outcomes(api)) == {"hit": 1, "miss": 1, "error": 0}

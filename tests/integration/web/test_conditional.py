@@ -415,14 +415,14 @@ def payment_values(invoice: Json, **values: Any) -> dict[str, Any]:
 async def run(psql: Any, name: str, **values: Any) -> Any:
     """Run a statement of the API as psql would; parameters that are not given are null."""
     query = Query.registered[name]
-    nothing: dict[str, Any] = dict.fromkeys(set(query.takes) - set(query.from_context))
+    nothing: dict[str, Any] = dict.fromkeys(set(query.parameters) - set(query.from_context))
     return await psql.fetchrow(query.text, *query.arguments(nothing | values))
 
 
 async def change(psql: Any, noun: str, thing: Json) -> datetime:
     given: dict[str, Any] = {f"{noun.removesuffix('s')}_id": thing["id"]}
     for flag in ("external_id_given", "description_given", "method_given", "reference_given"):
-        if flag in Query.registered[f"{noun}/update"].takes:
+        if flag in Query.registered[f"{noun}/update"].parameters:
             given[flag] = False
     version: datetime = (await run(psql, f"{noun}/update", **given))["updated_at"]
     return version

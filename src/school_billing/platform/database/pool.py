@@ -65,38 +65,25 @@ class PoolSize(msgspec.Struct, frozen=True):
     limit: int
     waiting: int
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the next caller has to wait."""
-        return self.open - self.idle >= self.limit
-
 
 class Database:
-    """A pool of connections to the PostgreSQL at `url`, open inside `async with`.
+    """A pool of connections to the PostgreSQL of `settings`, open inside `async with`.
 
     Every query is one statement that commits by itself, so it costs one round trip. There is no BEGIN, and there is no
     RESET when a connection is returned, because no query changes a session.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        pool_min: int = 1,
-        pool_max: int = 10,
-        acquire_timeout_ms: int = 5_000,
-        statement_timeout_ms: int = 30_000,
-        prepared_statements: int = 100,
-        application_name: str = "school-billing",
-    ) -> None:
-        self._acquire_timeout_seconds = acquire_timeout_ms / 1000
+    def __init__(self, settings: Settings) -> None:
+        pool_max = settings.database_pool_max
+        statement_timeout_ms = settings.database_statement_timeout_ms
+        self._acquire_timeout_seconds = settings.database_acquire_timeout_ms / 1000
         self._options: dict[str, Any] = {
-            "dsn": url,
-            "min_size": pool_min,
+            "dsn": settings.database_url,
+            "min_size": settings.database_pool_min,
             "max_size": pool_max,
             "init": _prepare_connection,
             "reset": _leave_as_is,
-            "statement_cache_size": prepared_statements,
+            "statement_cache_size": settings.database_prepared_statements,
             # 0 means no limit. A longer statement would be prepared without a name and run in a second step, which a
             # PgBouncer that pools transactions may do on another connection.
             "max_cacheable_statement_size": 0,
@@ -104,7 +91,7 @@ class Database:
             "command_timeout": statement_timeout_ms / 1000 + 5,
             "timeout": self._acquire_timeout_seconds,
             "server_settings": {
-                "application_name": application_name,
+                "application_name": settings.database_application_name,
                 "statement_timeout": str(statement_timeout_ms),
                 "timezone": "UTC",
             },
@@ -116,19 +103,6 @@ class Database:
         )
         self.observer: Observer | None = None
         """It is called after each query with the query, its seconds on a connection, and its error."""
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return the database of `settings`."""
-        return cls(
-            settings.database_url,
-            pool_min=settings.database_pool_min,
-            pool_max=settings.database_pool_max,
-            acquire_timeout_ms=settings.database_acquire_timeout_ms,
-            statement_timeout_ms=settings.database_statement_timeout_ms,
-            prepared_statements=settings.database_prepared_statements,
-            application_name=settings.database_application_name,
-        )
 
     async def __aenter__(self) -> Self:
         """Open the pool. With a `pool_min` of 0, PostgreSQL may start later, because no connection is opened yet."""
@@ -156,9 +130,15 @@ class Database:
             ValueRefused: A value is outside the range of its type.
             DatabaseUnavailable: No connection is free, or the connection was lost.
         """
-        arguments = query.arguments(values)
-        record = await self._run(query, lambda c: c.fetchrow(query.text, *arguments))
-        return None if record is None else query.returns(*record)
+        rows = await self.all(query, **values)
+        return rows[0] if rows else None
+
+    async def one_or_raise(self, query: Query[Row], missing: type[Exception], /, **values: Any) -> Row:
+        """Run `query` and return its first row, or raise `missing`. Raises like `one_or_none`, too."""
+        row = await self.one_or_none(query, **values)
+        if row is None:
+            raise missing
+        return row
 
     async def one(self, query: Query[Row], /, **values: Any) -> Row:
         """Run `query`, which always returns one row, and return the row. Raises like `one_or_none`."""
@@ -298,11 +278,10 @@ class Transaction:
         self._connection = connection
         self._database = database
 
-    async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
-        """Run `query` and return its first row, or None."""
-        arguments = query.arguments(values)
-        record = await self._database.observed(query, self._connection.fetchrow(query.text, *arguments))
-        return None if record is None else query.returns(*record)
+    async def all(self, query: Query[Row], /, **values: Any) -> list[Row]:
+        """Run `query` and return all rows."""
+        answer = self._connection.fetch(query.text, *query.arguments(values))
+        return [query.returns(*record) for record in await self._database.observed(query, answer)]
 
     async def stream(self, query: Query[Row], /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows in parts. All parts show the same moment."""

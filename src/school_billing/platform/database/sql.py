@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from school_billing.platform.database.context import RequestContext, context
 
@@ -31,16 +31,14 @@ _WRITES = re.compile(r"\b(insert\s+into|update|delete\s+from)\s")
 
 
 class Query(Generic[Row]):
-    """A file of sql/, the struct that its rows fill, and the Python types of its parameters.
+    """A file of sql/, and the struct that its rows fill, or the type of its only column.
 
-    `Query("invoices/get", Invoice, tenant=UUID | None, invoice_id=UUID)` reads sql/invoices/get.sql. The constructor
-    compares the names of the parameters. A test compares all types with PostgreSQL's, and the columns with the fields
-    of the struct.
+    `Query("invoices/get", Invoice)` reads sql/invoices/get.sql. A test compares the columns with the fields of the
+    struct. Each use gives the parameters by name, and a wrong or missing name is a TypeError.
 
     Attributes:
         text: The statement. It begins with the query's name, which pg_stat_activity and the logs then show.
         parameters: The names of the parameters in the order of their numbers.
-        takes: The Python types of the parameters.
         from_context: The parameters that get their values from RequestContext.
         writes: Whether the statement changes rows, so that it must not simply be sent again.
     """
@@ -48,16 +46,12 @@ class Query(Generic[Row]):
     registered: ClassVar["dict[str, AnyQuery]"] = {}
     """Every query of the process by its name."""
 
-    def __init__(self, name: str, returns: type[Row], /, **takes: Any) -> None:
+    def __init__(self, name: str, returns: type[Row]) -> None:
         source = (resource_folder("sql") / f"{name}.sql").read_text(encoding="utf-8")
         body, self.parameters = number_parameters(source)
         self.from_context = tuple(parameter for parameter in self.parameters if parameter in _CONTEXT)
-        if set(self.parameters) - _CONTEXT.keys() != set(takes):
-            raise ValueError(f"sql/{name}.sql takes {self.parameters}, the query says {list(takes)}")
         self.name = name
         self.text = f"-- {name}\n{body}"
-        hints = get_type_hints(RequestContext)
-        self.takes = takes | {parameter: hints[_CONTEXT[parameter]] for parameter in self.from_context}
         self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None
         self.returns = returns
         Query.registered[name] = self

@@ -24,7 +24,7 @@ class Instrumentation:
     """The metrics, traces and error reports of one application; `codes` are the codes of its problem documents."""
 
     def __init__(self, settings: "Settings", version: str, codes: "Iterable[str]") -> None:
-        self.metrics = Metrics(version, codes, settings.prometheus_multiproc_dir)
+        self.metrics = Metrics(version, codes)
         self.tracing: Tracing | None = None
         self.reports: Reports | None = None
         self._slow_seconds = settings.log_slow_query_ms / 1000 if settings.log_slow_query_ms else float("inf")

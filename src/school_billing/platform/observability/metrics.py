@@ -1,18 +1,15 @@
 """Metrics for Prometheus: how the service is used and how it is doing.
 
-Processes that share PROMETHEUS_MULTIPROC_DIR answer /metrics as one: each writes its values to files there, and the
-process that Prometheus asks adds them up.
+Workers answer /metrics as one: each writes its values to files in PROMETHEUS_MULTIPROC_DIR, and the worker that
+Prometheus asks adds them up. prometheus_client reads the variable when it is imported.
 """
 
 import asyncio
 import os
 import platform
-import re
-import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -23,26 +20,20 @@ if TYPE_CHECKING:
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REFRESH_SECONDS = 1
-_IMPORTED_AT = time.time()
-_OURS = re.compile(r"(?:counter|histogram|summary|gauge_[a-z]+)_([0-9]+)\.db")
 
 
 class Metrics:
     """The metrics of one application. No client can choose a label: a route is a template, never a path.
 
-    `codes` are the codes of problems that have a label of their own; `directory` is PROMETHEUS_MULTIPROC_DIR, which
-    prometheus_client reads from the environment when it is imported.
+    `codes` are the codes of problems that have a label of their own.
     """
 
-    def __init__(self, version: str = "", codes: Iterable[str] = (), directory: str = "") -> None:
+    def __init__(self, version: str = "", codes: Iterable[str] = ()) -> None:
         self.database: Database | None = None
         """The database whose pool is shown."""
         self._codes = frozenset(codes)
         self._currencies = set[str]()
-        self._directory = directory
-        if directory:
-            Path(directory).mkdir(parents=True, exist_ok=True)
-            forget_the_dead(directory, at_start=True)
+        self._directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry, buckets=_LATENCY_BUCKETS)
@@ -98,17 +89,16 @@ class Metrics:
             self._overdue.labels(currency).set(float(by_currency.get(currency, 0)))
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format, those of all processes that share the directory."""
+        """Return all metrics in Prometheus' text format, those of all workers."""
         self._measure_pool()
         if not self._directory:
             return generate_latest(self._registry)
-        forget_the_dead(self._directory)
         shared = CollectorRegistry()
         MultiProcessCollector(shared, self._directory)  # type: ignore[no-untyped-call] # the library has no types here
         return generate_latest(shared)
 
     async def keep_measuring(self) -> None:
-        """Keep the pool's figures fresh for the other processes, which cannot read them from this one."""
+        """Keep the pool's figures fresh for the other workers, which cannot read them from this one."""
         while self._directory:
             self._measure_pool()
             await asyncio.sleep(_REFRESH_SECONDS)
@@ -121,30 +111,3 @@ class Metrics:
         self._pool.labels("in_use").set(size.open - size.idle)
         self._pool.labels("limit").set(size.limit)
         self._pool_waiting.set(size.waiting)
-
-
-def forget_the_dead(directory: str, *, at_start: bool = False) -> None:
-    """Remove files of processes that have ended from `directory`.
-
-    Their gauges go at once. Their counters stay, or the sums would fall, until a process starts while no other lives.
-    """
-    files = [path for path in Path(directory).iterdir() if _OURS.fullmatch(path.name)]
-    dead = [path for path in files if not _has_living_writer(path)]
-    everything = at_start and len(dead) == len(files)
-    for path in dead:
-        if everything or path.name.startswith("gauge_live"):
-            path.unlink(missing_ok=True)
-
-
-def _has_living_writer(path: Path) -> bool:
-    pid = int(path.stem.rpartition("_")[2])
-    try:
-        if pid == os.getpid():
-            # In a container, each start has the same process id: an older file is an earlier process's.
-            return path.stat().st_mtime >= _IMPORTED_AT
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return True

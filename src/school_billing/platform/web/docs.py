@@ -22,7 +22,7 @@ from school_billing.platform.web.openapi import complete_document, name_operatio
 
 _ASSETS = Path(__file__).parent / "assets"
 _PAGE = (_ASSETS / "docs.html").read_bytes()
-# The only files that are served, so that a client's path never reaches the file system.
+# The only files that are served, so that no path of a client reaches the file system: Litestar answers a NUL with 500.
 _FILES = {f"/assets/{path.relative_to(_ASSETS)}": path for path in _ASSETS.rglob("*") if path.suffix in {".js", ".css"}}
 
 BEARER = "bearer"

@@ -101,6 +101,9 @@ class InvalidParameter(BadRequest):
 
     code = "invalid_parameter"
 
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors) + ".", errors)
+
 
 class NotFound(ApiError):
     """There is no such thing."""
@@ -253,8 +256,7 @@ def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationExc
         FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", ""))
         for entry in entries
     ]
-    detail = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
-    return answer_error(request, InvalidParameter(f"{detail}.", errors))
+    return answer_error(request, InvalidParameter(*errors) if errors else BadRequest(error.detail))
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

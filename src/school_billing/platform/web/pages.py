@@ -38,10 +38,6 @@ class HasId(Protocol):
 Item = TypeVar("Item", bound=HasId)
 
 
-ROWS: dict[str, Any] = {"after": UUID, "limit": int, "offset": int}
-"""The parameters by which a list query returns a page of its rows."""
-
-
 class Page(msgspec.Struct, frozen=True):
     """The part of a list that a request asks for."""
 
@@ -55,7 +51,7 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def rows(self) -> dict[str, Any]:
-        """The values of ROWS. One row more than the page holds tells whether there is a next page."""
+        """The parameters of a list query. One row more than the page holds tells whether there is a next page."""
         return {"after": self.after, "limit": self.limit + 1, "offset": self.offset}
 
     def answer(self, rows: Sequence[Item]) -> Response[list[Item]]:
@@ -75,11 +71,7 @@ class Page(msgspec.Struct, frozen=True):
         return {"Link": f'<{target}>; rel="next"'}
 
 
-class UnknownCursor(InvalidParameter):
-    """cursor: Expected a cursor from a Link header."""
-
-    def __init__(self) -> None:
-        super().__init__(errors=[FieldError("cursor", "Expected a cursor from a Link header")])
+UNKNOWN_CURSOR = FieldError("cursor", "Expected a cursor from a Link header")
 
 
 def encode_cursor(place: bytes) -> str:
@@ -88,13 +80,13 @@ def encode_cursor(place: bytes) -> str:
 
 
 def decode_cursor(cursor: str, length: int = 16) -> bytes:
-    """Return the place, of `length` bytes, in a cursor. Raise UnknownCursor if `encode_cursor` did not make it."""
+    """Return the place, of `length` bytes, in a cursor. Raise InvalidParameter if `encode_cursor` did not make it."""
     try:
         place = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}")
     except ValueError:
-        raise UnknownCursor from None
+        raise InvalidParameter(UNKNOWN_CURSOR) from None
     if len(place) != length or encode_cursor(place) != cursor:
-        raise UnknownCursor
+        raise InvalidParameter(UNKNOWN_CURSOR)
     return place
 
 
@@ -111,6 +103,5 @@ async def provide_page(
 def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None, after: UUID) -> Page:
     """Return the page after the item `after`, which the caller has read from the cursor."""
     if cursor is not None and offset:
-        message = "Cannot be combined with cursor"
-        raise InvalidParameter("Send cursor or offset, not both.", [FieldError("offset", message)])
+        raise InvalidParameter(FieldError("offset", "Send cursor or offset, not both"))
     return Page(limit, offset, after, path=path_of(request), query=tuple(request.query_params.multi_items()))

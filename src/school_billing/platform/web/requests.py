@@ -101,7 +101,7 @@ async def refuse_unknown_parameters(request: AnyRequest) -> None:
             errors.append(FieldError(name, "Expected text without a NUL character"))
         seen.add(name)
     if errors:
-        raise InvalidParameter("; ".join(f"{error.field}: {error.message}" for error in errors) + ".", errors)
+        raise InvalidParameter(*errors)
 
 
 @cache
