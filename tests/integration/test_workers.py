@@ -203,9 +203,9 @@ def test_workers_share_the_embedded_database_and_all_end_with_the_parent(tmp_pat
     wait_until_gone(tmp_path)
 
 
-async def test_the_internal_port_is_served_by_all_with_the_same_headers(database_url: str) -> None:
-    internal = free_port()
-    with serve(database_url, None, 2, INTERNAL_PORT=str(internal)) as server:
+async def test_the_internal_port_is_served_by_all_with_the_same_headers(database_url: str, tmp_path: Path) -> None:
+    internal, log = free_port(), tmp_path / "log"
+    with serve(database_url, log, 2, INTERNAL_PORT=str(internal)) as server:
         await asyncio.to_thread(wait_until, lambda: len(workers_of(server.process.pid)) == 2, "a worker")
         workers = workers_of(server.process.pid)
         metrics = f"http://127.0.0.1:{internal}/metrics"
@@ -214,7 +214,7 @@ async def test_the_internal_port_is_served_by_all_with_the_same_headers(database
         for worker in workers:
             with alone(worker, workers):
                 assert (await asked(f"{server.url}/metrics")).status_code == 404
-                assert (await asked(metrics)).status_code == 200
+                assert (await asked(metrics)).status_code == 200, log.read_text()
                 answer = await asked(f"{server.url}/health")
                 assert answer.status_code == 200
                 assert "server" not in answer.headers

@@ -315,7 +315,7 @@ def test_another_versions_cluster_is_refused_with_a_sentence(data_dir: Path) -> 
     version.write_text("9\n")
     try:
         with (
-            pytest.raises(EmbeddedUnavailable, match=r"initialized by PostgreSQL version 9, .* version 1\d\."),
+            pytest.raises(EmbeddedUnavailable, match="incompatible with server"),
             embedded_postgres(data_dir),
         ):
             pass
