@@ -146,9 +146,7 @@ class Statements:
         if collections.starts_on > collections.ends_on:
             raise ReversedPeriod(f"{collections.starts_on} is later than today, {collections.ends_on}")
         if collections.rows_count > ROWS_MOST:
-            message = (
-                f"{collections.rows_count} rows are more than {ROWS_MOST}. Use longer parts or a shorter period"
-            )
+            message = f"{collections.rows_count} rows are more than {ROWS_MOST}. Use longer parts or a shorter period"
             raise InvalidParameter(FieldError("by", message))
         return collections
 
