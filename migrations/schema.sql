@@ -142,6 +142,31 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
     end
   $$;
 
+CREATE FUNCTION count_attempt(counter bytea, most integer, window_seconds integer, of_account bytea) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      insert into login_throttles as throttle (bucket, attempts, window_ends_at, account)
+      values (counter, 1, now() + make_interval(secs => window_seconds), of_account)
+      on conflict on constraint login_throttles_pkey do update
+      set attempts = case when throttle.window_ends_at <= now() then 1 else throttle.attempts + 1 end,
+          window_ends_at = case
+            when throttle.window_ends_at <= now() then excluded.window_ends_at
+            else throttle.window_ends_at
+          end
+      where throttle.window_ends_at <= now() or throttle.attempts < most;
+      if found then
+        return null;
+      end if;
+      return (
+        select greatest(1, ceil(extract(epoch from window_ends_at - now())))
+        from login_throttles
+        where bucket = counter
+      );
+    end
+  $$;
+
 CREATE FUNCTION counts_from(dated_at timestamp with time zone, issued_at timestamp with time zone, voided_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN GREATEST(LEAST(dated_at, voided_at), issued_at);
@@ -157,6 +182,26 @@ CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
 CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
+
+CREATE FUNCTION keep_an_administrator() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      -- Two administrators who disable each other queue here, and the second sees what the first did.
+      perform pg_advisory_xact_lock(7404031550207116802);
+      if not exists (
+        select from users
+        where role = 'admin' and school_id is null and disabled_at is null and id <> old.id
+      ) then
+        raise exception 'user % is the last administrator', old.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'users_one_administrator_stays',
+                table = 'users';
+      end if;
+      return coalesce(new, old);
+    end
+  $$;
 
 CREATE FUNCTION keep_audit_log() RETURNS trigger
     LANGUAGE plpgsql
@@ -421,7 +466,8 @@ CREATE TABLE login_throttles (
     attempts integer NOT NULL,
     window_ends_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    account bytea
 );
 
 CREATE TABLE refresh_tokens (
@@ -628,6 +674,10 @@ CREATE TRIGGER users_are_audited AFTER INSERT OR DELETE OR UPDATE ON users FOR E
 CREATE TRIGGER users_keep_their_school BEFORE UPDATE OF school_id ON users FOR EACH ROW WHEN ((new.school_id IS DISTINCT FROM old.school_id)) EXECUTE FUNCTION keep_school();
 
 CREATE TRIGGER users_never_truncated BEFORE TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER users_one_administrator_is_not_deleted BEFORE DELETE ON users FOR EACH ROW WHEN (((old.role = 'admin'::text) AND (old.school_id IS NULL) AND (old.disabled_at IS NULL))) EXECUTE FUNCTION keep_an_administrator();
+
+CREATE TRIGGER users_one_administrator_stays BEFORE UPDATE OF role, disabled_at ON users FOR EACH ROW WHEN (((old.role = 'admin'::text) AND (old.school_id IS NULL) AND (old.disabled_at IS NULL) AND ((new.role <> 'admin'::text) OR (new.disabled_at IS NOT NULL)))) EXECUTE FUNCTION keep_an_administrator();
 
 CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 

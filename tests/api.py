@@ -83,9 +83,9 @@ def client_of(service: Observed, **headers: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
 
 
-async def until_waiting(psql: Any, sessions: int = 1) -> None:
+async def until_waiting(psql: Any, sessions: int = 1, seconds: float = 10) -> None:
     """Wait until so many sessions of the connection's database wait for a lock."""
     waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while await psql.fetchval(waiting) < sessions:  # noqa: ASYNC110 - PostgreSQL has no event for it
             await asyncio.sleep(0.01)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 _ASKS = {struct.pack("!i", kind) for kind in (3, 5, 10, 11)}
 """The kinds of authentication request that the client answers."""
-IGNORED = {"statement_timeout"}
+IGNORED = {"statement_timeout", "lock_timeout"}
 """As `ignore_startup_parameters` of PgBouncer, which refuses what is neither named there nor known to it."""
 KNOWN = {
     "user",

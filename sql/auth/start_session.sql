@@ -21,22 +21,6 @@ rehashed as (
     and users.password_hash = :password_hash
     and :new_password_hash::text is not null
 ),
-expired as (
-  select id
-  from sessions
-  where expires_at < now() - interval '90 days'
-  order by expires_at
-  limit 10
-  for update skip locked
-),
-pruned_tokens as (
-  delete from refresh_tokens
-  where session_id in (select id from expired)
-),
-pruned_sessions as (
-  delete from sessions
-  where id in (select id from expired)
-),
 new_session as (
   insert into sessions (user_id, generation, address, expires_at)
   select id, session_generation, :address, now() + make_interval(secs => :lifetime_seconds::int)

@@ -145,6 +145,7 @@ def test_users_are_managed_at_the_command_line(tmp_path: Path) -> None:
         assert ", disabled " in user(tmp_path, "list").stdout.splitlines()[1]
         assert user(tmp_path, "enable", "lisa").stdout == "enabled lisa\n"
 
+        assert user(tmp_path, "unlock", "Lisa").stdout == "lifted 3 throttles of lisa\n"
         assert user(tmp_path, "password", "lisa", typed="trombone forever\n").returncode == 0
         assert (logs_in("saxophone forever"), logs_in("trombone forever")) == (401, 200)
 
@@ -155,6 +156,7 @@ def test_users_are_managed_at_the_command_line(tmp_path: Path) -> None:
             (["add", "lisa"], "trombone forever\n", "Another user has this username."),
             (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),
             (["disable", "bart"], "", "there is no user 'bart'"),
+            (["disable", "admin"], "", "This is the last enabled administrator of all schools."),
             (["password", "bart"], "trombone forever\n", "there is no user 'bart'"),
         ):
             refused = user(tmp_path, *arguments, typed=typed)

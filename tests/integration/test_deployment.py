@@ -1,17 +1,26 @@
 """What the deployment's files say of the service, held against the service that runs."""
 
 import re
+import secrets
 import subprocess
 import sys
+from collections.abc import Callable
 
 import httpx
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from school_billing.app import create_app
+from school_billing.auth.contracts import Role
 from school_billing.ledger.repository import Ledger
+from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.middleware import Observed
-from tests.api import NOBODY, Api
-from tests.deployment import expressions, health_command
+from school_billing.platform.settings import Settings
+from tests.accounts import log_in
+from tests.api import NOBODY, Api, client_of
+from tests.conftest import running
+from tests.deployment import DEPLOY, expressions, health_command
 from tests.server import Server, free_port
 
 OF_PROMETHEUS_ITSELF = {"up"}
@@ -73,3 +82,43 @@ def test_the_containers_health_check_tells_well_from_ill(server: Server) -> None
     assert httpx.get(f"{server.url}/health").status_code == 200
     assert run(server.url.rpartition(":")[2]) == 0
     assert run(str(free_port())) != 0
+
+
+async def test_the_service_runs_under_the_role_with_the_least_rights(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    role = f"service_{secrets.token_hex(4)}"
+    script = (DEPLOY / "service-role.sql").read_text().replace("billing_service", role)
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(script)
+        owner.execute(f"alter role {role} password 'a'")
+        settings = Settings(database_url=re.sub(r"//[^@]*@", f"//{role}:a@", url))
+        service = create_app(settings)
+        token = log_in(url, settings.jwt_secret, Role.ADMIN)
+        async with running(service), client_of(service, Authorization=f"Bearer {token}") as client:
+            api = Api(client)
+            student = await api.student()
+            payment = await api.pay(await api.invoice(student, "100.00"), "40.00")
+            statement = await api.get(f"/students/{student['id']}/statement?from=2026-01-01")
+            assert statement["totals"]["balance_due_total"] == "60.00"  # 100.00 - 40.00
+            assert (await client.delete(f"/payments/{payment['id']}")).status_code == 204
+            account = {"username": "lisa", "password": "saxophone forever", "role": "viewer"}
+            assert (await client.post("/users", json=account)).status_code == 201
+            del account["role"]
+            assert (await client.post("/auth/login", json=account)).status_code == 200
+            assert (await client.get("/health/db")).status_code == 200
+        async with Database(settings) as database:
+            await Ledger(database).seal()
+            assert (await Ledger(database).summary()).sealed_entries > 5
+            assert await Ledger(database).differences(5) == []
+        for statement in (
+            "delete from audit_log",
+            "truncate payments",
+            "alter table payments disable trigger all",
+            "set session_replication_role = replica",
+            "drop table payments",
+            "create table mine (id int)",
+        ):
+            with psycopg.connect(settings.database_url) as limited, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                limited.execute(statement)
+        owner.execute(f"drop owned by {role}")
+        owner.execute(f"drop role {role}")

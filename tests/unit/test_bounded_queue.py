@@ -46,6 +46,19 @@ async def test_one_key_does_not_fill_the_queue() -> None:
     assert sum(isinstance(result, Full) for result in results) == 3
 
 
+async def test_one_key_leaves_turns_to_the_others() -> None:
+    queue = BoundedQueue(2, Full, share_at_once=1)
+    end, soon = asyncio.Event(), asyncio.Event()
+    soon.set()
+    flood = [asyncio.create_task(work(queue, "flood", end)) for _ in range(6)]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        assert await work(queue, "other", soon)
+    end.set()
+    assert await asyncio.gather(*flood) == [True] * 6
+    assert queue.waiting == 0
+
+
 async def test_a_caller_that_waits_too_long_or_leaves_gives_its_place_back() -> None:
     queue = BoundedQueue(1, Full, limit=2, wait_seconds=0.05)
     end = asyncio.Event()

@@ -15,6 +15,7 @@ from school_billing.auth.errors import (
     InvalidRefreshToken,
     TooBusy,
     TooManyLogins,
+    TooManyRefreshes,
     WrongCredentials,
 )
 from school_billing.auth.guards import OPEN, USERS
@@ -22,10 +23,14 @@ from school_billing.auth.login_service import LoginService
 from school_billing.auth.repository import Sessions
 from school_billing.auth.tokens import Tokens
 from school_billing.platform.database.pool import Database
+from school_billing.platform.jobs import repeating
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import Unavailable
+
+PRUNE_SECONDS = 60
+"""The pause between two deletions of old sessions and counters."""
 
 
 class AuthController(Controller):
@@ -48,7 +53,7 @@ class AuthController(Controller):
 
         Send the access token with every request as `Authorization: Bearer <access_token>`. Before it expires, exchange
         the refresh token for the next pair. A wrong password and an unknown user get the same answer after the same
-        time. 429 if too many log-ins failed.
+        time. 429 after too many attempts.
         """
         return await login_service.log_in(data, client_address(request))
 
@@ -57,7 +62,7 @@ class AuthController(Controller):
         status_code=200,
         access=OPEN,
         summary="Refresh the tokens",
-        errors=(InvalidRefreshToken, Unavailable),
+        errors=(InvalidRefreshToken, TooManyRefreshes, Unavailable),
     )
     async def refresh_session(
         self, data: JSONBody[Refresh], request: Request[Any, Any, Any], login_service: NamedDependency[LoginService]
@@ -99,7 +104,11 @@ class AuthController(Controller):
 
 def room(database: Database, settings: Settings, tokens: Tokens, metrics: Metrics) -> Room:
     """Return what logging in and out brings to the application."""
-    service = LoginService(Sessions(database, settings), tokens, metrics)
+    sessions = Sessions(database, settings)
     return Room(
-        Tag("auth", "Logging in and out."), AuthController, constraint_errors=CONSTRAINT_ERRORS, login_service=service
+        Tag("auth", "Logging in and out."),
+        AuthController,
+        constraint_errors=CONSTRAINT_ERRORS,
+        running=lambda: repeating(sessions.prune, PRUNE_SECONDS, "deleting old sessions"),
+        login_service=LoginService(sessions, tokens, metrics),
     )

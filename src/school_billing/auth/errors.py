@@ -41,7 +41,7 @@ class InvalidRefreshToken(NotAuthenticated):
 
 
 class TooManyLogins(ApiError):
-    """Too many log-ins failed. Try again later."""
+    """Too many attempts to log in. Try again later."""
 
     status = 429
     code = "too_many_logins"
@@ -49,6 +49,12 @@ class TooManyLogins(ApiError):
     def __init__(self, detail: str | None = None, *, retry_after_seconds: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after_seconds)}  # RFC 6585 section 4
+
+
+class TooManyRefreshes(TooManyLogins):
+    """This session was refreshed too often. Use an access token until it expires."""
+
+    code = "too_many_refreshes"
 
 
 class TooBusy(Unavailable):

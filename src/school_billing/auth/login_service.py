@@ -3,7 +3,7 @@
 import structlog
 
 from school_billing.auth.contracts import Login, PasswordChange, SessionTokens
-from school_billing.auth.errors import InvalidRefreshToken, TooManyLogins, WrongCredentials
+from school_billing.auth.errors import InvalidRefreshToken, TooManyLogins, TooManyRefreshes, WrongCredentials
 from school_billing.auth.hashing import hash_new_password, password_matches, rehash_if_outdated
 from school_billing.auth.repository import Attempt, Sessions
 from school_billing.auth.tokens import Tokens
@@ -18,7 +18,7 @@ log = structlog.get_logger("school_billing.auth")
 class LoginService:
     """Starts, continues and ends sessions, and counts the outcomes.
 
-    A request with a password raises TooManyLogins if too many failed for this account or from this address.
+    A request with a password raises TooManyLogins after too many attempts for this account or from this address.
     """
 
     def __init__(self, sessions: Sessions, tokens: Tokens, metrics: Metrics) -> None:
@@ -44,6 +44,8 @@ class LoginService:
     async def refresh(self, token: str, address: str | None) -> SessionTokens:
         """Continue a session with a new pair of tokens. InvalidRefreshToken if the token is not valid any more."""
         refreshed, refresh_token = await self._sessions.refresh(token, address)
+        if refreshed.retry_after_seconds is not None:
+            raise TooManyRefreshes(retry_after_seconds=refreshed.retry_after_seconds)
         if refreshed.was_spent:
             log.warning("a refresh token was used twice; its session has ended")
         if refreshed.session_id is None or refreshed.user_id is None:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from school_billing.auth.addresses import site_of
 from school_billing.auth.secrets import REFRESH_TOKEN_PREFIX, hash_secret, new_secret
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
@@ -40,6 +41,8 @@ class Refreshed(Struct, frozen=True):
     user_id: UUID | None
     was_spent: bool
     """Whether the token was used before, which has ended its session."""
+    retry_after_seconds: int | None
+    """The seconds until the next refresh of the session is allowed; None if this one is allowed."""
 
 
 ATTEMPT = Query("auth/count_attempt", Attempt)
@@ -47,8 +50,15 @@ AUDIT_FAILURE = Query("auth/audit_failed_login", bool)
 UNCOUNT_ATTEMPTS = Query("auth/uncount_attempts", int)
 START_SESSION = Query("auth/start_session", StartedSession)
 REFRESH_SESSION = Query("auth/refresh_session", Refreshed)
+PRUNE = Query("auth/prune", int)
 END_SESSION = Query("auth/end_session", bool)
 CHANGE_PASSWORD = Query("auth/change_password", bool)
+
+
+REFRESHES_MOST = 100
+"""How many refreshes of one session a window allows. A client needs one for each access token."""
+
+_BATCH_SIZE = 1_000
 
 
 class Sessions:
@@ -64,6 +74,7 @@ class Sessions:
             ATTEMPT,
             username=username.lower(),
             address=address,
+            site=site_of(address),
             refresh_token_hash=None if refresh_token is None else hash_secret(refresh_token),
             most_per_account=self._settings.login_attempts_per_account,
             most_per_address=self._settings.login_attempts_per_address,
@@ -108,9 +119,19 @@ class Sessions:
         """Use a refresh token up, and return the outcome with the session's next refresh token."""
         new_token = new_secret(REFRESH_TOKEN_PREFIX)
         refreshed = await self._database.one(
-            REFRESH_SESSION, token_hash=hash_secret(token), new_token_hash=hash_secret(new_token), address=address
+            REFRESH_SESSION,
+            token_hash=hash_secret(token),
+            new_token_hash=hash_secret(new_token),
+            address=address,
+            most=REFRESHES_MOST,
+            window_seconds=self._settings.login_window_seconds,
         )
         return refreshed, new_token
+
+    async def prune(self) -> None:
+        """Delete what log-ins left behind: old counters, and sessions that expired 90 days ago, with their tokens."""
+        while await self._database.one(PRUNE, limit=_BATCH_SIZE) >= _BATCH_SIZE:
+            pass
 
     async def end(self, token: str) -> None:
         """End the session of a refresh token, if it has not ended."""

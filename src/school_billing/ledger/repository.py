@@ -1,5 +1,6 @@
 """Queries that verify and seal the whole database, over all schools."""
 
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -40,6 +41,17 @@ class BrokenLink(Struct, frozen=True):
         return f"audit entry {self.id}, position {self.position} of school {self.school_id}: {self.finding}"
 
 
+class EarlyPayment(Struct, frozen=True):
+    """A payment or refund that is dated after now."""
+
+    id: UUID
+    school_id: UUID
+    paid_at: datetime
+
+    def __str__(self) -> str:
+        return f"payment {self.id} of school {self.school_id} is dated in the future: {self.paid_at.isoformat()}"
+
+
 class Overdue(Struct, frozen=True):
     """The sum that is overdue in one currency, over all schools."""
 
@@ -67,6 +79,7 @@ class Summary(Struct, frozen=True):
 
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
+VERIFY_DATES = Query("ledger/verify_dates", EarlyPayment)
 SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
 SUMMARY = Query("ledger/summary", Summary)
@@ -80,11 +93,12 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def differences(self, limit: int) -> list[WrongTotals | BrokenLink]:
+    async def differences(self, limit: int) -> list[WrongTotals | BrokenLink | EarlyPayment]:
         """Return the first `limit` differences of each kind; an empty list if the books are right."""
         return [
             *await self._database.all(VERIFY_TOTALS, limit=limit),
             *await self._database.all(VERIFY_CHAIN, limit=limit),
+            *await self._database.all(VERIFY_DATES, limit=limit),
         ]
 
     async def summary(self) -> Summary:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 
 class BoundedQueue:
@@ -14,6 +14,7 @@ class BoundedQueue:
         refusal: The error for a caller beyond a limit.
         limit: The number of callers that may work or wait.
         share: The number of these callers that may have the same key, such as an address or a school.
+        share_at_once: The number of callers with the same key that may work at a time.
         wait_seconds: The time that a caller waits for a turn.
     """
 
@@ -24,6 +25,7 @@ class BoundedQueue:
         *,
         limit: float = float("inf"),
         share: float = float("inf"),
+        share_at_once: int | None = None,
         wait_seconds: float | None = None,
     ) -> None:
         self._at_once = at_once
@@ -32,6 +34,8 @@ class BoundedQueue:
         self._refusal = refusal
         self._limit = limit
         self._share = share
+        self._share_at_once = share_at_once or at_once
+        self._free_of_key: dict[Hashable, asyncio.Semaphore] = {}
         self._wait_seconds = wait_seconds
 
     @property
@@ -45,17 +49,19 @@ class BoundedQueue:
         if self._callers.total() >= self._limit or self._callers[key] >= self._share:
             raise self._refusal
         self._callers[key] += 1
-        try:
+        # The turn of the key comes first, so that its other callers do not wait before those of another key.
+        own = self._free_of_key.setdefault(key, asyncio.Semaphore(self._share_at_once))
+        async with AsyncExitStack() as turns:
+            turns.callback(self._leave, key)
             try:
                 async with asyncio.timeout(self._wait_seconds):
-                    await self._free.acquire()
+                    await turns.enter_async_context(own)
+                    await turns.enter_async_context(self._free)
             except TimeoutError as error:
                 raise self._refusal from error
-            try:
-                yield
-            finally:
-                self._free.release()
-        finally:
-            self._callers[key] -= 1
-            if not self._callers[key]:
-                del self._callers[key]
+            yield
+
+    def _leave(self, key: Hashable) -> None:
+        self._callers[key] -= 1
+        if not self._callers[key]:
+            del self._callers[key], self._free_of_key[key]

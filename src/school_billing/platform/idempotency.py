@@ -36,7 +36,7 @@ IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_INVALID_KEY = FieldError(IDEMPOTENCY_KEY_HEADER, "Expected 1 to 255 printable ASCII characters")
+_INVALID_KEY = FieldError(IDEMPOTENCY_KEY_HEADER, "Expected one key of 1 to 255 printable ASCII characters")
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ async def read_idempotency_key(request: Request[Any, Any, Any]) -> None:
     """Put the key of a POST into the request's context, where the create statement finds it."""
     if request.method != "POST" or not (keys := header_values(request, b"idempotency-key")):
         return
-    if not _KEY.fullmatch(keys[0]):
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise InvalidParameter(_INVALID_KEY)
     current = context()
     # The same key of another user, school or path is another key.

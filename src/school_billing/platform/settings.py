@@ -70,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """A request waits this long for a free connection. Then the answer is 503."""
     database_statement_timeout_ms: Milliseconds = 30_000
     """PostgreSQL cancels a statement that runs longer than this. The answer is then 503."""
+    database_lock_timeout_ms: Milliseconds = 5_000
+    """A statement waits this long for a row that another transaction has locked. The answer is then 503."""
     database_prepared_statements: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
     """Each connection keeps this many prepared statements. Set 0 if PgBouncer supports none (docs/operations.md)."""
     database_application_name: str = "school-billing"

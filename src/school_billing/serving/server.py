@@ -6,6 +6,7 @@ import socket
 import sys
 import tempfile
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from school_billing.platform.database.connecting import connections_allowed, wai
 from school_billing.platform.database.errors import DatabaseUnavailable
 from school_billing.platform.observability.logging import configure_logging
 from school_billing.platform.settings import InvalidSettings, Settings
+from school_billing.serving.protocol import LimitedProtocol
 from school_billing.serving.workers import Ready, supervise
 
 if TYPE_CHECKING:
@@ -49,6 +51,11 @@ def serve(settings: Settings, workers: int = 1) -> None:
     settings = _within_the_databases_limits(settings)
     if settings.environment == "production" and not settings.internal_token and not settings.internal_port:
         log.warning("/metrics and /docs are open to all clients; set INTERNAL_TOKEN or INTERNAL_PORT")
+    if settings.environment == "development" and not _is_loopback(settings.host):
+        log.warning(
+            "other machines can reach this service, reads need no token, and the admin's password is known; "
+            "set ENVIRONMENT=production"
+        )
     if workers == 1:
         _run(settings, _bind(settings))
         return
@@ -111,6 +118,13 @@ def _metrics_directory() -> tempfile.TemporaryDirectory[str]:
     return made
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _forget_gauges(worker: int) -> None:
     """Drop the pool and the requests of a worker that died. Its counts stay."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - the variable is set by now.
@@ -142,7 +156,7 @@ def _run(settings: Settings, sockets: list[socket.socket], ready: Ready | None =
     config = uvicorn.Config(
         _application(settings),
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
         access_log=False,  # The application writes one line a request itself, with the request id.
         log_config=None,
         server_header=False,

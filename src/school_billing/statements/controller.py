@@ -345,7 +345,7 @@ async def _document(request: AnyRequest, renderer: PdfRenderer, job: Job) -> Wit
 
 
 def _language_of(printable: PrintableStatement) -> dict[str, str]:
-    return {"Content-Language": printable.language, "Vary": "Accept-Language"}
+    return {"Content-Language": printable.language}
 
 
 def _rows(document: str, name: str) -> WithETag[bytes]:

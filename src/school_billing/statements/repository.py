@@ -8,7 +8,11 @@ from uuid import UUID
 
 from msgspec.structs import asdict
 
+from school_billing.platform.bounded_queue import BoundedQueue
+from school_billing.platform.database.context import context
+from school_billing.platform.database.errors import ConnectionsBusy
 from school_billing.platform.database.sql import Query
+from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import FieldError, InvalidParameter
 from school_billing.platform.web.pages import Page
 from school_billing.schools.days import Moment
@@ -46,6 +50,31 @@ class StatementReader(Protocol):
 
     def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Yield the rows of a query in parts, for a download of a school."""
+
+
+class FairReader:
+    """Reads from `reader`, and leaves connections to others.
+
+    Long statements use at most half of the pool, and those of one caller a quarter.
+    """
+
+    def __init__(self, reader: StatementReader, settings: Settings) -> None:
+        half = max(1, settings.database_pool_max // 2)
+        self._reader = reader
+        self._turns = BoundedQueue(
+            half,
+            ConnectionsBusy,
+            share_at_once=max(1, half // 2),
+            wait_seconds=settings.database_acquire_timeout_ms / 1000,
+        )
+        self.stream = reader.stream
+
+    async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
+        """Read a row like Database.one_or_none. The statement of a student now is short, so it never waits here."""
+        if query is STUDENT:
+            return await self._reader.one_or_none(query, **values)
+        async with self._turns.turn(context().actor):
+            return await self._reader.one_or_none(query, **values)
 
 
 class Statements:

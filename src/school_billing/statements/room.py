@@ -12,7 +12,7 @@ from school_billing.platform.settings import Settings
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
 from school_billing.statements.printed.renderers import PdfRenderer
-from school_billing.statements.repository import StatementReader, Statements
+from school_billing.statements.repository import FairReader, StatementReader, Statements
 from school_billing.statements.standby import StandbyReader
 
 
@@ -21,6 +21,7 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
     reader: StatementReader = database
     if standby is not None:
         reader = StandbyReader(database, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
+    reader = FairReader(reader, settings)
     cache: CachedReader | None = None
     if settings.redis_url:
         reader = cache = CachedReader(

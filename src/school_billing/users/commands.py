@@ -21,7 +21,7 @@ from school_billing.users.repository import Users
 
 @click.group()
 def group() -> None:
-    """Add, list, disable and enable users, and set passwords."""
+    """Add, list, disable, enable and unlock users, and set passwords."""
 
 
 @group.command()
@@ -82,6 +82,19 @@ def enable(on_database: OnDatabase, username: str) -> None:
 @group.command()
 @click.argument("username")
 @click.pass_obj
+def unlock(on_database: OnDatabase, username: str) -> None:
+    """Let a user log in again at once after too many attempts."""
+
+    async def lift_throttles(database: Database) -> None:
+        user = await _existing(database, username)
+        print(f"lifted {await Users(database).unlock(user.username)} throttles of {user.username}")
+
+    on_database(lift_throttles)
+
+
+@group.command()
+@click.argument("username")
+@click.pass_obj
 def password(on_database: OnDatabase, username: str) -> None:
     """Set a user's password, which ends the user's sessions."""
     password_hash = _ask_password_hash(username)
@@ -96,7 +109,10 @@ def password(on_database: OnDatabase, username: str) -> None:
 
 async def _switch(database: Database, username: str, *, disabled: bool) -> None:
     user = await _existing(database, username)
-    await Users(database).update(None, user.id, UserPatch(disabled=disabled))
+    try:
+        await Users(database).update(None, user.id, UserPatch(disabled=disabled))
+    except ConstraintViolated as error:
+        fail(CONSTRAINT_ERRORS[error.constraint]().detail)
     print(f"{'disabled' if disabled else 'enabled'} {user.username}")
 
 

@@ -20,7 +20,13 @@ from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import PasswordIn, User, UserIn, UserPatch
-from school_billing.users.errors import CONSTRAINT_ERRORS, DuplicateUsername, OwnAccount, UserNotFound
+from school_billing.users.errors import (
+    CONSTRAINT_ERRORS,
+    DuplicateUsername,
+    LastAdministrator,
+    OwnAccount,
+    UserNotFound,
+)
 from school_billing.users.repository import Users
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only users who are bound to this school.")]
@@ -64,7 +70,7 @@ class UserController(Controller):
         "/users/{user_id:str}",
         access=USER_ADMINS,
         summary="Change or disable a user",
-        errors=(UserNotFound, OwnAccount, PreconditionFailed),
+        errors=(UserNotFound, OwnAccount, LastAdministrator, PreconditionFailed),
     )
     async def update_user(
         self,

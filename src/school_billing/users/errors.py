@@ -24,6 +24,12 @@ class OwnAccount(Conflict):
     code = "own_account"
 
 
+class LastAdministrator(Conflict):
+    """This is the last enabled administrator of all schools. Add or enable another one first."""
+
+    code = "last_administrator"
+
+
 class SchoolHasUsers(InUse):
     """The school has users and cannot be deleted."""
 
@@ -34,6 +40,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "users_username_shape": breaks_rule("username", "A username has 1 to 255 characters, in lower case."),
     "users_password_hash_is_argon2id": breaks_rule("password", "A password is stored as an argon2id hash."),
     "users_role_known": UNKNOWN_ROLE,
+    "users_one_administrator_stays": LastAdministrator,
     "users_school_id_fkey": SchoolNotFound,
     ("users_school_id_fkey", "schools/delete"): SchoolHasUsers,
 }

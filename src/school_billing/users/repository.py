@@ -17,6 +17,7 @@ FIND = Query("users/find", User)
 GET = Query("users/get", User)
 LIST = Query("users/list", User)
 UPDATE = Query("users/update", User)
+UNLOCK = Query("users/unlock", int)
 SET_PASSWORD = Query("users/set_password", User)
 
 
@@ -63,6 +64,10 @@ class Users:
             disabled=set_or_none(patch.disabled),
         )
         return updated or refuse_change(await self.get(tenant, user_id), if_match, UserNotFound())
+
+    async def unlock(self, username: str) -> int:
+        """Lift the throttles of log-ins to an account, and return their number."""
+        return await self._database.one(UNLOCK, username=username.lower())
 
     async def set_password(
         self, tenant: Tenant, user_id: UUID, password_hash: str, if_match: IfMatch = ANY_VERSION

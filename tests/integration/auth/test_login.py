@@ -15,8 +15,12 @@ from school_billing.auth import hashing
 from school_billing.auth.contracts import Role
 from school_billing.auth.errors import TooBusy
 from school_billing.auth.passwords import hash_password
+from school_billing.auth.repository import Sessions
 from school_billing.platform.bounded_queue import BoundedQueue
+from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.middleware import Observed
+from school_billing.platform.settings import Settings
+from school_billing.users.repository import Users
 from tests.accounts import digest
 from tests.api import Api, Json, problem, until_waiting, wrong_fields
 
@@ -385,30 +389,86 @@ async def test_a_right_password_does_not_count_if_the_server_is_too_busy_to_hash
     assert (await door.put("/auth/password", json=body, headers=headers)).status_code == 204
 
 
-async def test_expired_throttles_are_deleted(door: httpx.AsyncClient, psql: Any) -> None:
-    await fail(door, f"nobody-{uuid4().hex}", 1)
-    # Without the many throttles of other tests.
-    await psql.execute("delete from login_throttles where window_ends_at < now() + interval '890 seconds'")
-    await psql.execute("update login_throttles set window_ends_at = now() - interval '1 second'")
-    for _ in range(20):  # Each log-in deletes a few.
-        await fail(door, f"nobody-{uuid4().hex}", 1)
-    assert await psql.fetchval("select count(*) from login_throttles where window_ends_at < now()") == 0
-
-
-async def test_old_sessions_are_deleted_with_their_tokens(
-    door: httpx.AsyncClient, add_user: AddUser, psql: Any
+async def test_old_sessions_and_counters_are_deleted_beside_the_requests(
+    door: httpx.AsyncClient, add_user: AddUser, database_url: str, psql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     username = add_user()
     old, newer = await log_in(door, username), await log_in(door, username)
+    for _ in range(3):  # Four tokens, more than a statement deletes.
+        old = (await refresh(door, old["refresh_token"])).json()
     await psql.execute(
         "update sessions set expires_at = now() - interval '91 days' from refresh_tokens "
         "where token_hash = $1 and session_id = sessions.id",
         digest(old["refresh_token"]),
     )
+    await psql.execute("update login_throttles set window_ends_at = now() - interval '1 second'")
     await log_in(door, username)
-    kept = "select count(*) from refresh_tokens where token_hash = $1"
-    assert await psql.fetchval(kept, digest(old["refresh_token"])) == 0
-    assert await psql.fetchval(kept, digest(newer["refresh_token"])) == 1
+    tokens = "select count(*) from refresh_tokens where token_hash = $1"
+    assert await psql.fetchval(tokens, digest(old["refresh_token"])) == 1, "no log-in waits for a deletion"
+    monkeypatch.setattr("school_billing.auth.repository._BATCH_SIZE", 2)
+    async with Database(Settings(database_url=database_url)) as database:
+        await Sessions(database, Settings()).prune()
+    assert await psql.fetchval(tokens, digest(old["refresh_token"])) == 0
+    assert await psql.fetchval(tokens, digest(newer["refresh_token"])) == 1
+    assert await psql.fetchval("select count(*) from sessions where expires_at < now() - interval '90 days'") == 0
+    assert await psql.fetchval("select count(*) from login_throttles where window_ends_at < now()") == 0
+
+
+async def test_a_session_that_is_refreshed_too_often_waits_and_goes_on(
+    door: httpx.AsyncClient, add_user: AddUser, psql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("school_billing.auth.repository.REFRESHES_MOST", 2)
+    username = add_user()
+    tokens, other = await log_in(door, username), await log_in(door, username)
+    for _ in range(2):
+        tokens = (await refresh(door, tokens["refresh_token"])).json()
+    for _ in range(2):
+        refused = await refresh(door, tokens["refresh_token"])
+        problem(refused, 429, "too_many_refreshes")
+        assert 1 <= int(refused.headers["retry-after"]) <= 900
+    assert (await refresh(door, other["refresh_token"])).status_code == 200
+    await psql.execute("update login_throttles set window_ends_at = now()")
+    assert (await refresh(door, tokens["refresh_token"])).status_code == 200
+
+
+async def test_log_ins_with_the_right_password_have_a_limit_too(
+    door: httpx.AsyncClient, app: Observed, add_user: AddUser, psql: Any
+) -> None:
+    username = add_user()
+    await log_in(door, username)
+    # As if there had been 200: a right log-in stays on this counter alone.
+    account = "account = sha256(convert_to($1, 'UTF8'))"
+    await psql.execute(f"update login_throttles set attempts = 200 where {account} and attempts = 1", username)
+    problem(await door.post("/auth/login", json={"username": username, "password": PASSWORD}), 429, "too_many_logins")
+    async with client_at(app, new_address()) as elsewhere:
+        await log_in(elsewhere, username)
+    await log_in(door, add_user())
+
+
+async def test_guesses_from_many_networks_of_one_ipv6_site_are_throttled(app: Observed, psql: Any) -> None:
+    async def guess(address: str) -> list[int]:
+        async with client_at(app, address) as attacker:
+            return await fail(attacker, f"nobody-{uuid4().hex}", 1)
+
+    counters = "select array_agg(bucket) from login_throttles where account is null"
+    before = await psql.fetchval(counters) or []
+    assert await guess("2001:db8:77:1::1") == [401]
+    network_and_site = set(await psql.fetchval(counters)) - set(before)
+    assert len(network_and_site) == 2
+    await psql.execute("update login_throttles set attempts = 500 where bucket = any($1)", list(network_and_site))
+    assert await guess("2001:db8:77:2::1") == [429]
+    assert await guess("2001:db8:78:1::1") == [401]
+
+
+async def test_an_administrator_lifts_the_throttles_of_an_account(
+    door: httpx.AsyncClient, add_user: AddUser, database_url: str
+) -> None:
+    username, another = add_user(), add_user()
+    assert 429 in await fail(door, username, 11) + await fail(door, another, 11)
+    async with Database(Settings(database_url=database_url)) as database:
+        assert await Users(database).unlock(username) == 3
+    await log_in(door, username)
+    problem(await door.post("/auth/login", json={"username": another, "password": PASSWORD}), 429)
 
 
 async def test_failed_log_ins_are_counted_and_audited_without_the_typed_text(

@@ -69,6 +69,11 @@ async def test_verify_reports_that_right_books_agree(books: str) -> None:
         ("update audit_log set created_at = created_at - interval '1 day' where position = 3", "not what was sealed"),
         ("update audit_log set hash = sha256('x') where position = 4", "position 4 of school"),
         ("delete from audit_log where position = 3", "missing"),
+        (
+            "update payments set paid_at = now() + interval '1 day', updated_at = now() + interval '1 day' "
+            "where reference = 'DEMO-PAID-1'",
+            "dated in the future",
+        ),
     ],
 )
 async def test_verify_names_every_change_behind_the_triggers(books: str, statement: str, finding: str) -> None:

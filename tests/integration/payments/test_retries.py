@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import psycopg
 import pytest
 
@@ -20,8 +21,8 @@ from tests.proxy import Door, door_to
 
 
 @asynccontextmanager
-async def api_on(url: str, database_url: str = "") -> AsyncIterator[Api]:
-    settings = Settings(database_url=url)
+async def api_on(url: str, database_url: str = "", **changed: Any) -> AsyncIterator[Api]:
+    settings = msgspec.structs.replace(Settings(database_url=url), **changed)
     service = create_app(settings)
     # Not through the API, because this thread would have to keep its event loop running.
     token = log_in(database_url or url, settings.jwt_secret, Role.ADMIN)
@@ -135,3 +136,51 @@ async def test_an_interrupted_read_is_retried(door: Door, database_url: str, psq
         await door.open()
         await transaction.rollback()
         assert (await reading).json() == school
+
+
+async def test_a_row_that_stays_locked_is_503_and_keeps_no_connection(database_url: str, psql: Any) -> None:
+    async with api_on(database_url, database_lock_timeout_ms=100, database_pool_max=2) as api:
+        invoice = await api.invoice()
+        async with psql.transaction():
+            await psql.execute("select from invoices where id = $1 for update", UUID(invoice["id"]))
+            body = {"invoice_id": invoice["id"], "amount": "10.00"}
+            for answer in await asyncio.gather(*(api.client.post("/payments", json=body) for _ in range(4))):
+                problem(answer, 503, "database_unavailable")
+                assert answer.headers["retry-after"]
+            assert (await api.reload(invoice))["paid_total"] == "0.00"
+        await api.pay(invoice, "10.00")
+
+
+async def test_long_statements_of_one_caller_leave_connections_to_others(
+    new_database: Callable[..., str],
+) -> None:
+    url = new_database()
+    psql, watch = await asyncpg.connect(url), await asyncpg.connect(url)
+    async with api_on(
+        url, database_pool_max=8, database_lock_timeout_ms=60_000, database_acquire_timeout_ms=60_000
+    ) as api:
+        school = await api.school()
+        path = f"/schools/{school['id']}/statement?from=2026-01-01"
+        token = log_in(url, Settings().jwt_secret, Role.ADMIN, None)
+        other = {"Authorization": f"Bearer {token}"}
+
+        async def read(times: int, **headers: str) -> list[int]:
+            answers = await asyncio.gather(*(api.client.get(path, headers=headers) for _ in range(times)))
+            return [answer.status_code for answer in answers]
+
+        async with psql.transaction():
+            await psql.execute("lock table payments in access exclusive mode")
+            flood = asyncio.create_task(read(20))
+            await until_waiting(watch, 2)
+            stranger = asyncio.create_task(read(3, **other))
+            await until_waiting(watch, 4)
+            async with asyncio.timeout(5):
+                for _ in range(10):
+                    await api.get("/schools")
+            waiting = (
+                "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            )
+            assert await watch.fetchval(waiting) == 4, "a quarter of the pool for each of the two"
+        assert await flood + await stranger == [200] * 23
+    await psql.close()
+    await watch.close()

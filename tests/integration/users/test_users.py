@@ -1,14 +1,21 @@
 """Users, and the effect of their changes."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
-from tests.api import NOBODY, Api, Json, problem, wrong_fields
+from tests.api import NOBODY, Api, Json, problem, until_waiting, wrong_fields
 
 from school_billing.auth.contracts import Role
+from school_billing.platform.database.errors import ConstraintViolated
+from school_billing.platform.database.pool import Database
+from school_billing.platform.settings import Settings
+from school_billing.users.contracts import UserPatch
+from school_billing.users.repository import Users
 
 MakeClient = Callable[..., httpx.AsyncClient]
 PASSWORD = "saxophone forever"
@@ -183,3 +190,27 @@ async def test_a_school_with_users_or_keys_cannot_be_deleted(api: Api) -> None:
     await api.client.post("/api-keys", json={"name": "x", "role": "viewer", "school_id": with_key["id"]})
     for school in (with_user, with_key):
         problem(await api.client.delete(f"/schools/{school['id']}"), 409, "in_use")
+
+
+async def test_two_administrators_cannot_disable_each_other(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    hashed = "$argon2id$x"
+    async with Database(Settings(database_url=url)) as database:
+        users = Users(database)
+        first = await users.create(None, "first", hashed, Role.ADMIN, None)
+        second = await users.create(None, "second", hashed, Role.ADMIN, None)
+        psql, watch = await asyncpg.connect(url), await asyncpg.connect(url)
+        async with psql.transaction():
+            await psql.execute("update users set disabled_at = now() where id = $1", second.id)
+            disabling = asyncio.create_task(users.update(None, first.id, UserPatch(disabled=True)))
+            await until_waiting(watch)
+        with pytest.raises(ConstraintViolated, match="users_one_administrator_stays"):
+            await disabling
+        for change in (UserPatch(role=Role.VIEWER), UserPatch(disabled=True)):
+            with pytest.raises(ConstraintViolated, match="users_one_administrator_stays"):
+                await users.update(None, first.id, change)
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await psql.execute("delete from users where id = $1", first.id)
+        await psql.execute("delete from users where id = $1", second.id)
+        await psql.close()
+        await watch.close()

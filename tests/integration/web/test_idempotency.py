@@ -52,6 +52,11 @@ async def test_the_answer_is_the_first_one_whatever_became_of_it(api: Api, key: 
     assert (await api.client.get(path)).status_code == 404
 
 
+async def test_two_keys_are_refused(api: Api) -> None:
+    keys = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    problem(await api.client.post("/schools", json={"name": "x"}, headers=keys), 400, "invalid_parameter")
+
+
 async def test_the_same_key_with_another_body_is_422_and_does_nothing(api: Api, key: dict[str, str]) -> None:
     invoice = await api.invoice()
     body = {"invoice_id": invoice["id"], "amount": "10.00"}

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from school_billing.app import create_app
+from school_billing.auth.contracts import Role
 from school_billing.platform.observability.middleware import Observed
 from school_billing.platform.settings import Settings
 from school_billing.schools.repository import Schools
-from tests.api import client_of, problem
+from tests.accounts import log_in
+from tests.api import Api, client_of, problem
 from tests.conftest import running
 from tests.server import free_port, serve
 
@@ -146,7 +148,9 @@ async def test_the_operators_pages_can_be_on_a_port_of_their_own(database_url: s
             problem(await client.post(f"{internal}/auth/login", json={"username": "a", "password": "b"}), 404)
 
 
-async def test_no_other_origin_may_call_unless_it_is_named(make_app: Callable[..., Observed]) -> None:
+async def test_no_other_origin_may_call_unless_it_is_named(
+    make_app: Callable[..., Observed], database_url: str
+) -> None:
     office = "https://office.example"
     asks = {"Origin": office, "Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "If-Match"}
     closed, opened = make_app(), make_app(cors_origins=f"{office}, https://other.example")
@@ -167,6 +171,10 @@ async def test_no_other_origin_may_call_unless_it_is_named(make_app: Callable[..
             assert response.headers["access-control-allow-origin"] == office, path
             assert "etag" in response.headers["access-control-expose-headers"].lower()
             assert "access-control-allow-credentials" not in response.headers
+        client.headers["Authorization"] = f"Bearer {log_in(database_url, SECRET, Role.ADMIN)}"
+        page = f"/students/{(await Api(client).student())['id']}/statement.html"
+        varies = (await client.get(page, headers={"Origin": office})).headers.get_list("vary", split_commas=True)
+        assert set(varies) == {"Origin", "Accept-Language"}
         stranger = await client.get("/health", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in stranger.headers
         refused = await client.options("/schools", headers=asks | {"Origin": "https://evil.example"})

@@ -104,6 +104,13 @@ async def test_another_media_type_is_415(client: httpx.AsyncClient, media_type: 
     problem(response, 415, "unsupported_media_type")
 
 
+async def test_a_compressed_body_is_415(client: httpx.AsyncClient) -> None:
+    for encoding, status in (("gzip", 415), ("identity", 201)):
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        response = await client.post("/schools", content=b'{"name":"x"}', headers=headers)
+        assert response.status_code == status, response.text
+
+
 @pytest.mark.parametrize(
     "media_type", ["application/json; charset=utf-8", "application/merge-patch+json", "APPLICATION/JSON"]
 )

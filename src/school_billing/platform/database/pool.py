@@ -93,6 +93,7 @@ class Database:
             "server_settings": {
                 "application_name": settings.database_application_name,
                 "statement_timeout": str(statement_timeout_ms),
+                "lock_timeout": str(settings.database_lock_timeout_ms),
                 "timezone": "UTC",
             },
         }

@@ -90,10 +90,7 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 is_answered = True
-                headers = [*message["headers"], *own_headers]
-                if b"cache-control" not in dict(headers):
-                    headers.append(_NOT_STORED)
-                message["headers"] = headers
+                message["headers"] = _complete([*message["headers"], *own_headers])
             await send(message)
 
         async def receive_and_notice() -> "ReceiveMessage":
@@ -156,6 +153,15 @@ class Observed:
             if self._reports is not None:
                 self._reports.report(bug, line)
         line.log()
+
+
+def _complete(headers: "list[tuple[bytes, bytes]]") -> "list[tuple[bytes, bytes]]":
+    named = dict(headers)
+    if b"cache-control" not in named:
+        headers.append(_NOT_STORED)
+    if b"content-language" in named:  # The handler cannot add it, because Litestar's CORS would replace it.
+        headers.append((b"vary", b"Accept-Language"))
+    return headers
 
 
 def _loggable_path(scope: "HTTPScope") -> str | None:

@@ -47,6 +47,8 @@ class ContractRequest(Request[Any, Any, Any]):
         media_type = content_types[0].partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
+        if any(value.strip().lower() != "identity" for value in header_values(self, b"content-encoding")):
+            raise UnsupportedMediaType("Send the body without a Content-Encoding.")
         body = await self.body()
         field = self.route_handler.parsed_data_field
         return decode(body, field.annotation if field is not None else Any)
