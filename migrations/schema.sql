@@ -180,6 +180,16 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION keep_kind() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception 'payment % stays a %', new.id, old.kind
+        using errcode = 'integrity_constraint_violation', constraint = 'payments_kind_is_fixed', table = 'payments';
+    end
+  $$;
+
 CREATE FUNCTION keep_school() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -598,6 +608,8 @@ CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles F
 CREATE TRIGGER payments_are_audited AFTER INSERT OR DELETE OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER payments_changes_move_invoice_totals AFTER UPDATE ON payments FOR EACH ROW WHEN (((new.invoice_id IS DISTINCT FROM old.invoice_id) OR (new.kind IS DISTINCT FROM old.kind) OR (new.amount IS DISTINCT FROM old.amount))) EXECUTE FUNCTION move_invoice_totals();
+
+CREATE TRIGGER payments_keep_their_kind BEFORE UPDATE OF kind ON payments FOR EACH ROW WHEN ((new.kind <> old.kind)) EXECUTE FUNCTION keep_kind();
 
 CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
 

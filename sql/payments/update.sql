@@ -4,7 +4,6 @@
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update payments
 set invoice_id = coalesce(:invoice_id, invoice_id),
-    kind = coalesce(:kind, kind),
     amount = coalesce(:amount::numeric(12, 2), amount),
     method = case when :method_given then :method else method end,
     reference = case when :reference_given then :reference else reference end,

@@ -56,12 +56,14 @@ class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PaymentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a payment or refund. A field that is absent stays as it is; null clears it."""
+    """Changes of a payment or refund. A field that is absent stays as it is; null clears it.
+
+    Its kind cannot change: delete it and record it anew.
+    """
 
     invoice_id: UUID | UnsetType = UNSET
     """Moves the payment to another invoice of the same school."""
     amount: Amount | UnsetType = UNSET
-    kind: PaymentKind | UnsetType = UNSET
     method: Method | UnsetType | None = UNSET
     reference: Reference | UnsetType | None = UNSET
     paid_at: Instant | UnsetType = UNSET

@@ -21,6 +21,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
     ("payments_invoice_id_fkey", "invoices/delete"): InvoiceInUse,
     "payments_kind_known": breaks_rule("kind", "A kind is PAYMENT or REFUND."),
+    "payments_kind_is_fixed": breaks_rule("kind", "A kind cannot change. Delete the payment and record it anew."),
     "payments_amount_positive": breaks_rule("amount", "An amount is above zero."),
     "payments_method_length": breaks_rule("method", "A method has 1 to 50 characters."),
     "payments_reference_length": breaks_rule("reference", "A reference has 1 to 255 characters."),

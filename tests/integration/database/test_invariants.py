@@ -35,7 +35,7 @@ async def test_the_totals_follow_what_is_written_by_hand(psql: Connection, invoi
     await psql.execute("update payments set amount = 55 where invoice_id = $1 and amount = 60", invoice["id"])
     assert await totals() == ("95.00", "30.00", "35.00")
     turn = "update payments set kind = 'REFUND' where invoice_id = $1 and amount = 40"
-    assert await refused(psql, turn, invoice["id"]) == "invoices_refunded_at_most_paid"  # 55 paid, 70 refunded
+    assert await refused(psql, turn, invoice["id"]) == "payments_kind_is_fixed"
     await psql.execute("delete from payments where invoice_id = $1 and kind = 'REFUND'", invoice["id"])
     await psql.execute("delete from payments where invoice_id = $1 and amount = 40", invoice["id"])
     assert await totals() == ("55.00", "0.00", "45.00")

@@ -44,7 +44,7 @@ async def test_a_void_invoice_takes_no_payments(api: Api) -> None:
         problem(await api.client.post("/payments", json=body), 409)
     for row, change in (
         (payment, {"amount": "9.00"}),
-        (refund, {"kind": "PAYMENT"}),
+        (refund, {"amount": "9.00"}),
         (payment, {"invoice_id": other["id"]}),
         (elsewhere, {"invoice_id": invoice["id"]}),
     ):

@@ -124,16 +124,16 @@ class Books(RuleBasedStateMachine):
     def invoice_of(self, payment: str) -> str | None:
         return next((invoice for invoice, known in self.model.items() if payment in known.payments), None)
 
-    @rule(payment=payments, amount=amounts, kind=kinds)
-    def correct(self, payment: str, amount: Decimal, kind: str) -> None:
-        path, body = f"/payments/{payment}", {"amount": str(amount), "kind": kind}
+    @rule(payment=payments, amount=amounts)
+    def correct(self, payment: str, amount: Decimal) -> None:
+        path, body = f"/payments/{payment}", {"amount": str(amount)}
         invoice = self.invoice_of(payment)
         if invoice is None:
             self.send("PATCH", path, body, 404)
             return
         known = self.model[invoice]
-        old_kind, old_amount = known.payments[payment]
-        if known.allows((old_kind, -old_amount), (kind, amount)):
+        kind, old_amount = known.payments[payment]
+        if known.allows((kind, -old_amount), (kind, amount)):
             self.send("PATCH", path, body, 200)
             known.payments[payment] = (kind, amount)
         else:
