@@ -146,6 +146,10 @@ CREATE FUNCTION counts_from(dated_at timestamp with time zone, issued_at timesta
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN GREATEST(LEAST(dated_at, voided_at), issued_at);
 
+CREATE FUNCTION currency_decimals(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 WHEN (currency = ANY (ARRAY['XAG'::text, 'XAU'::text, 'XBA'::text, 'XBB'::text, 'XBC'::text, 'XBD'::text, 'XDR'::text, 'XPD'::text, 'XPT'::text, 'XSU'::text, 'XTS'::text, 'XUA'::text, 'XXX'::text])) THEN NULL::integer ELSE 2 END;
+
 CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE time_zone) - '00:00:00.000001'::interval);
@@ -177,6 +181,21 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
       end if;
       raise exception 'the audit trail is only ever added to'
         using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', table = 'audit_log';
+    end
+  $$;
+
+CREATE FUNCTION keep_currency() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      perform 1 from schools where id = old.id for update;
+      perform 1 from students where school_id = old.id order by id for update;
+      if exists (select 1 from invoices where school_id = old.id) then
+        raise exception 'school % has invoices in %', old.id, old.currency
+          using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', table = 'schools';
+      end if;
+      return new;
     end
   $$;
 
@@ -220,6 +239,24 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
             + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
             - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
       where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      return null;
+    end
+  $$;
+
+CREATE FUNCTION refuse_cents() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      school_currency text := (select currency from schools where id = new.school_id);
+    begin
+      if currency_decimals(school_currency) = 0 then
+        raise exception '% has no cents', school_currency
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'amounts_fit_the_currency',
+                table = tg_table_name,
+                detail = json_build_object('currency', school_currency);
+      end if;
       return null;
     end
   $$;
@@ -519,6 +556,9 @@ ALTER TABLE ONLY payments
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE schools
+    ADD CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)) NOT VALID;
+
 ALTER TABLE ONLY schools
     ADD CONSTRAINT schools_pkey PRIMARY KEY (id);
 
@@ -597,6 +637,8 @@ CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN
 
 CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION append_to_audit_log();
 
+CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -608,6 +650,8 @@ CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles F
 CREATE TRIGGER payments_are_audited AFTER INSERT OR DELETE OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER payments_changes_move_invoice_totals AFTER UPDATE ON payments FOR EACH ROW WHEN (((new.invoice_id IS DISTINCT FROM old.invoice_id) OR (new.kind IS DISTINCT FROM old.kind) OR (new.amount IS DISTINCT FROM old.amount))) EXECUTE FUNCTION move_invoice_totals();
+
+CREATE TRIGGER payments_fit_the_currency AFTER INSERT OR UPDATE OF amount ON payments FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
 
 CREATE TRIGGER payments_keep_their_kind BEFORE UPDATE OF kind ON payments FOR EACH ROW WHEN ((new.kind <> old.kind)) EXECUTE FUNCTION keep_kind();
 
@@ -622,6 +666,8 @@ CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EX
 CREATE TRIGGER refresh_tokens_set_updated_at BEFORE UPDATE ON refresh_tokens FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER schools_are_audited AFTER INSERT OR DELETE OR UPDATE ON schools FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER schools_keep_their_currency BEFORE UPDATE OF currency ON schools FOR EACH ROW WHEN ((new.currency <> old.currency)) EXECUTE FUNCTION keep_currency();
 
 CREATE TRIGGER schools_never_truncated BEFORE TRUNCATE ON schools FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 

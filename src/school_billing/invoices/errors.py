@@ -5,6 +5,7 @@ from functools import partial
 from typing import Self
 
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.schools.errors import refuse_cents
 from school_billing.students.errors import StudentNotFound
 
 
@@ -65,6 +66,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
     "invoices_total_amount_positive": breaks_rule("total_amount", "An amount is above zero."),
+    "amounts_fit_the_currency": refuse_cents("total_amount"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
     "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
     "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),

@@ -77,6 +77,29 @@ async def test_a_wrong_field_is_named_and_nothing_is_recorded(api: Api, field: s
     assert await api.reload(invoice) == invoice
 
 
+async def test_an_amount_in_a_currency_without_cents_is_whole(api: Api) -> None:
+    invoices = {}
+    for currency in ("CLP", "USD"):
+        student = await api.student(await api.school(currency=currency))
+        invoices[currency] = await api.invoice(student, "601", due_date="2026-01-01")
+    payments = {currency: await api.pay(invoice, 3) for currency, invoice in invoices.items()}  # type: ignore[arg-type]
+    pesos, payment = invoices["CLP"], payments["CLP"]
+    assert (pesos["total_amount"], payment["amount"]) == ("601.00", "3.00")
+    for field, method, path, body in (
+        ("total_amount", "POST", "/invoices", {"student_id": pesos["student_id"], "due_date": "2026-01-01"}),
+        ("total_amount", "PATCH", f"/invoices/{pesos['id']}", {}),
+        ("amount", "POST", "/payments", {"invoice_id": pesos["id"]}),
+        ("amount", "POST", "/payments", {"invoice_id": pesos["id"], "kind": "REFUND"}),
+        ("amount", "PATCH", f"/payments/{payment['id']}", {}),
+    ):
+        response = await api.client.request(method, path, json=body | {field: "7.50"})
+        told = "CLP has no cents, so an amount in it is a whole number."
+        assert problem(response, 422, "invalid_body")["errors"] == [{"field": field, "message": told}]
+    assert money(await api.reload(pesos)) == ("3.00", "0.00", "3.00", "598.00", "PARTIAL")
+    dollars = await api.client.patch(f"/payments/{payments['USD']['id']}", json={"amount": "2.50"})
+    assert dollars.json()["amount"] == "2.50"
+
+
 async def test_a_payment_cannot_be_dated_in_the_future(api: Api) -> None:
     invoice = await api.invoice()
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()

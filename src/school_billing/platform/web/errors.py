@@ -184,9 +184,12 @@ class ServerStopping(Unavailable):
     code = "server_stopping"
 
 
-ErrorFactory = Callable[[], ApiError]
+ErrorFactory = Callable[..., ApiError]
 ConstraintErrors = Mapping[str | tuple[str, str], ErrorFactory]
-"""The error for a constraint, by the constraint's name, or by its name and the name of the query."""
+"""The error for a constraint, by the constraint's name, or by its name and the name of the query.
+
+The factory takes the facts that the constraint tells, if there are any.
+"""
 
 
 def breaks_rule(field: str, sentence: str) -> ErrorFactory:
@@ -210,7 +213,7 @@ def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlers
 
     def on_constraint(request: Request[Any, Any, Any], error: ConstraintViolated) -> Response[Problem]:
         make = constraint_errors.get((error.constraint, error.query.name)) or constraint_errors.get(error.constraint)
-        return answer_error(request, make()) if make else on_bug(request, error)
+        return answer_error(request, make(**error.facts)) if make else on_bug(request, error)
 
     return {
         ApiError: answer_error,
