@@ -273,6 +273,63 @@ CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      invoice record;
+      wrong record;
+      facts text;
+    begin
+      if tg_table_name like 'payments%' then
+        -- Two changes of dates, each possible without the other, wait for each other here.
+        select id, school_id, total_amount, refunds_total into invoice
+        from invoices
+        where id = new.invoice_id and school_id = new.school_id
+        for no key update;
+        if invoice.refunds_total = 0 then
+          return null;
+        end if;
+      else
+        invoice := new;
+      end if;
+      select happened_at, balance into wrong
+      from (
+        select happened_at, sum(change) over (order by happened_at) as balance
+        from account_entries
+        where invoice_id = invoice.id and school_id = invoice.school_id
+      ) as balances
+      where balance not between 0 and invoice.total_amount
+      order by happened_at
+      limit 1;
+      if not found then
+        return null;
+      end if;
+      select
+        json_build_object(
+          'date', (wrong.happened_at at time zone time_zone)::date,
+          'total_amount', amount_text(invoice.total_amount),
+          'balance_due', amount_text(wrong.balance)
+        )
+      into facts
+      from schools
+      where id = invoice.school_id;
+      if wrong.balance < 0 then
+        raise exception 'more than the total of invoice % would be paid at %', invoice.id, wrong.happened_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_paid_at_most_total_on_every_day',
+                table = 'invoices',
+                detail = facts;
+      end if;
+      raise exception 'more would be refunded than paid on invoice % at %', invoice.id, wrong.happened_at
+        using errcode = 'integrity_constraint_violation',
+              constraint = 'invoices_refunded_at_most_paid_on_every_day',
+              table = 'invoices',
+              detail = facts;
+    end
+  $$;
+
 CREATE FUNCTION refuse_truncate() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -639,6 +696,8 @@ CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH RO
 
 CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
 
+CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN ((new.refunds_total > (0)::numeric)) EXECUTE FUNCTION refuse_impossible_balance();
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -656,6 +715,8 @@ CREATE TRIGGER payments_fit_the_currency AFTER INSERT OR UPDATE OF amount ON pay
 CREATE TRIGGER payments_keep_their_kind BEFORE UPDATE OF kind ON payments FOR EACH ROW WHEN ((new.kind <> old.kind)) EXECUTE FUNCTION keep_kind();
 
 CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER payments_leave_possible_balances AFTER UPDATE OF paid_at ON payments FOR EACH ROW WHEN ((new.paid_at <> old.paid_at)) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments FOR EACH ROW EXECUTE FUNCTION move_invoice_totals();
 

@@ -37,6 +37,15 @@ class Overpayment(Conflict):
         """Return the error with the figure that the client needs next."""
         return cls(f"The balance due on the invoice is {balance_due}; no more can be paid.")
 
+    @classmethod
+    def on(cls, date: str, total_amount: str, balance_due: str) -> Self:
+        """Return the error of a change that is possible now, but not with what was paid on an earlier day."""
+        paid = Decimal(total_amount) - Decimal(balance_due)
+        return cls(
+            f"On {date}, {paid} would be paid on the invoice of {total_amount}. Change a date or an amount, or void the"
+            " invoice and add a new one."
+        )
+
 
 class OverRefund(Conflict):
     """The refunds would exceed the payments on the invoice."""
@@ -47,6 +56,14 @@ class OverRefund(Conflict):
     def beyond(cls, paid_total: Decimal) -> Self:
         """Return the error with the figure that the client needs next."""
         return cls(f"{paid_total} is paid on the invoice; no more can be refunded.")
+
+    @classmethod
+    def on(cls, date: str, total_amount: str, balance_due: str) -> Self:
+        """Return the error of a change that is possible now, but not with what was refunded on an earlier day."""
+        beyond = Decimal(balance_due) - Decimal(total_amount)
+        return cls(
+            f"On {date}, {beyond} more would be refunded on the invoice than was paid. Change a date or an amount."
+        )
 
 
 class TotalsDiffer(Conflict):
@@ -75,6 +92,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_payments_not_negative": TotalsDiffer,
     "invoices_paid_at_most_total": Overpayment,
     "invoices_refunded_at_most_paid": OverRefund,
+    "invoices_paid_at_most_total_on_every_day": Overpayment.on,
+    "invoices_refunded_at_most_paid_on_every_day": OverRefund.on,
     "invoices_none_paid_when_void": InvoiceIsVoid,
     ("invoices_none_paid_when_void", "invoices/void"): InvoiceHasPayments,
     "invoices_totals_follow_payments": TotalsDiffer,

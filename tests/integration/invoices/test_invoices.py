@@ -118,6 +118,22 @@ async def test_a_total_cannot_fall_below_what_is_paid(api: Api) -> None:
     assert (await api.client.patch(path, json={"total_amount": "60.00"})).json()["status"] == "PAID"
 
 
+async def test_a_total_cannot_fall_below_what_was_paid_on_an_earlier_day(api: Api) -> None:
+    student = await api.student(await api.school(time_zone="America/Chicago"))
+    invoice = await api.invoice(student, "300.00", issued_at="2026-01-05T00:00:00Z")
+    await api.pay(invoice, "300.00", paid_at="2026-01-10T03:00:00Z")  # still 9 January in Chicago
+    await api.refund(invoice, "250.00", paid_at="2026-01-20T00:00:00Z")
+    path = f"/invoices/{invoice['id']}"
+    refusal = problem(await api.client.patch(path, json={"total_amount": "67.25"}), 409, "overpayment")
+    assert refusal["detail"] == (
+        "On 2026-01-09, 300.00 would be paid on the invoice of 67.25. Change a date or an amount, or void the invoice"
+        " and add a new one."
+    )
+    assert (await api.client.patch(path, json={"total_amount": "300.01"})).status_code == 200
+    [line] = (await api.get(f"/students/{student['id']}/statement?as_of=2026-01-15"))["invoices"]
+    assert (line["balance_due"], line["status"]) == ("0.01", "PARTIAL")
+
+
 async def test_only_an_invoice_without_payments_moves_to_another_student_of_its_school(api: Api) -> None:
     school = await api.school()
     lisa, bart, stranger = await api.student(school), await api.student(school), await api.student()

@@ -111,6 +111,42 @@ async def test_a_payment_cannot_be_dated_in_the_future(api: Api) -> None:
     assert wrong_fields(await api.client.patch(path, json={"paid_at": tomorrow})) == ["paid_at"]
 
 
+async def test_no_day_has_more_refunded_than_paid_or_more_paid_than_billed(api: Api) -> None:
+    def on(day: int) -> str:
+        return f"2026-01-{day:02}T12:00:00Z"
+
+    student = await api.student()
+    invoice, other = [await api.invoice(student, "100.00", issued_at=on(8)) for _ in range(2)]
+    first = await api.pay(invoice, "60.00", paid_at=on(1))  # counts from the 8th, like its invoice
+    second = await api.pay(invoice, "40.00", paid_at=on(10))
+    refund = await api.refund(invoice, "80.00", paid_at=on(20))
+    third = await api.pay(invoice, "45.00", paid_at=on(20))  # of the moment of the refund: 100 - 80 + 45
+    await api.pay(invoice, "20.00", paid_at=on(25))
+    one, two, three, back = (f"/payments/{row['id']}" for row in (first, second, third, refund))
+    new = {"invoice_id": invoice["id"], "amount": "10.00"}
+    give = new | {"kind": "REFUND"}
+    for method, path, body, code, day in (
+        ("POST", "/payments", new | {"paid_at": on(19)}, "overpayment", 19),  # 60 + 40 + 10
+        ("POST", "/payments", give | {"amount": "30.00", "paid_at": on(7)}, "", 0),  # 60 - 30, from the 8th
+        ("POST", "/payments", give | {"amount": "35.00", "paid_at": on(9)}, "over_refund", 9),  # 60 - 30 - 35
+        ("PATCH", three, {"paid_at": on(15)}, "overpayment", 15),
+        ("PATCH", one, {"paid_at": on(21)}, "over_refund", 8),  # -30
+        ("PATCH", back, {"paid_at": on(8)}, "over_refund", 8),  # 60 - 30 - 80
+        ("PATCH", two, {"invoice_id": other["id"]}, "over_refund", 20),  # 60 - 30 - 80 + 45
+        ("DELETE", two, None, "over_refund", 20),
+        ("PATCH", f"/invoices/{invoice['id']}", {"issued_at": on(1)}, "", 0),
+        ("PATCH", f"/invoices/{invoice['id']}", {"total_amount": "69.99"}, "overpayment", 10),  # 60 - 30 + 40
+        ("PATCH", back, {"paid_at": on(10)}, "over_refund", 10),  # 60 - 30 + 40 - 80
+        ("PATCH", back, {"amount": "70.00"}, "", 0),
+    ):
+        response = await api.client.request(method, path, json=body)
+        if code:
+            assert f"On 2026-01-{day:02}, " in problem(response, 409, code)["detail"], response.text
+        else:
+            assert response.is_success, response.text
+    assert money(await api.reload(invoice)) == ("165.00", "100.00", "65.00", "35.00", "PARTIAL")
+
+
 async def test_an_unknown_invoice_is_404(client: httpx.AsyncClient) -> None:
     response = await client.post("/payments", json={"invoice_id": NOBODY, "amount": "10.00"})
     problem(response, 404, "invoice_not_found")
