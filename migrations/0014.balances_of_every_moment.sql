@@ -72,3 +72,17 @@ create or replace trigger payments_leave_possible_balances
   after update of paid_at on payments
   for each row when (new.paid_at <> old.paid_at)
   execute function refuse_impossible_balance();
+
+-- The first moment of a school's day. When clocks go back at midnight or just after it, 00:00 comes twice, or the last hour of
+-- the day before; when they go forward, 00:00 or the last microsecond before it may not exist. The earlier of the two is right
+-- in each case.
+create or replace function start_of_day(day date, time_zone text) returns timestamptz
+  language sql stable parallel safe
+  return least(
+    day::timestamp at time zone time_zone,
+    (day::timestamp - interval '1 microsecond') at time zone time_zone + interval '1 microsecond'
+  );
+
+create or replace function end_of_day(day date, time_zone text) returns timestamptz
+  language sql stable parallel safe
+  return start_of_day(day + 1, time_zone) - interval '1 microsecond';

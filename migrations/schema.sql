@@ -150,9 +150,13 @@ CREATE FUNCTION currency_decimals(currency text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 WHEN (currency = ANY (ARRAY['XAG'::text, 'XAU'::text, 'XBA'::text, 'XBB'::text, 'XBC'::text, 'XBD'::text, 'XDR'::text, 'XPD'::text, 'XPT'::text, 'XSU'::text, 'XTS'::text, 'XUA'::text, 'XXX'::text])) THEN NULL::integer ELSE 2 END;
 
+CREATE FUNCTION start_of_day(day date, time_zone text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN LEAST(((day)::timestamp without time zone AT TIME ZONE time_zone), ((((day)::timestamp without time zone - '00:00:00.000001'::interval) AT TIME ZONE time_zone) + '00:00:00.000001'::interval));
+
 CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE time_zone) - '00:00:00.000001'::interval);
+    RETURN (start_of_day((day + 1), time_zone) - '00:00:00.000001'::interval);
 
 CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE

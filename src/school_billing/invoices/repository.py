@@ -13,6 +13,7 @@ from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import ROWS, Page
+from school_billing.schools.days import Moment
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query(
@@ -22,6 +23,7 @@ CREATE = Query(
     student_id=UUID,
     total_amount=Decimal,
     issued_at=datetime | None,
+    issued_on=date | None,
     due_date=date,
     description=str | None,
 )
@@ -46,6 +48,7 @@ UPDATE = Query(
     student_id=UUID | None,
     total_amount=Decimal | None,
     issued_at=datetime | None,
+    issued_on=date | None,
     due_date=date | None,
     description_given=bool,
     description=str | None,
@@ -62,13 +65,15 @@ class Invoices:
 
     async def create(self, tenant: Tenant, invoice: InvoiceIn) -> Invoice:
         """Add an invoice. StudentNotFound if there is no such student."""
+        issued = invoice.issued_at or Moment()
         async with once(self._database):
             created = await self._database.one_or_none(
                 CREATE,
                 tenant=tenant,
                 student_id=invoice.student_id,
                 total_amount=invoice.total_amount,
-                issued_at=invoice.issued_at,
+                issued_at=issued.instant,
+                issued_on=issued.day,
                 due_date=invoice.due_date,
                 description=invoice.description,
             )
@@ -110,6 +115,7 @@ class Invoices:
 
         InvoiceHasPayments if the student would change and the invoice has payments.
         """
+        issued = patch.issued_at or Moment()
         updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
@@ -117,7 +123,8 @@ class Invoices:
             if_match=if_match.versions,
             student_id=set_or_none(patch.student_id),
             total_amount=set_or_none(patch.total_amount),
-            issued_at=set_or_none(patch.issued_at),
+            issued_at=issued.instant,
+            issued_on=issued.day,
             due_date=set_or_none(patch.due_date),
             description_given=is_given(patch.description),
             description=set_or_none(patch.description),

@@ -16,6 +16,7 @@ from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import ROWS, Page
+from school_billing.schools.days import Moment
 
 CREATE = Query(
     "payments/create",
@@ -27,6 +28,7 @@ CREATE = Query(
     method=str | None,
     reference=str | None,
     paid_at=datetime | None,
+    paid_on=date | None,
 )
 GET = Query("payments/get", Payment, tenant=Tenant, payment_id=UUID)
 LIST = Query(
@@ -55,6 +57,7 @@ UPDATE = Query(
     reference_given=bool,
     reference=str | None,
     paid_at=datetime | None,
+    paid_on=date | None,
 )
 DELETE = Query("payments/delete", Payment, tenant=Tenant, payment_id=UUID, if_match=Versions)
 
@@ -73,6 +76,7 @@ class Payments:
             Overpayment: The balance due is smaller. The message says what it is.
             OverRefund: Less was paid. The message says how much.
         """
+        paid = payment.paid_at or Moment()
         try:
             async with once(self._database):
                 created = await self._database.one_or_none(
@@ -83,7 +87,8 @@ class Payments:
                     amount=payment.amount,
                     method=payment.method,
                     reference=payment.reference,
-                    paid_at=payment.paid_at,
+                    paid_at=paid.instant,
+                    paid_on=paid.day,
                 )
         except ConstraintViolated as error:
             if error.constraint not in {"invoices_paid_at_most_total", "invoices_refunded_at_most_paid"}:
@@ -130,6 +135,7 @@ class Payments:
 
     async def update(self, tenant: Tenant, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change the given fields. A foreign key refuses an invoice of another school."""
+        paid = patch.paid_at or Moment()
         updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
@@ -141,7 +147,8 @@ class Payments:
             method=set_or_none(patch.method),
             reference_given=is_given(patch.reference),
             reference=set_or_none(patch.reference),
-            paid_at=set_or_none(patch.paid_at),
+            paid_at=paid.instant,
+            paid_on=paid.day,
         )
         return updated or refuse_change(await self.get(tenant, payment_id), if_match, PaymentNotFound())
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -66,7 +67,8 @@ async def test_an_over_refund_is_409_and_records_nothing(api: Api) -> None:
         ("amount", "10000000000.00"), ("amount", None), ("amount", [1]), ("kind", "payment"), ("kind", "GIFT"),
         ("kind", None),
         ("method", ""), ("method", " "), ("method", "x" * 51), ("method", "a\x00"), ("reference", "x" * 256),
-        ("invoice_id", "x"), ("invoice_id", None), ("paid_at", "yesterday"), ("paid_at", "2026-01-01T00:00:00"),
+        ("invoice_id", "x"), ("invoice_id", None), ("paid_at", "yesterday"), ("paid_at", "2026-02-30"),
+        ("paid_at", "2026-01-01T00:00:00"),
         ("school_id", NOBODY), ("status", "PAID"),
     ],
 )  # fmt: skip
@@ -145,6 +147,44 @@ async def test_no_day_has_more_refunded_than_paid_or_more_paid_than_billed(api: 
         else:
             assert response.is_success, response.text
     assert money(await api.reload(invoice)) == ("165.00", "100.00", "65.00", "35.00", "PARTIAL")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "beginning"),
+    [
+        ("Pacific/Auckland", "2026-06-30", "2026-06-29T12:00:00Z"),
+        ("America/Havana", "2025-11-02", "2025-11-02T04:00:00Z"),  # The clock went back at 01:00, so 00:00 came twice.
+        ("America/Nuuk", "2025-03-30", "2025-03-30T01:00:00Z"),  # It went forward at 23:00, the day before.
+    ],
+)
+async def test_a_day_means_its_beginning_in_the_schools_zone(api: Api, zone: str, day: str, beginning: str) -> None:
+    student = await api.student(await api.school(time_zone=zone))
+    invoice = await api.invoice(student, "100.00", issued_at=day)
+    payment, refund = await api.pay(invoice, "40.00", paid_at=day), await api.refund(invoice, "30.00", paid_at=day)
+    later = await api.invoice(student, "20.00", issued_at="2026-07-20T00:00:00Z")
+    assert invoice["issued_at"] == payment["paid_at"] == refund["paid_at"] == beginning
+    before = (datetime.fromisoformat(beginning) - timedelta(microseconds=1)).isoformat()
+    for path, field in (
+        (f"/payments/{payment['id']}", "paid_at"), (f"/invoices/{later['id']}", "issued_at")
+    ):  # fmt: skip
+        for value, told in ((before, before.replace("+00:00", "Z")), (day, beginning)):
+            assert (await api.client.patch(path, json={field: value})).json()[field] == told
+    statement = await api.get(f"/students/{student['id']}/statement?from={day}&to={day}")
+    assert [(entry["date"], entry["amount"]) for entry in statement["entries"]] == [
+        (day, amount) for amount in ("100.00", "20.00", "40.00", "30.00")
+    ]
+    assert (statement["opening_balance"], statement["closing_balance"]) == ("0.00", "110.00")  # 120 - 40 + 30
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+async def test_today_is_no_day_of_the_future_wherever_the_school_is(api: Api, zone: str) -> None:
+    invoice = await api.invoice(await api.student(await api.school(time_zone=zone)))
+    today = datetime.now(ZoneInfo(zone)).date()
+    payment = await api.pay(invoice, "1.00", paid_at=str(today))
+    assert datetime.fromisoformat(payment["paid_at"]).astimezone(ZoneInfo(zone)).date() == today
+    path, ahead = f"/payments/{payment['id']}", str(today + timedelta(days=2))
+    assert wrong_fields(await api.client.patch(path, json={"paid_at": ahead})) == ["paid_at"]
+    assert (await api.client.patch(path, json={"paid_at": str(today)})).status_code == 200
 
 
 async def test_an_unknown_invoice_is_404(client: httpx.AsyncClient) -> None:
