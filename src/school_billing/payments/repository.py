@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.errors import InvoiceNotFound, Overpayment, OverRefund
+from school_billing.invoices.errors import InvoiceNotFound
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.errors import PaymentNotFound
@@ -73,8 +73,8 @@ class Payments:
 
         Raises:
             InvoiceNotFound: There is no such invoice.
-            Overpayment: The balance due is smaller. The message says what it is.
-            OverRefund: Less was paid. The message says how much.
+            Overpayment: The balance due is smaller. The error says what it is.
+            OverRefund: Less was paid. The error says how much.
         """
         paid = payment.paid_at or Moment()
         try:
@@ -90,13 +90,8 @@ class Payments:
                     paid_at=paid.instant,
                     paid_on=paid.day,
                 )
-        except ConstraintViolated as error:
-            if error.constraint not in {"invoices_paid_at_most_total", "invoices_refunded_at_most_paid"}:
-                raise
-            invoice = await Invoices(self._database).get(tenant, payment.invoice_id)
-            if error.constraint == "invoices_paid_at_most_total":
-                raise Overpayment.beyond(invoice.balance_due) from error
-            raise OverRefund.beyond(invoice.paid_total) from error
+        except ConstraintViolated as violated:
+            await Invoices(self._database).refuse(tenant, payment.invoice_id, violated)
         if created is None:
             raise InvoiceNotFound
         return created
@@ -136,26 +131,38 @@ class Payments:
     async def update(self, tenant: Tenant, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change the given fields. A foreign key refuses an invoice of another school."""
         paid = patch.paid_at or Moment()
-        updated = await self._database.one_or_none(
-            UPDATE,
-            tenant=tenant,
-            payment_id=payment_id,
-            if_match=if_match.versions,
-            invoice_id=set_or_none(patch.invoice_id),
-            amount=set_or_none(patch.amount),
-            method_given=is_given(patch.method),
-            method=set_or_none(patch.method),
-            reference_given=is_given(patch.reference),
-            reference=set_or_none(patch.reference),
-            paid_at=paid.instant,
-            paid_on=paid.day,
-        )
+        try:
+            updated = await self._database.one_or_none(
+                UPDATE,
+                tenant=tenant,
+                payment_id=payment_id,
+                if_match=if_match.versions,
+                invoice_id=set_or_none(patch.invoice_id),
+                amount=set_or_none(patch.amount),
+                method_given=is_given(patch.method),
+                method=set_or_none(patch.method),
+                reference_given=is_given(patch.reference),
+                reference=set_or_none(patch.reference),
+                paid_at=paid.instant,
+                paid_on=paid.day,
+            )
+        except ConstraintViolated as violated:
+            payment = await self.get(tenant, payment_id)
+            # A payment makes the invoice to which it moves overpaid, or the one that it leaves over-refunded.
+            is_overpaid = violated.constraint == "invoices_paid_at_most_total"
+            is_there = is_overpaid == (payment.kind == PaymentKind.PAYMENT)
+            there = set_or_none(patch.invoice_id) or payment.invoice_id
+            await Invoices(self._database).refuse(tenant, there if is_there else payment.invoice_id, violated)
         return updated or refuse_change(await self.get(tenant, payment_id), if_match, PaymentNotFound())
 
     async def delete(self, tenant: Tenant, payment_id: UUID, if_match: IfMatch) -> None:
         """Delete a payment or refund."""
-        deleted = await self._database.one_or_none(
-            DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions
-        )
+        try:
+            deleted = await self._database.one_or_none(
+                DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions
+            )
+        except ConstraintViolated as violated:
+            payment = await self.get(tenant, payment_id)
+            await Invoices(self._database).refuse(tenant, payment.invoice_id, violated)
         if deleted is None:
             refuse_change(await self.get(tenant, payment_id), if_match, PaymentNotFound())

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.api import NOBODY, Api, problem, wrong_fields
+from tests.api import NOBODY, Api, figures, problem, wrong_fields
 
 
 async def test_an_invoice_begins_unpaid(api: Api) -> None:
@@ -114,7 +114,9 @@ async def test_a_total_cannot_fall_below_what_is_paid(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "60.00")
     path = f"/invoices/{invoice['id']}"
-    problem(await api.client.patch(path, json={"total_amount": "59.99"}), 409, "overpayment")
+    refusal = problem(await api.client.patch(path, json={"total_amount": "59.99"}), 409, "overpayment")
+    assert refusal["detail"].startswith("60.00 is paid on the invoice, so its total cannot be less.")
+    assert figures(refusal) == ("100.00", "60.00", "0.00", "60.00", "40.00")
     assert (await api.client.patch(path, json={"total_amount": "60.00"})).json()["status"] == "PAID"
 
 
@@ -129,6 +131,7 @@ async def test_a_total_cannot_fall_below_what_was_paid_on_an_earlier_day(api: Ap
         "On 2026-01-09, 300.00 would be paid on the invoice of 67.25. Change a date or an amount, or void the invoice"
         " and add a new one."
     )
+    assert (refusal["date"], refusal["total_amount"], refusal["balance_due"]) == ("2026-01-09", "67.25", "-232.75")
     assert (await api.client.patch(path, json={"total_amount": "300.01"})).status_code == 200
     [line] = (await api.get(f"/students/{student['id']}/statement?as_of=2026-01-15"))["invoices"]
     assert (line["balance_due"], line["status"]) == ("0.01", "PARTIAL")
@@ -143,7 +146,8 @@ async def test_only_an_invoice_without_payments_moves_to_another_student_of_its_
     problem(await api.client.patch(path, json={"student_id": NOBODY}), 404, "student_not_found")
     assert (await api.client.patch(path, json={"student_id": bart["id"]})).json()["student_id"] == bart["id"]
     await api.pay(invoice, "1.00")
-    problem(await api.client.patch(path, json={"student_id": lisa["id"]}), 409, "invoice_has_payments")
+    refusal = problem(await api.client.patch(path, json={"student_id": lisa["id"]}), 409, "invoice_has_payments")
+    assert figures(refusal) == ("100.00", "1.00", "0.00", "1.00", "99.00")
     same = await api.client.patch(path, json={"student_id": bart["id"], "description": "kept"})
     assert same.json()["description"] == "kept"
 
@@ -153,7 +157,8 @@ async def test_an_invoice_with_payments_cannot_be_deleted(api: Api) -> None:
     payment = await api.pay(invoice, "10.00")
     await api.refund(invoice, "10.00")
     path = f"/invoices/{invoice['id']}"
-    problem(await api.client.delete(path), 409, "invoice_has_payments")
+    refusal = problem(await api.client.delete(path), 409, "invoice_has_payments")
+    assert figures(refusal) == ("100.00", "10.00", "10.00", "0.00", "100.00")
     for payment in reversed(await api.get(f"{path}/payments")):
         assert (await api.client.delete(f"/payments/{payment['id']}")).status_code == 204
     assert (await api.client.get(f"/payments/{payment['id']}")).status_code == 404

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests.api import NOBODY, Api, Json, problem, wrong_fields
+from tests.api import NOBODY, Api, Json, figures, problem, wrong_fields
 
 
 def money(invoice: Json) -> tuple[str, ...]:
@@ -47,7 +47,9 @@ async def test_an_overpayment_is_409_and_records_nothing(api: Api) -> None:
     await api.pay(invoice, "60.00")
     before = await api.reload(invoice)
     response = await api.client.post("/payments", json={"invoice_id": invoice["id"], "amount": "40.01"})
-    problem(response, 409, "overpayment")
+    refusal = problem(response, 409, "overpayment")
+    assert refusal["detail"] == "The balance due on the invoice is 40.00; no more can be paid."
+    assert figures(refusal) == ("100.00", "60.00", "0.00", "60.00", "40.00")
     assert await api.reload(invoice) == before
     assert len(await api.get(f"/invoices/{invoice['id']}/payments")) == 1
 
@@ -56,7 +58,9 @@ async def test_an_over_refund_is_409_and_records_nothing(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "60.00")
     body = {"invoice_id": invoice["id"], "amount": "60.01", "kind": "REFUND"}
-    problem(await api.client.post("/payments", json=body), 409, "over_refund")
+    refusal = problem(await api.client.post("/payments", json=body), 409, "over_refund")
+    assert refusal["detail"] == "60.00 is paid on the invoice; no more can be refunded."
+    assert figures(refusal) == ("100.00", "60.00", "0.00", "60.00", "40.00")
     assert money(await api.reload(invoice)) == ("60.00", "0.00", "60.00", "40.00", "PARTIAL")
 
 
@@ -201,7 +205,8 @@ async def test_a_payment_can_be_corrected_and_the_totals_follow(api: Api) -> Non
     assert money(await api.reload(invoice)) == ("80.00", "0.00", "80.00", "20.00", "PARTIAL")
     problem(await api.client.patch(path, json={"amount": "100.01"}), 409, "overpayment")
     await api.refund(invoice, "70.00")
-    problem(await api.client.patch(path, json={"amount": "69.99"}), 409, "over_refund")
+    refusal = problem(await api.client.patch(path, json={"amount": "69.99"}), 409, "over_refund")
+    assert figures(refusal) == ("100.00", "80.00", "70.00", "10.00", "90.00")
     assert money(await api.reload(invoice)) == ("80.00", "70.00", "10.00", "90.00", "PARTIAL")
 
 
@@ -242,11 +247,14 @@ async def test_a_payment_cannot_move_to_an_invoice_that_it_would_overpay(api: Ap
     )
     payment = await api.pay(first, "40.00")
     path = f"/payments/{payment['id']}"
-    problem(await api.client.patch(path, json={"invoice_id": small["id"]}), 409, "overpayment")
+    refusal = problem(await api.client.patch(path, json={"invoice_id": small["id"]}), 409, "overpayment")
+    assert figures(refusal) == ("30.00", "0.00", "0.00", "0.00", "30.00")  # of the invoice that it would overpay
     problem(await api.client.patch(path, json={"invoice_id": strange["id"]}), 404, "invoice_not_found")
     problem(await api.client.patch(path, json={"invoice_id": NOBODY}), 404, "invoice_not_found")
     await api.refund(first, "10.00")
-    problem(await api.client.patch(path, json={"invoice_id": small["id"], "amount": "30.00"}), 409, "over_refund")
+    change = {"invoice_id": small["id"], "amount": "30.00"}
+    refusal = problem(await api.client.patch(path, json=change), 409, "over_refund")
+    assert figures(refusal) == ("100.00", "40.00", "10.00", "30.00", "70.00")  # of the invoice that it would leave
     assert money(await api.reload(first)) == ("40.00", "10.00", "30.00", "70.00", "PARTIAL")
     assert await api.reload(small) == small
     assert await api.reload(strange) == strange
@@ -256,7 +264,9 @@ async def test_a_payment_cannot_move_to_an_invoice_that_it_would_overpay(api: Ap
 async def test_a_deleted_payment_is_taken_off_the_totals(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     payment, refund = await api.pay(invoice, "60.00"), await api.refund(invoice, "20.00")
-    problem(await api.client.delete(f"/payments/{payment['id']}"), 409, "over_refund")
+    refusal = problem(await api.client.delete(f"/payments/{payment['id']}"), 409, "over_refund")
+    assert refusal["detail"].startswith("20.00 is refunded on the invoice")
+    assert figures(refusal) == ("100.00", "60.00", "20.00", "40.00", "60.00")
     assert (await api.client.delete(f"/payments/{refund['id']}")).status_code == 204
     assert money(await api.reload(invoice)) == ("60.00", "0.00", "60.00", "40.00", "PARTIAL")
     assert (await api.client.delete(f"/payments/{payment['id']}")).status_code == 204

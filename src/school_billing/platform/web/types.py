@@ -1,9 +1,10 @@
-"""The types of fields and parameters: text, and scalars with other rules.
+"""The types of fields and parameters: text, instants, and scalars with other rules.
 
 `parse` reads a Scalar. OpenAPI shows its name, its docstring and its `schema`.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self, TypeGuard
 
 from msgspec import Meta
@@ -26,6 +27,11 @@ PATTERN_SENTENCES = {
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=50, pattern=NOT_BLANK)]
 LongText = Annotated[str, Meta(max_length=500, pattern=_NO_NUL)]
+
+Instant = Annotated[
+    datetime,
+    Meta(tz=True, description="An instant with its offset from UTC (RFC 3339).", examples=["2026-01-10T13:00:00Z"]),
+]
 
 
 class Scalar:
