@@ -171,9 +171,17 @@ CREATE FUNCTION counts_from(dated_at timestamp with time zone, issued_at timesta
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN GREATEST(LEAST(dated_at, voided_at), issued_at);
 
+CREATE FUNCTION currency_decimals(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 WHEN (currency = ANY (ARRAY['XAG'::text, 'XAU'::text, 'XBA'::text, 'XBB'::text, 'XBC'::text, 'XBD'::text, 'XDR'::text, 'XPD'::text, 'XPT'::text, 'XSU'::text, 'XTS'::text, 'XUA'::text, 'XXX'::text])) THEN NULL::integer ELSE 2 END;
+
+CREATE FUNCTION start_of_day(day date, time_zone text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN LEAST(((day)::timestamp without time zone AT TIME ZONE time_zone), ((((day)::timestamp without time zone - '00:00:00.000001'::interval) AT TIME ZONE time_zone) + '00:00:00.000001'::interval));
+
 CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE time_zone) - '00:00:00.000001'::interval);
+    RETURN (start_of_day((day + 1), time_zone) - '00:00:00.000001'::interval);
 
 CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -225,6 +233,31 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION keep_currency() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      perform 1 from schools where id = old.id for update;
+      perform 1 from students where school_id = old.id order by id for update;
+      if exists (select 1 from invoices where school_id = old.id) then
+        raise exception 'school % has invoices in %', old.id, old.currency
+          using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', table = 'schools';
+      end if;
+      return new;
+    end
+  $$;
+
+CREATE FUNCTION keep_kind() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception 'payment % stays a %', new.id, old.kind
+        using errcode = 'integrity_constraint_violation', constraint = 'payments_kind_is_fixed', table = 'payments';
+    end
+  $$;
+
 CREATE FUNCTION keep_school() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -259,6 +292,24 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION refuse_cents() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      school_currency text := (select currency from schools where id = new.school_id);
+    begin
+      if currency_decimals(school_currency) = 0 then
+        raise exception '% has no cents', school_currency
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'amounts_fit_the_currency',
+                table = tg_table_name,
+                detail = json_build_object('currency', school_currency);
+      end if;
+      return null;
+    end
+  $$;
+
 CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -268,6 +319,63 @@ CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
         using errcode = 'integrity_constraint_violation',
               constraint = 'invoices_totals_follow_payments',
               table = 'invoices';
+    end
+  $$;
+
+CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      invoice record;
+      wrong record;
+      facts text;
+    begin
+      if tg_table_name like 'payments%' then
+        -- Two changes of dates, each possible without the other, wait for each other here.
+        select id, school_id, total_amount, refunds_total into invoice
+        from invoices
+        where id = new.invoice_id and school_id = new.school_id
+        for no key update;
+        if invoice.refunds_total = 0 then
+          return null;
+        end if;
+      else
+        invoice := new;
+      end if;
+      select happened_at, balance into wrong
+      from (
+        select happened_at, sum(change) over (order by happened_at) as balance
+        from account_entries
+        where invoice_id = invoice.id and school_id = invoice.school_id
+      ) as balances
+      where balance not between 0 and invoice.total_amount
+      order by happened_at
+      limit 1;
+      if not found then
+        return null;
+      end if;
+      select
+        json_build_object(
+          'date', (wrong.happened_at at time zone time_zone)::date,
+          'total_amount', amount_text(invoice.total_amount),
+          'balance_due', amount_text(wrong.balance)
+        )
+      into facts
+      from schools
+      where id = invoice.school_id;
+      if wrong.balance < 0 then
+        raise exception 'more than the total of invoice % would be paid at %', invoice.id, wrong.happened_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_paid_at_most_total_on_every_day',
+                table = 'invoices',
+                detail = facts;
+      end if;
+      raise exception 'more would be refunded than paid on invoice % at %', invoice.id, wrong.happened_at
+        using errcode = 'integrity_constraint_violation',
+              constraint = 'invoices_refunded_at_most_paid_on_every_day',
+              table = 'invoices',
+              detail = facts;
     end
   $$;
 
@@ -555,6 +663,9 @@ ALTER TABLE ONLY payments
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE schools
+    ADD CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)) NOT VALID;
+
 ALTER TABLE ONLY schools
     ADD CONSTRAINT schools_pkey PRIMARY KEY (id);
 
@@ -633,6 +744,10 @@ CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN
 
 CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION append_to_audit_log();
 
+CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN ((new.refunds_total > (0)::numeric)) EXECUTE FUNCTION refuse_impossible_balance();
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -645,7 +760,13 @@ CREATE TRIGGER payments_are_audited AFTER INSERT OR DELETE OR UPDATE ON payments
 
 CREATE TRIGGER payments_changes_move_invoice_totals AFTER UPDATE ON payments FOR EACH ROW WHEN (((new.invoice_id IS DISTINCT FROM old.invoice_id) OR (new.kind IS DISTINCT FROM old.kind) OR (new.amount IS DISTINCT FROM old.amount))) EXECUTE FUNCTION move_invoice_totals();
 
+CREATE TRIGGER payments_fit_the_currency AFTER INSERT OR UPDATE OF amount ON payments FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER payments_keep_their_kind BEFORE UPDATE OF kind ON payments FOR EACH ROW WHEN ((new.kind <> old.kind)) EXECUTE FUNCTION keep_kind();
+
 CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER payments_leave_possible_balances AFTER UPDATE OF paid_at ON payments FOR EACH ROW WHEN ((new.paid_at <> old.paid_at)) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments FOR EACH ROW EXECUTE FUNCTION move_invoice_totals();
 
@@ -656,6 +777,8 @@ CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EX
 CREATE TRIGGER refresh_tokens_set_updated_at BEFORE UPDATE ON refresh_tokens FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER schools_are_audited AFTER INSERT OR DELETE OR UPDATE ON schools FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER schools_keep_their_currency BEFORE UPDATE OF currency ON schools FOR EACH ROW WHEN ((new.currency <> old.currency)) EXECUTE FUNCTION keep_currency();
 
 CREATE TRIGGER schools_never_truncated BEFORE TRUNCATE ON schools FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 

@@ -71,6 +71,12 @@ def problem(response: httpx.Response, status: int, code: str = "") -> Json:
     return document
 
 
+def figures(problem: Json) -> tuple[str, ...]:
+    """Return the figures of the invoice that a problem document tells."""
+    names = ("total_amount", "payments_total", "refunds_total", "paid_total", "balance_due")
+    return tuple(problem[name] for name in names)
+
+
 def wrong_fields(response: httpx.Response) -> list[str]:
     """Return the fields that a 422 names."""
     return [error["field"] for error in problem(response, 422)["errors"]]

@@ -5,13 +5,15 @@ author as materialized (select written_by(:request_actor, :request_id) as noted)
 new_invoice as (
   insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
   select
-    students.school_id, students.id, :total_amount::numeric(12, 2), coalesce(:issued_at, now()), :due_date::date,
-    :description
+    students.school_id, students.id, :total_amount::numeric(12, 2),
+    coalesce(:issued_at, start_of_day(:issued_on, time_zone), now()), :due_date::date, :description
   from students
+  join schools on schools.id = students.school_id
   where (select granted from claim)
     and (select noted from author)
     and students.id = :student_id
     and (:tenant::uuid is null or students.school_id = :tenant)
+    and (:tenant::uuid is null or schools.id = :tenant)
   returning
     id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
     payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

@@ -6,15 +6,18 @@ with author as materialized (select written_by(:request_actor, :request_id) as n
 update invoices
 set student_id = coalesce(:student_id, student_id),
     total_amount = coalesce(:total_amount::numeric(12, 2), total_amount),
-    issued_at = coalesce(:issued_at, issued_at),
+    issued_at = coalesce(:issued_at, start_of_day(:issued_on, time_zone), issued_at),
     due_date = coalesce(:due_date, due_date),
     description = case when :description_given then :description else description end
+from schools
 where (select noted from author)
-  and id = :invoice_id
-  and (:tenant::uuid is null or school_id = :tenant)
-  and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
+  and invoices.id = :invoice_id
+  and schools.id = invoices.school_id
+  and (:tenant::uuid is null or invoices.school_id = :tenant)
+  and (:tenant::uuid is null or schools.id = :tenant)
+  and (:if_match::timestamptz[] is null or invoices.updated_at = any(:if_match))
   and voided_at is null
   and (:student_id::uuid is null or student_id = :student_id or payments_total = 0)
 returning
-  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
-  payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+  invoices.id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
+  payments_total, refunds_total, paid_total, balance_due, invoices.created_at, invoices.updated_at

@@ -4,11 +4,10 @@
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update payments
 set invoice_id = coalesce(:invoice_id, invoice_id),
-    kind = coalesce(:kind, kind),
     amount = coalesce(:amount::numeric(12, 2), amount),
     method = case when :method_given then :method else method end,
     reference = case when :reference_given then :reference else reference end,
-    paid_at = coalesce(:paid_at, paid_at)
+    paid_at = coalesce(:paid_at, start_of_day(:paid_on, time_zone), paid_at)
 from schools
 where (select noted from author)
   and payments.id = :payment_id

@@ -1,5 +1,5 @@
--- The changed school: one row, or none if it is not the tenant, :if_match does not list its version, or its currency
--- would change although it has invoices. Null leaves a column as it is.
+-- The changed school: one row, or none if it is not the tenant or :if_match does not list its version. Null leaves a
+-- column as it is. A trigger of the table refuses another currency if the school has invoices.
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update schools
 set name = coalesce(:name, name),
@@ -9,9 +9,4 @@ where (select noted from author)
   and schools.id = :school_id
   and (:tenant::uuid is null or schools.id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
-  and (
-    :currency::text is null
-    or currency = :currency
-    or not exists (select 1 from invoices where invoices.school_id = :school_id)
-  )
 returning id, name, currency, time_zone, created_at, updated_at

@@ -22,7 +22,7 @@ with school as (
 period as (
   select
     id, currency, time_zone, starts_on, ends_on,
-    starts_on::timestamp at time zone time_zone as opens_at,
+    start_of_day(starts_on, time_zone) as opens_at,
     end_of_day(ends_on, time_zone) as closes_at,
     -- By method there is no unit, and the calendar below is empty.
     nullif(:step::text, 'method') as unit,

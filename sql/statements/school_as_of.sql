@@ -8,7 +8,7 @@ with account as (
   select
     id, currency, as_of,
     coalesce(:as_of_date, :ends_on, (as_of at time zone time_zone)::date) as today,
-    coalesce(:starts_on::date::timestamp at time zone time_zone, '-infinity') as opened_at
+    coalesce(start_of_day(:starts_on, time_zone), '-infinity') as opened_at
   from schools
   cross join lateral (
     select

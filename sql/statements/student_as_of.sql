@@ -5,7 +5,7 @@ with account as (
   select
     students.id, school_id, currency, time_zone, as_of,
     coalesce(:as_of_date, :ends_on, (as_of at time zone time_zone)::date) as today,
-    coalesce(:starts_on::date::timestamp at time zone time_zone, '-infinity') as opened_at
+    coalesce(start_of_day(:starts_on, time_zone), '-infinity') as opened_at
   from students
   join schools on schools.id = students.school_id
   cross join lateral (

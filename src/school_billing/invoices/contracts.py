@@ -8,7 +8,8 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Instant, LongText
+from school_billing.platform.web.types import LongText
+from school_billing.schools.days import Moment
 
 Description = Annotated[LongText, Meta(examples=["Annual tuition"])]
 VoidReason = Annotated[
@@ -65,8 +66,8 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     total_amount: Amount
     due_date: DueDate
     description: Description | None = None
-    issued_at: Instant | None = None
-    """Now by default."""
+    issued_at: Moment | None = None
+    """Now by default. A day means its beginning."""
 
 
 class InvoiceVoid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,4 +85,5 @@ class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """At least the amount that is paid."""
     due_date: DueDate | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
-    issued_at: Instant | UnsetType = UNSET
+    issued_at: Moment | UnsetType = UNSET
+    """A day means its beginning."""

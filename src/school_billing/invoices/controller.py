@@ -18,6 +18,7 @@ from school_billing.invoices.errors import (
     InvoiceIsVoid,
     InvoiceNotFound,
     Overpayment,
+    OverRefund,
 )
 from school_billing.invoices.repository import Invoices
 from school_billing.platform.database.pool import Database
@@ -116,7 +117,15 @@ class InvoiceController(Controller):
         "/invoices/{invoice_id:str}",
         access=ACCOUNTANTS,
         summary="Change an invoice",
-        errors=(InvoiceNotFound, StudentNotFound, InvoiceHasPayments, InvoiceIsVoid, Overpayment, PreconditionFailed),
+        errors=(
+            InvoiceNotFound,
+            StudentNotFound,
+            InvoiceHasPayments,
+            InvoiceIsVoid,
+            Overpayment,
+            OverRefund,
+            PreconditionFailed,
+        ),
     )
     async def update_invoice(
         self,
@@ -128,8 +137,8 @@ class InvoiceController(Controller):
     ) -> WithETag[Invoice]:
         """Change the given fields. null clears the description.
 
-        409 if the invoice is void, if the total would fall below what is paid, or if the student would change and the
-        invoice has payments.
+        409 if the invoice is void, if the total would fall below what is paid or was paid on an earlier day, or if the
+        student would change and the invoice has payments.
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 

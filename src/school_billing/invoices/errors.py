@@ -1,10 +1,13 @@
 """The errors of invoices, and which constraint of the schema means which error."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Self
 
+from school_billing.invoices.contracts import Invoice
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.schools.errors import refuse_cents
 from school_billing.students.errors import StudentNotFound
 
 
@@ -32,9 +35,14 @@ class Overpayment(Conflict):
     code = "overpayment"
 
     @classmethod
-    def beyond(cls, balance_due: Decimal) -> Self:
-        """Return the error with the figure that the client needs next."""
-        return cls(f"The balance due on the invoice is {balance_due}; no more can be paid.")
+    def on(cls, date: str, total_amount: str, balance_due: str) -> Self:
+        """Return the error of a change that is possible now, but not with what was paid on an earlier day."""
+        paid = Decimal(total_amount) - Decimal(balance_due)
+        return cls(
+            f"On {date}, {paid} would be paid on the invoice of {total_amount}. Change a date or an amount, or void the"
+            " invoice and add a new one.",
+            figures={"date": date, "total_amount": total_amount, "balance_due": balance_due},
+        )
 
 
 class OverRefund(Conflict):
@@ -43,9 +51,12 @@ class OverRefund(Conflict):
     code = "over_refund"
 
     @classmethod
-    def beyond(cls, paid_total: Decimal) -> Self:
-        """Return the error with the figure that the client needs next."""
-        return cls(f"{paid_total} is paid on the invoice; no more can be refunded.")
+    def on(cls, date: str, total_amount: str, balance_due: str) -> Self:
+        """Return the error of a change that is possible now, but not with what was refunded on an earlier day."""
+        beyond = Decimal(balance_due) - Decimal(total_amount)
+        return cls(
+            f"On {date}, {beyond} more would be refunded on the invoice than was paid. Change a date or an amount."
+        )
 
 
 class TotalsDiffer(Conflict):
@@ -65,6 +76,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
     "invoices_total_amount_positive": breaks_rule("total_amount", "An amount is above zero."),
+    "amounts_fit_the_currency": refuse_cents("total_amount"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
     "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
     "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),
@@ -73,7 +85,52 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_payments_not_negative": TotalsDiffer,
     "invoices_paid_at_most_total": Overpayment,
     "invoices_refunded_at_most_paid": OverRefund,
+    "invoices_paid_at_most_total_on_every_day": Overpayment.on,
+    "invoices_refunded_at_most_paid_on_every_day": OverRefund.on,
     "invoices_none_paid_when_void": InvoiceIsVoid,
     ("invoices_none_paid_when_void", "invoices/void"): InvoiceHasPayments,
     "invoices_totals_follow_payments": TotalsDiffer,
 }
+
+SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {
+    "invoices_paid_at_most_total": (
+        Overpayment,
+        "The balance due on the invoice is {balance_due}; no more can be paid.",
+    ),
+    ("invoices_paid_at_most_total", "invoices/update"): (
+        Overpayment,
+        "{paid_total} is paid on the invoice, so its total cannot be less. Refund or delete payments first.",
+    ),
+    ("invoices_paid_at_most_total", "payments/delete"): (
+        Overpayment,
+        "The balance due on the invoice is {balance_due}, less than this refund. Delete a payment first.",
+    ),
+    "invoices_refunded_at_most_paid": (
+        OverRefund,
+        "{paid_total} is paid on the invoice; no more can be refunded.",
+    ),
+    ("invoices_refunded_at_most_paid", "payments/update"): (
+        OverRefund,
+        "{payments_total} was paid on the invoice and {refunds_total} refunded; no more can be refunded than paid.",
+    ),
+    ("invoices_refunded_at_most_paid", "payments/delete"): (
+        OverRefund,
+        "{refunds_total} is refunded on the invoice, and less would be paid. Delete a refund first.",
+    ),
+    ("invoices_none_paid_when_void", "invoices/void"): (
+        InvoiceHasPayments,
+        "{paid_total} is paid on the invoice and not refunded. Refund it or delete the payments, then void it.",
+    ),
+}
+"""The errors whose sentence has figures of the invoice, by the constraint, or by the constraint and the query."""
+
+
+def figures_of(invoice: Invoice) -> dict[str, Decimal]:
+    """Return what an error tells about its invoice."""
+    return {
+        "total_amount": invoice.total_amount,
+        "payments_total": invoice.payments_total,
+        "refunds_total": invoice.refunds_total,
+        "paid_total": invoice.paid_total,
+        "balance_due": invoice.balance_due,
+    }

@@ -1,17 +1,26 @@
 """The invoices table."""
 
 from datetime import date
+from typing import NoReturn
 from uuid import UUID
 
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
-from school_billing.invoices.errors import InvoiceHasPayments, InvoiceIsVoid, InvoiceNotFound
+from school_billing.invoices.errors import (
+    SENTENCES,
+    InvoiceHasPayments,
+    InvoiceIsVoid,
+    InvoiceNotFound,
+    figures_of,
+)
+from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
+from school_billing.schools.days import Moment
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("invoices/create", Invoice)
@@ -32,6 +41,7 @@ class Invoices:
 
     async def create(self, tenant: Tenant, invoice: InvoiceIn) -> Invoice:
         """Add an invoice. StudentNotFound if there is no such student."""
+        issued = invoice.issued_at or Moment()
         async with once(self._database):
             return await self._database.one_or_raise(
                 CREATE,
@@ -39,7 +49,8 @@ class Invoices:
                 tenant=tenant,
                 student_id=invoice.student_id,
                 total_amount=invoice.total_amount,
-                issued_at=invoice.issued_at,
+                issued_at=issued.instant,
+                issued_on=issued.day,
                 due_date=invoice.due_date,
                 description=invoice.description,
             )
@@ -75,29 +86,40 @@ class Invoices:
 
         InvoiceHasPayments if the student would change and the invoice has payments.
         """
-        updated = await self._database.one_or_none(
-            UPDATE,
-            tenant=tenant,
-            invoice_id=invoice_id,
-            if_match=if_match.versions,
-            student_id=set_or_none(patch.student_id),
-            total_amount=set_or_none(patch.total_amount),
-            issued_at=set_or_none(patch.issued_at),
-            due_date=set_or_none(patch.due_date),
-            description_given=is_given(patch.description),
-            description=set_or_none(patch.description),
-        )
+        issued = patch.issued_at or Moment()
+        try:
+            updated = await self._database.one_or_none(
+                UPDATE,
+                tenant=tenant,
+                invoice_id=invoice_id,
+                if_match=if_match.versions,
+                student_id=set_or_none(patch.student_id),
+                total_amount=set_or_none(patch.total_amount),
+                issued_at=issued.instant,
+                issued_on=issued.day,
+                due_date=set_or_none(patch.due_date),
+                description_given=is_given(patch.description),
+                description=set_or_none(patch.description),
+            )
+        except ConstraintViolated as violated:
+            await self.refuse(tenant, invoice_id, violated)
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
-            error = InvoiceHasPayments("The invoice has payments, so it cannot change its student.")
+            error = InvoiceHasPayments(
+                "The invoice has payments, so it cannot change its student. Refund them, void it and bill the other.",
+                figures=figures_of(invoice),
+            )
             refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
         return updated
 
     async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
         """Take an invoice out of every total. A check refuses it if payments are not refunded."""
-        voided = await self._database.one_or_none(
-            VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
-        )
+        try:
+            voided = await self._database.one_or_none(
+                VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
+            )
+        except ConstraintViolated as violated:
+            await self.refuse(tenant, invoice_id, violated)
         if voided is None:
             refuse_change(await self.get(tenant, invoice_id), if_match, InvoiceIsVoid("The invoice is already void."))
         return voided
@@ -108,5 +130,18 @@ class Invoices:
             DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions
         )
         if deleted is None:
-            error = InvoiceHasPayments("The invoice has payments and cannot be deleted.")
-            refuse_change(await self.get(tenant, invoice_id), if_match, error)
+            invoice = await self.get(tenant, invoice_id)
+            error = InvoiceHasPayments(
+                "The invoice has payments and cannot be deleted. Refund them, then void it.",
+                figures=figures_of(invoice),
+            )
+            refuse_change(invoice, if_match, error)
+
+    async def refuse(self, tenant: Tenant, invoice_id: UUID, violated: ConstraintViolated) -> NoReturn:
+        """Raise the error of a refused change with the figures of the invoice, or `violated` if it needs none."""
+        known = SENTENCES.get((violated.constraint, violated.query.name)) or SENTENCES.get(violated.constraint)
+        if known is None:
+            raise violated
+        error, sentence = known
+        figures = figures_of(await self.get(tenant, invoice_id))
+        raise error(sentence.format(**figures), figures=figures) from violated

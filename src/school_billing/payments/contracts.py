@@ -8,8 +8,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Instant, Name, ShortText
+from school_billing.platform.web.types import Name, ShortText
 from school_billing.schools.contracts import Currency
+from school_billing.schools.days import Moment
 
 Method = Annotated[ShortText, Meta(description="How the money was paid.", examples=["bank_transfer"])]
 Reference = Annotated[Name, Meta(description="The reference of the payer or the bank.", examples=["DEMO-PAID-1"])]
@@ -51,17 +52,20 @@ class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: PaymentKind = PaymentKind.PAYMENT
     method: Method | None = None
     reference: Reference | None = None
-    paid_at: Instant | None = None
-    """Now by default. It cannot be in the future."""
+    paid_at: Moment | None = None
+    """Now by default. A day means its beginning. It cannot be in the future."""
 
 
 class PaymentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a payment or refund. A field that is absent stays as it is; null clears it."""
+    """Changes of a payment or refund. A field that is absent stays as it is; null clears it.
+
+    Its kind cannot change: delete it and record it anew.
+    """
 
     invoice_id: UUID | UnsetType = UNSET
     """Moves the payment to another invoice of the same school."""
     amount: Amount | UnsetType = UNSET
-    kind: PaymentKind | UnsetType = UNSET
     method: Method | UnsetType | None = UNSET
     reference: Reference | UnsetType | None = UNSET
-    paid_at: Instant | UnsetType = UNSET
+    paid_at: Moment | UnsetType = UNSET
+    """A day means its beginning."""

@@ -59,7 +59,8 @@ class PaymentController(Controller):
     ) -> WithETag[Payment]:
         """Record a payment or a refund on an invoice.
 
-        409 if the invoice is void, if the payments would exceed its total, or if the refunds would exceed the payments.
+        409 if the invoice is void, or if the payments would exceed its total or the refunds the payments, now or on an
+        earlier day.
         """
         payment = await payments.create(caller.tenant, data)
         metrics.count_payment(data.kind, payment.currency, data.amount)
@@ -139,7 +140,7 @@ class PaymentController(Controller):
         """Change the given fields. The totals of the invoice change with them.
 
         Another invoice_id moves the payment to that invoice. 409 if the payments on an invoice would exceed its total,
-        or its refunds the payments.
+        or its refunds the payments, now or on an earlier day.
         """
         return with_etag(await payments.update(caller.tenant, payment_id, data, if_match))
 
@@ -147,7 +148,7 @@ class PaymentController(Controller):
         "/payments/{payment_id:str}",
         access=ACCOUNTANTS,
         summary="Delete a payment or a refund",
-        errors=(PaymentNotFound, OverRefund, PreconditionFailed),
+        errors=(PaymentNotFound, InvoiceIsVoid, Overpayment, OverRefund, PreconditionFailed),
     )
     async def delete_payment(
         self,
@@ -156,7 +157,10 @@ class PaymentController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete a payment or refund. The totals of the invoice change with it. 409 if the payment was refunded."""
+        """Delete a payment or refund. The totals of the invoice change with it.
+
+        409 if the payment was refunded, or if the payments would exceed the total without this refund.
+        """
         await payments.delete(caller.tenant, payment_id, if_match)
 
 

@@ -4,6 +4,7 @@ from functools import partial
 
 from school_billing.invoices.errors import InvoiceNotFound
 from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.schools.errors import refuse_cents
 
 
 class PaymentNotFound(NotFound):
@@ -21,7 +22,10 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
     ("payments_invoice_id_fkey", "invoices/delete"): InvoiceInUse,
     "payments_kind_known": breaks_rule("kind", "A kind is PAYMENT or REFUND."),
+    "payments_kind_is_fixed": breaks_rule("kind", "A kind cannot change. Delete the payment and record it anew."),
     "payments_amount_positive": breaks_rule("amount", "An amount is above zero."),
+    ("amounts_fit_the_currency", "payments/create"): refuse_cents("amount"),
+    ("amounts_fit_the_currency", "payments/update"): refuse_cents("amount"),
     "payments_method_length": breaks_rule("method", "A method has 1 to 50 characters."),
     "payments_reference_length": breaks_rule("reference", "A reference has 1 to 255 characters."),
     "payments_paid_at_in_calendar": breaks_rule("paid_at", "A payment is dated 1900-01-01 or later."),

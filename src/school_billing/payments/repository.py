@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.errors import InvoiceNotFound, Overpayment, OverRefund
+from school_billing.invoices.errors import InvoiceNotFound
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.errors import PaymentNotFound
@@ -15,6 +15,7 @@ from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Page
+from school_billing.schools.days import Moment
 
 CREATE = Query("payments/create", Payment)
 GET = Query("payments/get", Payment)
@@ -36,9 +37,10 @@ class Payments:
 
         Raises:
             InvoiceNotFound: There is no such invoice.
-            Overpayment: The balance due is smaller. The message says what it is.
-            OverRefund: Less was paid. The message says how much.
+            Overpayment: The balance due is smaller. The error says what it is.
+            OverRefund: Less was paid. The error says how much.
         """
+        paid = payment.paid_at or Moment()
         try:
             async with once(self._database):
                 created = await self._database.one_or_none(
@@ -49,15 +51,11 @@ class Payments:
                     amount=payment.amount,
                     method=payment.method,
                     reference=payment.reference,
-                    paid_at=payment.paid_at,
+                    paid_at=paid.instant,
+                    paid_on=paid.day,
                 )
-        except ConstraintViolated as error:
-            if error.constraint not in {"invoices_paid_at_most_total", "invoices_refunded_at_most_paid"}:
-                raise
-            invoice = await Invoices(self._database).get(tenant, payment.invoice_id)
-            if error.constraint == "invoices_paid_at_most_total":
-                raise Overpayment.beyond(invoice.balance_due) from error
-            raise OverRefund.beyond(invoice.paid_total) from error
+        except ConstraintViolated as violated:
+            await Invoices(self._database).refuse(tenant, payment.invoice_id, violated)
         if created is None:
             raise InvoiceNotFound
         return created
@@ -93,26 +91,39 @@ class Payments:
 
     async def update(self, tenant: Tenant, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change the given fields. A foreign key refuses an invoice of another school."""
-        updated = await self._database.one_or_none(
-            UPDATE,
-            tenant=tenant,
-            payment_id=payment_id,
-            if_match=if_match.versions,
-            invoice_id=set_or_none(patch.invoice_id),
-            kind=set_or_none(patch.kind),
-            amount=set_or_none(patch.amount),
-            method_given=is_given(patch.method),
-            method=set_or_none(patch.method),
-            reference_given=is_given(patch.reference),
-            reference=set_or_none(patch.reference),
-            paid_at=set_or_none(patch.paid_at),
-        )
+        paid = patch.paid_at or Moment()
+        try:
+            updated = await self._database.one_or_none(
+                UPDATE,
+                tenant=tenant,
+                payment_id=payment_id,
+                if_match=if_match.versions,
+                invoice_id=set_or_none(patch.invoice_id),
+                amount=set_or_none(patch.amount),
+                method_given=is_given(patch.method),
+                method=set_or_none(patch.method),
+                reference_given=is_given(patch.reference),
+                reference=set_or_none(patch.reference),
+                paid_at=paid.instant,
+                paid_on=paid.day,
+            )
+        except ConstraintViolated as violated:
+            payment = await self.get(tenant, payment_id)
+            # A payment makes the invoice to which it moves overpaid, or the one that it leaves over-refunded.
+            is_overpaid = violated.constraint == "invoices_paid_at_most_total"
+            is_there = is_overpaid == (payment.kind == PaymentKind.PAYMENT)
+            there = set_or_none(patch.invoice_id) or payment.invoice_id
+            await Invoices(self._database).refuse(tenant, there if is_there else payment.invoice_id, violated)
         return updated or refuse_change(await self.get(tenant, payment_id), if_match, PaymentNotFound())
 
     async def delete(self, tenant: Tenant, payment_id: UUID, if_match: IfMatch) -> None:
         """Delete a payment or refund."""
-        deleted = await self._database.one_or_none(
-            DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions
-        )
+        try:
+            deleted = await self._database.one_or_none(
+                DELETE, tenant=tenant, payment_id=payment_id, if_match=if_match.versions
+            )
+        except ConstraintViolated as violated:
+            payment = await self.get(tenant, payment_id)
+            await Invoices(self._database).refuse(tenant, payment.invoice_id, violated)
         if deleted is None:
             refuse_change(await self.get(tenant, payment_id), if_match, PaymentNotFound())

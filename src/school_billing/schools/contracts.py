@@ -63,7 +63,7 @@ class School(Struct, frozen=True):
     id: UUID
     name: SchoolName
     currency: Currency
-    """The currency of all amounts of the school (ISO 4217)."""
+    """The currency of all amounts of the school (ISO 4217). Amounts in one without cents, such as CLP, are whole."""
     time_zone: TimeZone
     """The IANA time zone that decides when the school's days begin and end."""
     created_at: datetime
@@ -75,6 +75,7 @@ class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: SchoolName
     currency: Currency = Currency("USD")
+    """A currency with at most two decimals."""
     time_zone: TimeZone = TimeZone("UTC")
 
 

@@ -41,7 +41,7 @@ class Day(Scalar, date):
 
 
 class Moment(Scalar):
-    """An instant (RFC 3339), or a day in the school's time zone, which stands for the end of that day."""
+    """An instant with its offset from UTC (RFC 3339), or a day in the school's time zone."""
 
     __slots__ = ("day", "instant")
 
@@ -64,7 +64,7 @@ class Moment(Scalar):
         except msgspec.ValidationError:
             raise ValueError(
                 "Expected a date such as 2026-03-31, or an instant with its offset such as 2026-03-31T12:00:00Z"
-                " (write a + as %2B)"
+                " (in a URL, write + as %2B)"
             ) from None
         _in_calendar(instant)
         return cls(instant=instant)

@@ -32,6 +32,7 @@ FUNCTIONS = (
     "written_by(text, text)",
     "amount_text(numeric)",
     "instant_text(timestamp with time zone)",
+    "start_of_day(date, text)",
     "end_of_day(date, text)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",

@@ -1,6 +1,14 @@
 """The errors of schools, and which constraint of the schema means which error."""
 
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, NotFound, breaks_rule
+from school_billing.platform.web.errors import (
+    ApiError,
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    ErrorFactory,
+    NotFound,
+    breaks_rule,
+)
 
 
 class SchoolNotFound(NotFound):
@@ -21,10 +29,23 @@ class SchoolIsFixed(Conflict):
     code = "school_is_fixed"
 
 
+def refuse_cents(field: str) -> ErrorFactory:
+    """Return a factory of the error that `field` has cents, which the school's currency lacks."""
+
+    def refused(currency: str = "The currency") -> ApiError:
+        return breaks_rule(field, f"{currency} has no cents, so an amount in it is a whole number.")()
+
+    return refused
+
+
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
     "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
     "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
+    "schools_currency_fits_the_books": breaks_rule(
+        "currency", "Amounts have two decimals. A currency with three or more, such as KWD, does not fit."
+    ),
+    "schools_currency_is_fixed": CurrencyInUse,
     "schools_time_zone_is_known": breaks_rule("time_zone", "A time zone is an IANA name, such as America/Chicago."),
     "school_id_is_fixed": SchoolIsFixed,
 }

@@ -10,7 +10,7 @@ from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import set_or_none
 from school_billing.platform.web.pages import Page
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
-from school_billing.schools.errors import CurrencyInUse, SchoolNotFound
+from school_billing.schools.errors import SchoolNotFound
 
 CREATE = Query("schools/create", School)
 GET = Query("schools/get", School)
@@ -41,7 +41,7 @@ class Schools:
         return await self._database.all(LIST, tenant=tenant, **page.rows)
 
     async def update(self, tenant: Tenant, school_id: UUID, patch: SchoolPatch, if_match: IfMatch) -> School:
-        """Change the given fields. CurrencyInUse if the currency would change and the school has invoices."""
+        """Change the given fields. A trigger refuses another currency if the school has invoices."""
         updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
@@ -51,7 +51,7 @@ class Schools:
             currency=set_or_none(patch.currency),
             time_zone=set_or_none(patch.time_zone),
         )
-        return updated or refuse_change(await self.get(tenant, school_id), if_match, CurrencyInUse())
+        return updated or refuse_change(await self.get(tenant, school_id), if_match, SchoolNotFound())
 
     async def delete(self, tenant: Tenant, school_id: UUID, if_match: IfMatch) -> None:
         """Delete a school. A foreign key refuses to delete a school with students, users or API keys."""

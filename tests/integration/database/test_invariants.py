@@ -35,7 +35,7 @@ async def test_the_totals_follow_what_is_written_by_hand(psql: Connection, invoi
     await psql.execute("update payments set amount = 55 where invoice_id = $1 and amount = 60", invoice["id"])
     assert await totals() == ("95.00", "30.00", "35.00")
     turn = "update payments set kind = 'REFUND' where invoice_id = $1 and amount = 40"
-    assert await refused(psql, turn, invoice["id"]) == "invoices_refunded_at_most_paid"  # 55 paid, 70 refunded
+    assert await refused(psql, turn, invoice["id"]) == "payments_kind_is_fixed"
     await psql.execute("delete from payments where invoice_id = $1 and kind = 'REFUND'", invoice["id"])
     await psql.execute("delete from payments where invoice_id = $1 and amount = 40", invoice["id"])
     assert await totals() == ("55.00", "0.00", "45.00")
@@ -119,6 +119,21 @@ async def test_an_amount_is_a_number_above_zero(psql: Connection, invoice: Json,
     """
     name = await refused(psql, insert, invoice["school_id"], invoice["student_id"])
     assert name in {"invoices_total_amount_positive", "invoices_paid_at_most_total"}
+
+
+async def test_the_decimals_of_a_currency_bind_every_writer(psql: Connection, api: Api) -> None:
+    for currency in ("KWD", "CLF", "XAU", "XXX"):
+        add = f"insert into schools (name, currency) values ('x', '{currency}')"
+        assert await refused(psql, add) == "schools_currency_fits_the_books"
+    invoice = await api.invoice(await api.student(await api.school(currency="JPY")), "100")
+    ids = invoice["school_id"], invoice["id"]
+    pay = "insert into payments (school_id, invoice_id, amount) values ($1, $2, 10), ($1, $2, 0.5), ($1, $2, 0.5)"
+    assert await refused(psql, pay, *ids) == "amounts_fit_the_currency"
+    raised = "update invoices set total_amount = 100.01 where school_id = $1 and id = $2"
+    assert await refused(psql, raised, *ids) == "amounts_fit_the_currency"
+    other = "update schools set currency = 'EUR' where id = $1"
+    assert await refused(psql, other, invoice["school_id"]) == "schools_currency_is_fixed"
+    assert await api.reload(invoice) == invoice
 
 
 async def test_a_zone_that_postgresql_does_not_know_is_refused(psql: Connection) -> None:

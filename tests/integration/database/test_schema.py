@@ -117,7 +117,9 @@ def test_a_function_sets_its_search_path_or_is_part_of_the_query(
     [
         "amount_text(balance_due)",
         "instant_text(issued_at)",
+        "start_of_day(due_date, 'UTC')",
         "end_of_day(due_date, 'UTC')",
+        "currency_decimals(description)",
         "invoice_status(voided_at is not null, paid_total, total_amount)",
         "ageing_bucket(due_date - current_date)",
         "ageing_of(balance_due, balance_due, balance_due, balance_due, balance_due)",

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.api import NOBODY, Api, problem, wrong_fields
+from tests.api import NOBODY, Api, figures, problem, wrong_fields
 
 
 async def test_an_invoice_begins_unpaid(api: Api) -> None:
@@ -46,7 +46,7 @@ async def test_the_largest_amount_is_kept_to_the_cent(api: Api) -> None:
         ("total_amount", True), ("due_date", "2026-02-30"), ("due_date", "tomorrow"), ("due_date", None),
         ("due_date", ""),
         ("due_date", "2026-02-28T00:00:00Z"), ("student_id", "x"), ("student_id", None), ("description", "x" * 501),
-        ("description", "a\x00b"), ("issued_at", "2026-01-01"), ("issued_at", "2026-01-01T00:00:00"),
+        ("description", "a\x00b"), ("issued_at", "2026-02-30"), ("issued_at", "2026-01-01T00:00:00"),
         ("status", "PAID"), ("payments_total", "5.00"), ("school_id", NOBODY),
     ],
 )  # fmt: skip
@@ -114,8 +114,27 @@ async def test_a_total_cannot_fall_below_what_is_paid(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     await api.pay(invoice, "60.00")
     path = f"/invoices/{invoice['id']}"
-    problem(await api.client.patch(path, json={"total_amount": "59.99"}), 409, "overpayment")
+    refusal = problem(await api.client.patch(path, json={"total_amount": "59.99"}), 409, "overpayment")
+    assert refusal["detail"].startswith("60.00 is paid on the invoice, so its total cannot be less.")
+    assert figures(refusal) == ("100.00", "60.00", "0.00", "60.00", "40.00")
     assert (await api.client.patch(path, json={"total_amount": "60.00"})).json()["status"] == "PAID"
+
+
+async def test_a_total_cannot_fall_below_what_was_paid_on_an_earlier_day(api: Api) -> None:
+    student = await api.student(await api.school(time_zone="America/Chicago"))
+    invoice = await api.invoice(student, "300.00", issued_at="2026-01-05T00:00:00Z")
+    await api.pay(invoice, "300.00", paid_at="2026-01-10T03:00:00Z")  # still 9 January in Chicago
+    await api.refund(invoice, "250.00", paid_at="2026-01-20T00:00:00Z")
+    path = f"/invoices/{invoice['id']}"
+    refusal = problem(await api.client.patch(path, json={"total_amount": "67.25"}), 409, "overpayment")
+    assert refusal["detail"] == (
+        "On 2026-01-09, 300.00 would be paid on the invoice of 67.25. Change a date or an amount, or void the invoice"
+        " and add a new one."
+    )
+    assert (refusal["date"], refusal["total_amount"], refusal["balance_due"]) == ("2026-01-09", "67.25", "-232.75")
+    assert (await api.client.patch(path, json={"total_amount": "300.01"})).status_code == 200
+    [line] = (await api.get(f"/students/{student['id']}/statement?as_of=2026-01-15"))["invoices"]
+    assert (line["balance_due"], line["status"]) == ("0.01", "PARTIAL")
 
 
 async def test_only_an_invoice_without_payments_moves_to_another_student_of_its_school(api: Api) -> None:
@@ -127,7 +146,8 @@ async def test_only_an_invoice_without_payments_moves_to_another_student_of_its_
     problem(await api.client.patch(path, json={"student_id": NOBODY}), 404, "student_not_found")
     assert (await api.client.patch(path, json={"student_id": bart["id"]})).json()["student_id"] == bart["id"]
     await api.pay(invoice, "1.00")
-    problem(await api.client.patch(path, json={"student_id": lisa["id"]}), 409, "invoice_has_payments")
+    refusal = problem(await api.client.patch(path, json={"student_id": lisa["id"]}), 409, "invoice_has_payments")
+    assert figures(refusal) == ("100.00", "1.00", "0.00", "1.00", "99.00")
     same = await api.client.patch(path, json={"student_id": bart["id"], "description": "kept"})
     assert same.json()["description"] == "kept"
 
@@ -137,7 +157,8 @@ async def test_an_invoice_with_payments_cannot_be_deleted(api: Api) -> None:
     payment = await api.pay(invoice, "10.00")
     await api.refund(invoice, "10.00")
     path = f"/invoices/{invoice['id']}"
-    problem(await api.client.delete(path), 409, "invoice_has_payments")
+    refusal = problem(await api.client.delete(path), 409, "invoice_has_payments")
+    assert figures(refusal) == ("100.00", "10.00", "10.00", "0.00", "100.00")
     for payment in reversed(await api.get(f"{path}/payments")):
         assert (await api.client.delete(f"/payments/{payment['id']}")).status_code == 204
     assert (await api.client.get(f"/payments/{payment['id']}")).status_code == 404

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from tests.api import NOBODY, Api, Json, problem, wrong_fields
+from tests.api import NOBODY, Api, Json, figures, problem, wrong_fields
 
 
 async def void(api: Api, invoice: Json, reason: str = "Entered twice") -> httpx.Response:
@@ -24,9 +24,13 @@ async def test_nothing_is_owed_on_a_void_invoice_and_it_has_a_reason(api: Api) -
 
 async def test_an_invoice_with_something_paid_cannot_be_voided(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
-    await api.pay(invoice, "10.00")
+    await api.pay(invoice, "30.00")
+    await api.refund(invoice, "20.00")
     refusal = problem(await void(api, invoice), 409, "invoice_has_payments")
-    assert refusal["detail"] == "The invoice has payments. Refund or delete them first."
+    assert refusal["detail"] == (
+        "10.00 is paid on the invoice and not refunded. Refund it or delete the payments, then void it."
+    )
+    assert figures(refusal) == ("100.00", "30.00", "20.00", "10.00", "90.00")
     assert (await api.reload(invoice))["status"] == "PARTIAL"
     await api.refund(invoice, "10.00")
     assert (await void(api, invoice)).json()["status"] == "VOID"
@@ -44,7 +48,7 @@ async def test_a_void_invoice_takes_no_payments(api: Api) -> None:
         problem(await api.client.post("/payments", json=body), 409)
     for row, change in (
         (payment, {"amount": "9.00"}),
-        (refund, {"kind": "PAYMENT"}),
+        (refund, {"amount": "9.00"}),
         (payment, {"invoice_id": other["id"]}),
         (elsewhere, {"invoice_id": invoice["id"]}),
     ):

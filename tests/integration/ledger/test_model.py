@@ -1,6 +1,7 @@
 """Random requests to the API and to a model of the books in plain Python. After each step they agree."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -27,28 +28,46 @@ amounts = st.integers(min_value=1, max_value=20_000).map(lambda cents: Decimal(c
 kinds = st.sampled_from(["PAYMENT", "PAYMENT", "REFUND"])
 
 
+DAYS = [f"2026-01-{day:02}" for day in range(1, 6)]
+days = st.sampled_from(DAYS)
+
+
+def at(day: str) -> str:
+    return f"{day}T12:00:00Z"
+
+
+@dataclass
 class Invoice:
-    """An invoice in the model."""
+    """An invoice in the model. A payment has a kind, an amount and a day."""
 
-    def __init__(self, student: str, total: Decimal) -> None:
-        self.student = student
-        self.total = total
-        self.void = False
-        self.payments: dict[str, tuple[str, Decimal]] = {}
+    student: str
+    total: Decimal
+    issued_on: str
+    void: bool = False
+    payments: dict[str, tuple[str, Decimal, str]] = field(default_factory=dict)
 
-    def sums(self) -> tuple[Decimal, Decimal]:
-        """Return the sum of the payments and the sum of the refunds."""
-        payments = sum((amount for kind, amount in self.payments.values() if kind == "PAYMENT"), Decimal(0))
-        refunds = sum((amount for kind, amount in self.payments.values() if kind == "REFUND"), Decimal(0))
+    def sums(self, day: str = DAYS[-1]) -> tuple[Decimal, Decimal]:
+        """Return the sum of the payments and the sum of the refunds that count on that day."""
+        if self.issued_on > day:
+            return Decimal(0), Decimal(0)
+        counted = [(kind, amount) for kind, amount, paid_on in self.payments.values() if paid_on <= day]
+        payments = sum((amount for kind, amount in counted if kind == "PAYMENT"), Decimal(0))
+        refunds = sum((amount for kind, amount in counted if kind == "REFUND"), Decimal(0))
         return payments, refunds
 
-    def allows(self, *changes: tuple[str, Decimal]) -> bool:
-        """Tell whether the net amount paid stays within its bounds after `changes`."""
-        payments, refunds = self.sums()
-        net = (
-            payments - refunds + sum((amount if kind == "PAYMENT" else -amount for kind, amount in changes), Decimal(0))
-        )
-        return net == 0 if self.void else 0 <= net <= self.total
+    def net(self, day: str = DAYS[-1]) -> Decimal:
+        """Return what is paid on that day and not refunded."""
+        payments, refunds = self.sums(day)
+        return payments - refunds
+
+    def allows(self, payment: str, movement: tuple[str, Decimal, str] | None) -> bool:
+        """Tell whether the invoice is possible with another movement in the place of `payment`, or with none."""
+        payments = {name: other for name, other in self.payments.items() if name != payment}
+        return replace(self, payments=payments | ({payment: movement} if movement else {})).is_possible()
+
+    def is_possible(self) -> bool:
+        """Tell whether what is paid stays within its bounds on every day."""
+        return all(0 <= self.net(day) <= self.total for day in DAYS) and (not self.void or self.net() == 0)
 
     @property
     def status(self) -> str:
@@ -79,7 +98,17 @@ class Books(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "http"):
+            for day in DAYS:
+                self.agree_on(day)
             self.http.close()
+
+    def agree_on(self, day: str) -> None:
+        """See that no correction has left an impossible past."""
+        statement = self.send("GET", f"/schools/{self.school}/statement?limit=500&as_of={day}", None, 200)
+        dues = {line["id"]: Decimal(line["balance_due"]) for line in statement["invoices"]}
+        known = {name: invoice for name, invoice in self.model.items() if invoice.issued_on <= day}
+        assert dues == {name: invoice.total - invoice.net(day) for name, invoice in known.items()}
+        assert all(0 <= due <= known[name].total for name, due in dues.items())
 
     def send(self, method: str, path: str, body: Json | None, expected: int, **headers: str) -> Any:
         response = self.http.request(method, path, json=body, headers=headers)
@@ -95,47 +124,49 @@ class Books(RuleBasedStateMachine):
         self.enrolled.add(student)
         return student
 
-    @rule(target=invoices, student=students, total=amounts)
-    def raise_invoice(self, student: str, total: Decimal) -> Any:
+    @rule(target=invoices, student=students, total=amounts, day=days)
+    def raise_invoice(self, student: str, total: Decimal, day: str) -> Any:
         if student not in self.enrolled:
             return multiple()
-        body = {"student_id": student, "total_amount": str(total), "due_date": "2020-01-01"}
+        body = {"student_id": student, "total_amount": str(total), "due_date": "2020-01-01", "issued_at": at(day)}
         invoice: str = self.post("/invoices", body, 201)["id"]
-        self.model[invoice] = Invoice(student, total)
+        self.model[invoice] = Invoice(student, total, day)
         return invoice
 
-    @rule(target=payments, invoice=invoices, kind=kinds, amount=amounts, retries=st.integers(0, 2))
-    def move_money(self, invoice: str, kind: str, amount: Decimal, retries: int) -> Any:
-        body = {"invoice_id": invoice, "kind": kind, "amount": str(amount)}
+    @rule(target=payments, invoice=invoices, kind=kinds, amount=amounts, day=days, retries=st.integers(0, 2))
+    def move_money(self, invoice: str, kind: str, amount: Decimal, day: str, retries: int) -> Any:
+        body = {"invoice_id": invoice, "kind": kind, "amount": str(amount), "paid_at": at(day)}
         key = {"Idempotency-Key": str(uuid4())} if retries else {}
         known = self.model.get(invoice)
         if known is None:
             self.post("/payments", body, 404, **key)
             return multiple()
-        if not known.allows((kind, amount)):
+        if not known.allows("", (kind, amount, day)):
             self.post("/payments", body, 409, **key)
             return multiple()
         payment: str = self.post("/payments", body, 201, **key)["id"]
         for _ in range(retries):
             assert self.post("/payments", body, 201, **key)["id"] == payment
-        known.payments[payment] = (kind, amount)
+        known.payments[payment] = (kind, amount, day)
         return payment
 
     def invoice_of(self, payment: str) -> str | None:
         return next((invoice for invoice, known in self.model.items() if payment in known.payments), None)
 
-    @rule(payment=payments, amount=amounts, kind=kinds)
-    def correct(self, payment: str, amount: Decimal, kind: str) -> None:
-        path, body = f"/payments/{payment}", {"amount": str(amount), "kind": kind}
+    @rule(payment=payments, amount=amounts | st.none(), day=days | st.none())
+    def correct(self, payment: str, amount: Decimal | None, day: str | None) -> None:
+        path = f"/payments/{payment}"
+        body = ({"amount": str(amount)} if amount else {}) | ({"paid_at": at(day)} if day else {})
         invoice = self.invoice_of(payment)
         if invoice is None:
             self.send("PATCH", path, body, 404)
             return
         known = self.model[invoice]
-        old_kind, old_amount = known.payments[payment]
-        if known.allows((old_kind, -old_amount), (kind, amount)):
+        kind, old_amount, old_day = known.payments[payment]
+        movement = (kind, amount or old_amount, day or old_day)
+        if known.allows(payment, movement):
             self.send("PATCH", path, body, 200)
-            known.payments[payment] = (kind, amount)
+            known.payments[payment] = movement
         else:
             self.send("PATCH", path, body, 409)
 
@@ -147,8 +178,7 @@ class Books(RuleBasedStateMachine):
             self.send("PATCH", path, body, 404)
             return
         here, there = self.model[source], self.model[target_invoice]
-        kind, amount = here.payments[payment]
-        if here is there or (here.allows((kind, -amount)) and there.allows((kind, amount))):
+        if here is there or (here.allows(payment, None) and there.allows(payment, here.payments[payment])):
             self.send("PATCH", path, body, 200)
             there.payments[payment] = here.payments.pop(payment)
         else:
@@ -161,25 +191,25 @@ class Books(RuleBasedStateMachine):
             self.send("DELETE", f"/payments/{payment}", None, 404)
             return
         known = self.model[invoice]
-        kind, amount = known.payments[payment]
-        if known.allows((kind, -amount)):
+        if known.allows(payment, None):
             self.send("DELETE", f"/payments/{payment}", None, 204)
             del known.payments[payment]
         else:
             self.send("DELETE", f"/payments/{payment}", None, 409)
 
-    @rule(invoice=invoices, total=amounts)
-    def change_total(self, invoice: str, total: Decimal) -> None:
-        path, body, known = f"/invoices/{invoice}", {"total_amount": str(total)}, self.model.get(invoice)
+    @rule(invoice=invoices, total=amounts | st.none(), day=days | st.none())
+    def change_invoice(self, invoice: str, total: Decimal | None, day: str | None) -> None:
+        path, known = f"/invoices/{invoice}", self.model.get(invoice)
+        body = ({"total_amount": str(total)} if total else {}) | ({"issued_at": at(day)} if day else {})
         if known is None:
             self.send("PATCH", path, body, 404)
             return
-        payments, refunds = known.sums()
-        if known.void or payments - refunds > total:
+        changed = replace(known, total=total or known.total, issued_on=day or known.issued_on)
+        if known.void or not changed.is_possible():
             self.send("PATCH", path, body, 409)
         else:
             self.send("PATCH", path, body, 200)
-            known.total = total
+            self.model[invoice] = changed
 
     @rule(invoice=invoices)
     def void(self, invoice: str) -> None:

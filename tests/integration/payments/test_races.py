@@ -1,4 +1,4 @@
-"""Races over real sockets against real servers, and two with a fixed order of steps."""
+"""Races over real sockets against real servers, and three with a fixed order of steps."""
 
 import asyncio
 from collections import Counter
@@ -102,13 +102,32 @@ async def test_parallel_payments_changes_and_deletes_add_up(racers: Api) -> None
         requests += [
             racers.client.patch(path, json={"amount": f"{number + 1}.50", "invoice_id": other["id"]}),
             racers.client.delete(path),
-            racers.client.patch(path, json={"kind": "REFUND"}),
+            racers.client.post("/payments", json={"invoice_id": other["id"], "amount": "3.50", "kind": "REFUND"}),
             racers.client.post("/payments", json={"invoice_id": other["id"], "amount": "7.25"}),
             racers.client.delete(f"/invoices/{other['id']}"),
             racers.client.patch(f"/invoices/{other['id']}", json={"total_amount": f"{60 + number}.00"}),
         ]
     await statuses(*requests)
     await assert_adds_up(racers, *invoices)
+
+
+async def test_two_dates_that_only_one_of_which_can_change_do_not_both_change(racers: Api, server: Server) -> None:
+    """The payment may come to the day of the refund, or the refund to that of the payment. Both would swap them."""
+    invoice = await racers.invoice(total="100.00", issued_at="2026-01-01T00:00:00Z")
+    payment = await racers.pay(invoice, "40.00", paid_at="2026-01-10T00:00:00Z")
+    refund = await racers.refund(invoice, "40.00", paid_at="2026-01-20T00:00:00Z")
+    connection = await asyncpg.connect(server.database_url)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("update payments set paid_at = '2026-01-20Z' where id = $1", payment["id"])
+        moved = racers.client.patch(f"/payments/{refund['id']}", json={"paid_at": "2026-01-10T00:00:00Z"})
+        waiting = asyncio.create_task(moved)
+        await until_waiting(connection)
+        await transaction.commit()
+    finally:
+        await connection.close()
+    problem(await waiting, 409, "over_refund")
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])

@@ -24,8 +24,6 @@ returning id
 CHANGES_OF = {
     "amount": "update payments set amount = (random() * 99 + 1)::numeric(12, 2) "
     "where id = any($1) and $2::uuid is not null",
-    "kind": "update payments set kind = case kind when 'PAYMENT' then 'REFUND' else 'PAYMENT' end "
-    "where id = any($1) and $2::uuid is not null",
     "invoice": "update payments set invoice_id = $2 where id = any($1)",
     "delete": "delete from payments where id = any($1) and $2::uuid is not null",
 }
@@ -69,7 +67,7 @@ async def test_the_totals_equal_the_sums_after_any_writes(api: Api, writers: lis
         nonlocal changed
         while changed < CHANGES:
             rows = draw.choice([1, 1, 2, 8])
-            verb = draw.choice(["insert", "insert", "amount", "kind", "invoice", "delete"])
+            verb = draw.choice(["insert", "insert", "amount", "invoice", "delete"])
             kinds = draw.choices(["PAYMENT", "PAYMENT", "REFUND"], k=rows)
             some = draw.sample(payments, min(rows, len(payments)))
             try:
@@ -77,7 +75,7 @@ async def test_the_totals_equal_the_sums_after_any_writes(api: Api, writers: lis
                     written = await connection.fetch(INSERT, school, draw.choices(invoices, k=rows), kinds)
                 else:
                     written = await connection.fetch(CHANGES_OF[verb], some, draw.choice(invoices))
-            except (asyncpg.CheckViolationError, asyncpg.DeadlockDetectedError):
+            except (asyncpg.IntegrityConstraintViolationError, asyncpg.DeadlockDetectedError):
                 written = []  # The statement was undone: a check refused it, or it deadlocked.
             if verb == "insert":
                 payments.extend(row["id"] for row in written)

@@ -1,7 +1,10 @@
+import asyncio
+
+import asyncpg
 import httpx
 import pytest
 
-from tests.api import NOBODY, Api, Json, problem, wrong_fields
+from tests.api import NOBODY, Api, Json, problem, until_waiting, wrong_fields
 
 
 async def test_a_school_is_added_with_defaults_and_a_location(client: httpx.AsyncClient) -> None:
@@ -24,7 +27,8 @@ async def test_a_school_has_its_own_currency_and_zone(api: Api) -> None:
     [
         ("name", ""), ("name", "   "), ("name", "x" * 256), ("name", "a\x00b"), ("name", None), ("name", 5),
         ("currency", "usd"), ("currency", "XXZ"), ("currency", "XXX"), ("currency", "DEM"), ("currency", "EURO"),
-        ("currency", ""), ("currency", None), ("time_zone", "Mars/Olympus"), ("time_zone", "utc+3"),
+        ("currency", ""), ("currency", None), ("currency", "XAU"), ("currency", "KWD"),
+        ("currency", "CLF"), ("time_zone", "Mars/Olympus"), ("time_zone", "utc+3"),
         ("time_zone", "CET"), ("time_zone", "localtime"), ("time_zone", ""), ("time_zone", "../etc/passwd"),
         ("colour", "yellow"), ("id", NOBODY), ("created_at", "2026-01-01T00:00:00Z"),
     ],
@@ -67,6 +71,26 @@ async def test_the_currency_of_a_school_with_invoices_cannot_change(api: Api) ->
     problem(await api.client.patch(f"/schools/{school['id']}", json={"currency": "EUR"}), 409, "currency_in_use")
     same = await api.client.patch(f"/schools/{school['id']}", json={"currency": "USD", "name": "New"})
     assert same.json()["name"] == "New"
+
+
+async def test_the_currency_waits_for_the_first_invoice(
+    api: Api, psql: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    student = await api.student(await api.school())
+    school = f"/schools/{student['school_id']}"
+    billing = await asyncpg.connect(database_url)
+    transaction = billing.transaction()
+    await transaction.start()
+    await billing.execute(
+        "insert into invoices (school_id, student_id, total_amount, due_date) values ($1, $2, 600.50, '2026-01-01')",
+        *(student["school_id"], student["id"]),
+    )
+    change = asyncio.create_task(api.client.patch(school, json={"currency": "CLP"}))
+    await until_waiting(psql)
+    await transaction.commit()
+    await billing.close()
+    problem(await change, 409, "currency_in_use")
+    assert (await api.get(school))["currency"] == "USD"
 
 
 async def test_a_school_with_students_cannot_be_deleted(api: Api) -> None:

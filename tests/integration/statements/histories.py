@@ -1,10 +1,11 @@
 """Random histories of a school's books, written straight into the tables, and a model of what they come to.
 
-The API voids an invoice now and never earlier, so a past in which that has happened can only be written by hand.
+The API voids an invoice now and never earlier, so a past in which that has happened can only be written by hand. The
+model knows which changes are possible, and the schema refuses exactly the others.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,9 +27,19 @@ CENT = Decimal("0.01")
 
 @dataclass
 class Payment:
+    number: int
     kind: str
     amount: Decimal
     paid_at: datetime
+
+
+@dataclass
+class Change:
+    """A change of an invoice, or of the payment with that number; a new payment, or null for a payment that goes."""
+
+    column: str
+    value: Any
+    number: int | None = None
 
 
 @dataclass
@@ -38,6 +49,26 @@ class Invoice:
     due_date: date
     voided_at: datetime | None
     payments: list[Payment] = field(default_factory=list)
+    began_as: "Invoice | None" = None
+    tried: list[tuple[Change, bool]] = field(default_factory=list)
+    """The changes since it began, each with whether it was possible."""
+
+    def after(self, change: Change) -> "Invoice":
+        """Return the invoice as it would be after `change`."""
+        if change.number is None:
+            return replace(self, **{change.column: change.value})
+        owner = next((payment for payment in self.payments if payment.number == change.number), None)
+        others = [payment for payment in self.payments if payment is not owner]
+        if change.column == "payments":
+            return replace(self, payments=[*others, change.value] if change.value else others)
+        assert owner is not None
+        return replace(self, payments=[*others, replace(owner, **{change.column: change.value})])
+
+    def is_possible(self, unit: Decimal) -> bool:
+        """Tell whether its amounts fit the currency, and each of its balances lies between nothing and its total."""
+        amounts = [self.total, *(payment.amount for payment in self.payments)]
+        balances = [self.balance(moment) for moment, _, _ in self.events()]
+        return all(amount % unit == 0 for amount in amounts) and all(0 <= due <= self.total for due in balances)
 
     @property
     def void_from(self) -> datetime | None:
@@ -83,6 +114,7 @@ class Invoice:
 @dataclass
 class History:
     zone: str
+    currency: str
     students: list[list[Invoice]]
 
     def midnight(self, day: date) -> datetime:
@@ -141,39 +173,62 @@ def instants(draw: Any, zone: str) -> datetime:
 
 
 @st.composite
-def invoices(draw: Any, zone: str) -> Invoice:
-    """An invoice and its payments, which stay in its bounds in the order in which they are recorded."""
-    total = draw(st.integers(1, 5_000))
+def changes(draw: Any, zone: str, unit: Decimal, invoice: Invoice, number: int) -> Change:
+    """A change of the invoice, which may be impossible; if it adds a payment, the payment gets `number`."""
+    paid, refunded = invoice.sums(FUTURE)
+    kind = draw(st.sampled_from(["PAYMENT", "REFUND"])) if paid > refunded else "PAYMENT"
+    rest = paid - refunded if kind == "REFUND" else invoice.total - paid + refunded
+    # One amount in ten has cents, which the currency may lack.
+    amounts = [*[rest or invoice.total] * 3, *[50 * unit] * 3, *[draw(st.integers(1, 200)) * unit] * 3, 25 * CENT]
+    amount = draw(st.sampled_from(amounts)).quantize(CENT)
+    moment = draw(instants(zone))
+    columns = ["payments"] * 6 + ["paid_at"] * 2 + ["gone", "amount", "total", "issued_at", "due_date"]
+    column = draw(st.sampled_from(columns))
+    if column in {"total", "issued_at", "due_date"}:
+        due_date = draw(st.sampled_from([FIRST, LAST]))
+        return Change(column, {"total": amount, "issued_at": moment, "due_date": due_date}[column])
+    if column == "payments" or not invoice.payments:
+        return Change("payments", Payment(number, kind, amount, moment), number)
+    owner = draw(st.sampled_from(invoice.payments)).number
+    if column == "gone":
+        return Change("payments", None, owner)
+    return Change(column, amount if column == "amount" else moment, owner)
+
+
+@st.composite
+def invoices(draw: Any, zone: str, unit: Decimal) -> Invoice:
+    """An invoice, after payments, corrections and attempts at impossible ones."""
     issued_at = draw(st.one_of(instants(zone), instants(zone), instants(zone), st.just(FUTURE)))
     due_date = draw(st.sampled_from([FIRST, LAST])) - timedelta(
         days=draw(st.sampled_from([0, 1, 30, 31, 60, 61, 90, 91]))
     )
-    is_void = draw(st.booleans())
-    net, payments = 0, []
-    for _ in range(draw(st.integers(0, 4))):
-        kinds = [kind for kind, most in (("PAYMENT", total - net), ("REFUND", net)) if most]
-        kind = draw(st.sampled_from(kinds))
-        cents = draw(st.integers(1, total - net if kind == "PAYMENT" else net))
-        net += cents if kind == "PAYMENT" else -cents
-        payments.append(Payment(kind, cents * CENT, draw(instants(zone))))
-    if is_void and net:
-        payments.append(Payment("REFUND", net * CENT, draw(instants(zone))))
-    voided_at = draw(instants(zone)) if is_void else None
-    return Invoice(total * CENT, issued_at, due_date, voided_at, payments)
+    invoice = Invoice((draw(st.sampled_from([100, 200, 301])) * unit).quantize(CENT), issued_at, due_date, None)
+    began_as, tried = invoice, []
+    for number in range(draw(st.integers(0, 7))):
+        change = draw(changes(zone, unit, invoice, number))
+        changed = invoice.after(change)
+        tried.append((change, changed.is_possible(unit)))
+        invoice = changed if tried[-1][1] else invoice
+    paid, refunded = invoice.sums(FUTURE)
+    voided_at = draw(instants(zone)) if paid == refunded and draw(st.booleans()) else None
+    return replace(invoice, voided_at=voided_at, began_as=began_as, tried=tried)
 
 
 @st.composite
 def histories(draw: Any) -> History:
     """The books of two students of a school."""
     zone = draw(st.sampled_from(ZONES))
-    return History(zone, [draw(st.lists(invoices(zone), max_size=4)), draw(st.lists(invoices(zone), max_size=2))])
+    currency, unit = draw(st.sampled_from([("USD", CENT), ("CLP", Decimal(1))]))
+    books = [draw(st.lists(invoices(zone, unit), max_size=most)) for most in (4, 2)]
+    return History(zone, currency, books)
 
 
 async def write(connection: "asyncpg.Connection[asyncpg.Record]", history: History) -> tuple[UUID, list[UUID]]:
-    """Write the books, which the schema checks as it checks everybody's; return the school's id and the students'."""
+    """Write the books, and see the schema refuse what is impossible; return the school's id and the students'."""
     async with connection.transaction():
         school = await connection.fetchval(
-            "insert into schools (name, time_zone) values ('Past', $1) returning id", history.zone
+            "insert into schools (name, time_zone, currency) values ('Past', $1, $2) returning id",
+            *(history.zone, history.currency),
         )
         students = []
         for number, books in enumerate(history.students):
@@ -182,16 +237,40 @@ async def write(connection: "asyncpg.Connection[asyncpg.Record]", history: Histo
             )
             students.append(student)
             for invoice in books:
-                identifier = await connection.fetchval(
-                    "insert into invoices (school_id, student_id, total_amount, issued_at, due_date) "
-                    "values ($1, $2, $3, $4, $5) returning id",
-                    *(school, student, invoice.total, invoice.issued_at, invoice.due_date),
-                )
-                await connection.executemany(
-                    "insert into payments (school_id, invoice_id, kind, amount, paid_at) values ($1, $2, $3, $4, $5)",
-                    [(school, identifier, move.kind, move.amount, move.paid_at) for move in invoice.payments],
-                )
-                if invoice.voided_at is not None:
-                    void = "update invoices set voided_at = $2, void_reason = 'x' where id = $1"
-                    await connection.execute(void, identifier, invoice.voided_at)
+                await write_invoice(connection, school, student, invoice)
     return school, students
+
+
+async def write_invoice(
+    connection: "asyncpg.Connection[asyncpg.Record]", school: UUID, student: UUID, invoice: Invoice
+) -> None:
+    first = invoice.began_as or invoice
+    identifier = await connection.fetchval(
+        "insert into invoices (school_id, student_id, total_amount, issued_at, due_date) "
+        "values ($1, $2, $3, $4, $5) returning id",
+        *(school, student, first.total, first.issued_at, first.due_date),
+    )
+    ids: dict[int | None, UUID] = {None: identifier}
+    columns = {"total": "invoices set total_amount", "issued_at": "invoices set issued_at"}
+    columns |= {"due_date": "invoices set due_date", "amount": "payments set amount", "paid_at": "payments set paid_at"}
+    for change, is_possible in invoice.tried:
+        try:
+            async with connection.transaction():
+                if change.column in columns:
+                    update = f"update {columns[change.column]} = $2 where id = $1"
+                    await connection.execute(update, ids[change.number], change.value)
+                elif change.value is None:
+                    await connection.execute("delete from payments where id = $1", ids[change.number])
+                else:
+                    ids[change.number] = await connection.fetchval(
+                        "insert into payments (school_id, invoice_id, kind, amount, paid_at) "
+                        "values ($1, $2, $3, $4, $5) returning id",
+                        *(school, identifier, change.value.kind, change.value.amount, change.value.paid_at),
+                    )
+        except asyncpg.IntegrityConstraintViolationError:
+            assert not is_possible, change
+        else:
+            assert is_possible, change
+    if invoice.voided_at is not None:
+        void = "update invoices set voided_at = $2, void_reason = 'x' where id = $1"
+        await connection.execute(void, identifier, invoice.voided_at)

@@ -11,7 +11,7 @@ import pytest
 
 from school_billing.auth.contracts import Role
 from school_billing.platform.web.json_body import decode
-from school_billing.statements.contracts import SchoolStatement, StudentStatement
+from school_billing.statements.contracts import SchoolStatement
 from tests.api import NOBODY, Api, Json, problem
 
 
@@ -229,17 +229,6 @@ async def test_days_of_23_and_25_hours_end_at_their_midnight(api: Api) -> None:
         assert on_day["as_of"] == before.isoformat().replace("+00:00", "Z")
         next_day = str(date.fromisoformat(day) + timedelta(days=1))
         assert (await api.get(f"{path}?from={next_day}&to={next_day}"))["period"]["invoiced"] == "20.00"
-
-
-async def test_a_refund_dated_before_its_payment_leaves_a_debt_above_the_invoice(api: Api) -> None:
-    invoice = await api.invoice(total="100.00", issued_at="2026-01-01T00:00:00Z")
-    await api.pay(invoice, "50.00", paid_at="2026-03-01T00:00:00Z")
-    await api.refund(invoice, "50.00", paid_at="2026-02-01T00:00:00Z")
-    path = f"/students/{invoice['student_id']}/statement"
-    then = await api.get(f"{path}?as_of=2026-02-15")
-    assert (then["invoices"][0]["paid_total"], then["invoices"][0]["status"]) == ("-50.00", "PENDING")
-    assert then["totals"]["balance_due_total"] == "150.00"
-    decode((await api.client.get(f"{path}?to=2026-02-15")).content, StudentStatement)
 
 
 async def test_the_pages_of_a_past_statement_keep_its_moment(api: Api) -> None:

@@ -1,5 +1,6 @@
 """The errors of the database. Their messages have no text of the driver."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,12 +12,13 @@ class DatabaseError(Exception):
 
 
 class ConstraintViolated(DatabaseError):
-    """A named constraint of the schema refused the change."""
+    """A named constraint of the schema refused the change. A trigger that is such a constraint may tell `facts`."""
 
-    def __init__(self, constraint: str, query: "AnyQuery") -> None:
+    def __init__(self, constraint: str, query: "AnyQuery", facts: Mapping[str, str]) -> None:
         super().__init__(f"{query.name}: {constraint}")
         self.constraint = constraint
         self.query = query
+        self.facts = facts
 
 
 class ValueRefused(DatabaseError):

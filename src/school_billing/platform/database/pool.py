@@ -207,7 +207,7 @@ class Database:
             try:
                 return await self._try(query, run)
             except asyncpg.IntegrityConstraintViolationError as error:
-                raise ConstraintViolated(constraint_of(error), query) from error
+                raise ConstraintViolated(constraint_of(error), query, facts_of(error)) from error
             except (asyncpg.DataError, OverflowError) as error:
                 raise ValueRefused(query.name) from error
             except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
@@ -270,6 +270,14 @@ def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
         return str(name)
     match = _CONSTRAINT_OF_SHARD.search(str(error))
     return match[1] if match else ""
+
+
+def facts_of(error: asyncpg.IntegrityConstraintViolationError) -> dict[str, str]:
+    """Return what a trigger of the schema tells as a JSON object in DETAIL. PostgreSQL's own DETAIL is no JSON."""
+    try:
+        return msgspec.json.decode(getattr(error, "detail", None) or "{}", type=dict[str, str])
+    except msgspec.DecodeError:
+        return {}
 
 
 class Transaction:

@@ -49,7 +49,10 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A problem document (RFC 9457), with members of our own: code, request_id and errors."""
+    """A problem document (RFC 9457), with members of our own: code, request_id, errors, and the figures of some errors.
+
+    A figure is a string, such as "balance_due": "350.00".
+    """
 
     type: str
     """Always "about:blank", because `code` identifies the problem."""
@@ -77,9 +80,16 @@ class ApiError(Exception):
     """The field of the body that is wrong, if it is always the same."""
     headers: Mapping[str, str] = {}
 
-    def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self,
+        detail: str | None = None,
+        errors: Sequence[FieldError] = (),
+        figures: Mapping[str, object] | None = None,
+    ) -> None:
         self.detail = detail or type(self).__doc__ or self.code
         self.errors = list(errors) or ([FieldError(self.field, self.detail)] if self.field else [])
+        self.figures = {name: str(figure) for name, figure in (figures or {}).items()}
+        """What the client needs next, such as balance_due: members of the problem document."""
         super().__init__(self.detail)
 
 
@@ -187,9 +197,12 @@ class ServerStopping(Unavailable):
     code = "server_stopping"
 
 
-ErrorFactory = Callable[[], ApiError]
+ErrorFactory = Callable[..., ApiError]
 ConstraintErrors = Mapping[str | tuple[str, str], ErrorFactory]
-"""The error for a constraint, by the constraint's name, or by its name and the name of the query."""
+"""The error for a constraint, by the constraint's name, or by its name and the name of the query.
+
+The factory takes the facts that the constraint tells, if there are any.
+"""
 
 
 def breaks_rule(field: str, sentence: str) -> ErrorFactory:
@@ -213,7 +226,7 @@ def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlers
 
     def on_constraint(request: Request[Any, Any, Any], error: ConstraintViolated) -> Response[Problem]:
         make = constraint_errors.get((error.constraint, error.query.name)) or constraint_errors.get(error.constraint)
-        return answer_error(request, make()) if make else on_bug(request, error)
+        return answer_error(request, make(**error.facts)) if make else on_bug(request, error)
 
     return {
         ApiError: answer_error,
@@ -234,7 +247,7 @@ def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
 
 def answer_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
     """Answer with the problem document of `error`."""
-    return _respond(request, error.status, error.code, error.detail, error.errors, error.headers)
+    return _respond(request, error.status, error.code, error.detail, error.errors, error.headers, error.figures)
 
 
 def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> Response[Problem]:
@@ -285,6 +298,7 @@ def _respond(
     detail: str,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    figures: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
     cast("dict[str, object]", request.scope)[PROBLEM_CODE] = code
     problem = Problem(
@@ -297,4 +311,6 @@ def _respond(
         request_id=context().request_id or "",
         errors=list(errors),
     )
+    if figures:
+        problem = cast("Problem", msgspec.to_builtins(problem) | figures)
     return Response(problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=dict(headers or {}))
