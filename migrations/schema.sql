@@ -158,6 +158,10 @@ CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
 
+CREATE FUNCTION is_plain_text(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (value !~ '[\u0001-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]|^\s|\s$'::text);
+
 CREATE FUNCTION keep_audit_log() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -259,6 +263,18 @@ CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fi
       return true;
     end
   $$;
+
+CREATE FUNCTION search_words(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(btrim(regexp_replace(replace(replace(replace(translate(regexp_replace(lower(NORMALIZE(value, NFKD)), '[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670\u200c\u200d\u0027\u0060\u00b4\u02b9\u02bb\u02bc\u2018\u2019]'::text, ''::text, 'g'::text), 'øłđðħı'::text, 'olddhi'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u1680\u2000-\u206f\u3000-\u303f]+'::text, ' '::text, 'g'::text), ' '::text), '(\S{50})\S+'::text, '\1'::text, 'g'::text);
+
+CREATE FUNCTION search_query(school_id uuid, value text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (CASE WHEN (search_words(value) = ''::text) THEN ''::text ELSE (((COALESCE(((''''::text || school_id) || ''' & '::text), ''::text) || ''''::text) || replace(search_words(value), ' '::text, ''':* & '''::text)) || ''':*'::text) END)::tsquery;
+
+CREATE FUNCTION search_vector(school_id uuid, value text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN array_to_tsvector(array_remove(string_to_array(((school_id || ' '::text) || search_words(value)), ' '::text), ''::text));
 
 CREATE FUNCTION set_updated_at() RETURNS trigger
     LANGUAGE plpgsql
@@ -485,6 +501,10 @@ CREATE TABLE users (
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
+ALTER TABLE api_keys
+    ADD CONSTRAINT api_keys_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))) NOT VALID;
+
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
@@ -497,17 +517,34 @@ ALTER TABLE ONLY audit_log
 ALTER TABLE ONLY idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
+ALTER TABLE invoices
+    ADD CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)) NOT VALID;
+
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE invoices
+    ADD CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason)) NOT VALID;
 
 ALTER TABLE ONLY login_throttles
     ADD CONSTRAINT login_throttles_pkey PRIMARY KEY (bucket);
 
+ALTER TABLE payments
+    ADD CONSTRAINT payments_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))) NOT VALID;
+
 ALTER TABLE ONLY payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (id, school_id);
 
+ALTER TABLE payments
+    ADD CONSTRAINT payments_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
+'::text) IN (reference)) = 0))) NOT VALID;
+
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE schools
+    ADD CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))) NOT VALID;
 
 ALTER TABLE ONLY schools
     ADD CONSTRAINT schools_pkey PRIMARY KEY (id);
@@ -515,8 +552,13 @@ ALTER TABLE ONLY schools
 ALTER TABLE ONLY sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY students
-    ADD CONSTRAINT students_external_id_key UNIQUE (school_id, external_id);
+ALTER TABLE students
+    ADD CONSTRAINT students_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
+'::text) IN (external_id)) = 0))) NOT VALID;
+
+ALTER TABLE students
+    ADD CONSTRAINT students_full_name_plain CHECK ((is_plain_text(full_name) AND (POSITION(('
+'::text) IN (full_name)) = 0))) NOT VALID;
 
 ALTER TABLE ONLY students
     ADD CONSTRAINT students_pkey PRIMARY KEY (id, school_id);
@@ -561,7 +603,11 @@ CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
 
 CREATE INDEX sessions_user_id_address_idx ON sessions USING btree (user_id, address, created_at);
 
+CREATE UNIQUE INDEX students_school_id_external_id_key ON students USING btree (school_id, lower(external_id));
+
 CREATE INDEX students_school_id_id_idx ON students USING btree (school_id, id);
+
+CREATE INDEX students_search_idx ON students USING gin (search_vector(school_id, ((full_name || ' '::text) || COALESCE(external_id, ''::text))));
 
 CREATE INDEX users_school_id_id_idx ON users USING btree (school_id, id);
 

@@ -4,7 +4,7 @@ select id, school_id, full_name, external_id, created_at, updated_at
 from students
 where id > :after
   and (:tenant::uuid is null or school_id = :tenant)
-  and (:external_id::text is null or external_id = :external_id)
-  and (:name::text is null or strpos(lower(full_name), lower(:name)) > 0)
+  and (:external_id::text is null or lower(external_id) = lower(:external_id))
+  and (:name::text is null or strpos(lower(full_name), lower(normalize(:name))) > 0)
 order by id
 limit :limit offset :offset

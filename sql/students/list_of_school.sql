@@ -4,7 +4,7 @@ from students
 where school_id = :school_id
   and id > :after
   and (:tenant::uuid is null or school_id = :tenant)
-  and (:external_id::text is null or external_id = :external_id)
-  and (:name::text is null or strpos(lower(full_name), lower(:name)) > 0)
+  and (:external_id::text is null or lower(external_id) = lower(:external_id))
+  and (:name::text is null or strpos(lower(full_name), lower(normalize(:name))) > 0)
 order by id
 limit :limit offset :offset

@@ -8,12 +8,17 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Instant, LongText
+from school_billing.platform.web.types import Instant, Text
 
-Description = Annotated[LongText, Meta(examples=["Annual tuition"])]
-VoidReason = Annotated[
-    LongText, Meta(min_length=1, description="Why the invoice was voided.", examples=["Entered twice"])
-]
+
+class Description(Text, least=0, most=500, lines=True, examples=["Annual tuition"]):
+    """What the invoice is for. It may have several lines."""
+
+
+class VoidReason(Text, most=500, lines=True, examples=["Entered twice"]):
+    """Why the invoice was voided."""
+
+
 DueDate = Annotated[
     date,
     Meta(description="The last day to pay, in the school's time zone. It may be in the past.", examples=["2026-02-28"]),

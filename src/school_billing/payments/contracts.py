@@ -1,18 +1,35 @@
 """The bodies of /payments."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Instant, Name, ShortText
+from school_billing.platform.web.types import Instant, Text
 from school_billing.schools.contracts import Currency
 
-Method = Annotated[ShortText, Meta(description="How the money was paid.", examples=["bank_transfer"])]
-Reference = Annotated[Name, Meta(description="The reference of the payer or the bank.", examples=["DEMO-PAID-1"])]
+# What separates the words of a method: blanks, underscores, hyphens, dashes, dots and slashes.
+_BETWEEN_WORDS = re.compile("[\\s_./\u2010-\u2015-]+")
+
+
+class Method(Text, most=50, examples=["bank_transfer"]):
+    """How the money was paid, in lower case and with _ between words: "Bank Transfer" becomes bank_transfer.
+
+    Usual methods are cash, card, bank_transfer, direct_debit, cheque and mobile_money. Printed statements translate
+    these, and print others in their own words.
+    """
+
+    @classmethod
+    def tidy(cls, text: str) -> str:
+        """Return the method in lower case, with _ between words."""
+        return super().tidy(_BETWEEN_WORDS.sub("_", super().tidy(text).lower()).strip("_"))
+
+
+class Reference(Text, examples=["DEMO-PAID-1"]):
+    """The reference of the payer or the bank."""
 
 
 class PaymentKind(StrEnum):

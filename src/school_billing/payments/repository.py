@@ -7,7 +7,7 @@ from uuid import UUID
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.errors import InvoiceNotFound, Overpayment, OverRefund
 from school_billing.invoices.repository import Invoices
-from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
+from school_billing.payments.contracts import Method, Payment, PaymentIn, PaymentKind, PaymentPatch, Reference
 from school_billing.payments.errors import PaymentNotFound
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
@@ -118,7 +118,8 @@ class Payments:
         paid_to: date | None = None,
     ) -> list[Payment]:
         """Return a page of payments and refunds and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "kind": kind, "method": method, "reference": reference}
+        filters = {"tenant": tenant, "kind": kind, "method": Method.sought(method)}
+        filters["reference"] = Reference.sought(reference)
         days = {"paid_from": paid_from, "paid_to": paid_to}
         school_id = school_id or tenant
         if invoice_id is not None:

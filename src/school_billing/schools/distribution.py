@@ -37,6 +37,9 @@ FUNCTIONS = (
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
+    "search_words(text)",
+    "search_vector(uuid, text)",
+    "search_query(uuid, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
 )
 """The functions that only queries and views call.

@@ -1,6 +1,7 @@
 """The errors of schools, and which constraint of the schema means which error."""
 
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, NotFound, breaks_rule
+from school_billing.platform.web.types import PLAIN_TEXT
 
 
 class SchoolNotFound(NotFound):
@@ -24,6 +25,7 @@ class SchoolIsFixed(Conflict):
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
     "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
+    "schools_name_plain": breaks_rule("name", PLAIN_TEXT),
     "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
     "schools_time_zone_is_known": breaks_rule("time_zone", "A time zone is an IANA name, such as America/Chicago."),
     "school_id_is_fixed": SchoolIsFixed,

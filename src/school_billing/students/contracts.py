@@ -1,17 +1,19 @@
 """The bodies of /students."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from school_billing.platform.web.types import Name
+from school_billing.platform.web.types import Text
 
-FullName = Annotated[Name, Meta(examples=["Lisa Simpson"])]
-ExternalId = Annotated[
-    Name, Meta(description="The school's own number of the student, unique in the school.", examples=["S-1024"])
-]
+
+class FullName(Text, examples=["Lisa Simpson"]):
+    """The name of a student."""
+
+
+class ExternalId(Text, examples=["S-1024"]):
+    """The school's own number of the student, unique in the school in any case: S-1 and s-1 are one number."""
 
 
 class Student(Struct, frozen=True):

@@ -10,7 +10,7 @@ from school_billing.platform.web.conditional import IfMatch, Versions, refuse_ch
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import ROWS, Page
 from school_billing.schools.errors import SchoolNotFound
-from school_billing.students.contracts import Student, StudentIn, StudentPatch
+from school_billing.students.contracts import ExternalId, Student, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("students/create", Student, tenant=Tenant, school_id=UUID, full_name=str, external_id=str | None)
@@ -68,7 +68,7 @@ class Students:
         self, tenant: Tenant, page: Page, school_id: UUID | None, external_id: str | None, name: str | None
     ) -> list[Student]:
         """Return a page of students and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "external_id": external_id, "name": name}
+        filters = {"tenant": tenant, "external_id": ExternalId.sought(external_id), "name": name}
         school_id = school_id or tenant
         if school_id is None:
             return await self._database.all(LIST, **filters, **page.rows)

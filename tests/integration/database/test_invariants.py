@@ -110,6 +110,41 @@ async def test_a_row_cannot_point_into_another_school(psql: Connection, invoice:
     assert await refused(psql, insert, other["id"], invoice["student_id"]) == "invoices_student_id_fkey"
 
 
+@pytest.mark.parametrize(
+    ("assignment", "constraint"),
+    [
+        ("schools set name = {}", "schools_name_plain"),
+        ("students set full_name = {}", "students_full_name_plain"),
+        ("students set external_id = {}", "students_external_id_plain"),
+        ("invoices set description = {}", "invoices_description_plain"),
+        ("invoices set void_reason = {}, voided_at = now()", "invoices_void_reason_plain"),
+        ("payments set method = {}", "payments_method_plain"),
+        ("payments set reference = {}", "payments_reference_plain"),
+        ("api_keys set name = {}", "api_keys_name_plain"),
+    ],
+)
+async def test_a_text_can_be_seen_whoever_writes_it(
+    psql: Connection, invoice: Json, api: Api, assignment: str, constraint: str
+) -> None:
+    payment = await api.pay(invoice, "1.00")
+    await api.client.delete(f"/payments/{payment['id']}") if "void" in assignment else None
+    key = {"name": invoice["id"], "role": "viewer", "school_id": invoice["school_id"]}
+    assert (await api.client.post("/api-keys", json=key)).status_code == 201
+    table = assignment.partition(" ")[0]
+    update = f"update {assignment.format('$2')} where {'id' if table == 'schools' else 'school_id'} = $1"
+    lines = [] if table == "invoices" else ["a\nb"]
+    for text in ("\u200b", "a\u202eb", "a\ab", " a", "Li\u200csa", "\ufe0fa", *lines):
+        assert await refused(psql, update, invoice["school_id"], text) == constraint
+    assert await psql.execute(update, invoice["school_id"], "नि\u200cक") == "UPDATE 1"
+
+
+async def test_a_method_is_lower_case_words_whoever_writes_it(psql: Connection, invoice: Json, api: Api) -> None:
+    payment = await api.pay(invoice, "1.00", method="Bank Transfer")
+    for method in ("Bank transfer", "bank transfer", "bank-transfer"):
+        update = "update payments set method = $2 where id = $1"
+        assert await refused(psql, update, payment["id"], method) == "payments_method_plain"
+
+
 @pytest.mark.parametrize("amount", ["'NaN'", "0", "-1"])
 async def test_an_amount_is_a_number_above_zero(psql: Connection, invoice: Json, amount: str) -> None:
     insert = f"insert into payments (school_id, invoice_id, amount) values ($1, $2, {amount})"

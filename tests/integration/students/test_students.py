@@ -26,6 +26,11 @@ async def test_an_external_id_is_unique_in_its_school_only(api: Api) -> None:
     body = {"school_id": springfield["id"], "full_name": "Bart", "external_id": "S-1"}
     refusal = problem(await api.client.post("/students", json=body), 409, "duplicate_external_id")
     assert [error["field"] for error in refusal["errors"]] == ["external_id"]
+    # Blanks around it and its case make no other number of it, whoever writes.
+    for same in ("S-1 ", "\u00a0s-1"):
+        problem(await api.client.post("/students", json={**body, "external_id": same}), 409, "duplicate_external_id")
+    found = await api.get(f"/schools/{springfield['id']}/students?external_id=s-1%20")
+    assert [student["external_id"] for student in found] == ["S-1"]
     await api.student(springfield)
     await api.student(springfield)  # Many students can have none.
 
