@@ -40,9 +40,15 @@ create or replace function search_words(value text) returns text
   );
 
 -- What a search finds a row of a school by: its words, and the school, so that one index serves each school by itself.
+-- PostgreSQL cannot inline this, so it knows the cost (7 us), and prefers the index.
 create or replace function search_vector(school_id uuid, value text) returns tsvector
-  language sql immutable parallel safe
-  return array_to_tsvector(array_remove(string_to_array(school_id || ' ' || search_words(value), ' '), ''));
+  language plpgsql immutable parallel safe cost 1000
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      return array_to_tsvector(array_remove(string_to_array(school_id || ' ' || search_words(value), ' '), ''));
+    end
+  $function$;
 
 -- The search for rows that have, for each word of `value`, a word that begins with it; of one school, or of all if it is
 -- null. Without a word it finds nothing.

@@ -150,6 +150,10 @@ CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE time_zone) - '00:00:00.000001'::interval);
 
+CREATE FUNCTION first_id_of(day date) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((lpad(to_hex(((GREATEST(EXTRACT(epoch FROM ((day)::timestamp without time zone AT TIME ZONE 'UTC'::text)), (0)::numeric))::bigint * 1000)), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
+
 CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN to_char((instant AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
@@ -168,6 +172,7 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
     AS $$
     begin
       if tg_op = 'INSERT' then
+        new.id := uuidv7();
         new.position := null;
         new.hash := null;
         new.database_role := session_user;
@@ -215,6 +220,15 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
             - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
       where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
       return null;
+    end
+  $$;
+
+CREATE FUNCTION plan_for_these_values() RETURNS boolean
+    LANGUAGE plpgsql COST 1e+09
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      return true;
     end
   $$;
 
@@ -273,8 +287,13 @@ CREATE FUNCTION search_query(school_id uuid, value text) RETURNS tsquery
     RETURN (CASE WHEN (search_words(value) = ''::text) THEN ''::text ELSE (((COALESCE(((''''::text || school_id) || ''' & '::text), ''::text) || ''''::text) || replace(search_words(value), ' '::text, ''':* & '''::text)) || ''':*'::text) END)::tsquery;
 
 CREATE FUNCTION search_vector(school_id uuid, value text) RETURNS tsvector
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN array_to_tsvector(array_remove(string_to_array(((school_id || ' '::text) || search_words(value)), ' '::text), ''::text));
+    LANGUAGE plpgsql IMMUTABLE COST 1000 PARALLEL SAFE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return array_to_tsvector(array_remove(string_to_array(school_id || ' ' || search_words(value), ' '), ''));
+    end
+  $$;
 
 CREATE FUNCTION set_updated_at() RETURNS trigger
     LANGUAGE plpgsql

@@ -1,16 +1,29 @@
 """The audit_log table, which triggers write."""
 
+from datetime import date
 from uuid import UUID
 
-from school_billing.audit.contracts import AuditedEntity, AuditEntry
+from msgspec.structs import asdict
+
+from school_billing.audit.contracts import AuditEntry, AuditFilters
 from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import ROWS, Listed, Page
 
-LIST = Query("audit/list", AuditEntry, tenant=Tenant, entity=str | None, **ROWS)
-LIST_OF_ENTITY = Query("audit/list_of_entity", AuditEntry, entity_id=UUID, school_id=UUID | None, **LIST.takes)
-LIST_OF_SCHOOL = Query("audit/list_of_school", AuditEntry, school_id=UUID, **LIST.takes)
+LIST = Query(
+    "audit/list",
+    AuditEntry,
+    tenant=Tenant,
+    school_id=UUID | None,
+    entity_id=UUID | None,
+    entities=list[str] | None,
+    actor=str | None,
+    action=str | None,
+    starts_on=date | None,
+    ends_on=date | None,
+    **ROWS,
+)
 
 
 class AuditLog:
@@ -19,21 +32,6 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(
-        self,
-        tenant: Tenant,
-        page: Page,
-        entity: AuditedEntity | None,
-        entity_id: UUID | None,
-        school_id: UUID | None,
-    ) -> list[AuditEntry]:
-        """Return a page of entries and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "entity": entity}
-        school_id = school_id or tenant
-        if entity_id is not None:
-            return await self._database.all(
-                LIST_OF_ENTITY, entity_id=entity_id, school_id=school_id, **filters, **page.rows
-            )
-        if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
-        return await self._database.all(LIST, **filters, **page.rows)
+    async def list(self, tenant: Tenant, page: Page, filters: AuditFilters) -> Listed[AuditEntry]:
+        """Return a page of entries."""
+        return await page.read(self._database, LIST, tenant=tenant, **asdict(filters))

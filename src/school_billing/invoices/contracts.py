@@ -2,13 +2,13 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Instant, Text
+from school_billing.platform.web.types import Instant, Scalar, Text
 
 
 class Description(Text, least=0, most=500, lines=True, examples=["Annual tuition"]):
@@ -36,6 +36,35 @@ class InvoiceStatus(StrEnum):
     """The whole amount is paid."""
     VOID = "VOID"
     """Nothing is owed on it, and no total counts it."""
+
+
+class Statuses(Scalar, str):
+    """Statuses of invoices, separated by commas."""
+
+    schema = {
+        "type": "string",
+        "pattern": "^({0})(,({0}))*$".format("|".join(InvoiceStatus)),
+        "examples": ["PENDING,PARTIAL"],
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read statuses. ValueError if one is unknown."""
+        if not isinstance(value, str) or not set(InvoiceStatus).issuperset(value.split(",")):
+            raise ValueError(f"Expected one or more of {', '.join(InvoiceStatus)}, separated by commas")
+        return cls(value)
+
+
+class InvoiceFilters(Struct, frozen=True):
+    """The invoices that a list shows. A filter that is None does not apply."""
+
+    status: Statuses | None = None
+    open: bool | None = None
+    overdue: bool | None = None
+    due_from: date | None = None
+    due_to: date | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
 
 
 class Invoice(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The bodies of /payments."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -39,6 +39,16 @@ class PaymentKind(StrEnum):
     """Money paid to the school."""
     REFUND = "REFUND"
     """Money paid back by the school. The amount is positive, too."""
+
+
+class PaymentFilters(Struct, frozen=True):
+    """The payments and refunds that a list shows. A filter that is None does not apply."""
+
+    kind: PaymentKind | None
+    method: str | None
+    reference: str | None
+    paid_from: date | None
+    paid_to: date | None
 
 
 class Payment(Struct, frozen=True):

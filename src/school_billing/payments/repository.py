@@ -7,7 +7,7 @@ from uuid import UUID
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.errors import InvoiceNotFound, Overpayment, OverRefund
 from school_billing.invoices.repository import Invoices
-from school_billing.payments.contracts import Method, Payment, PaymentIn, PaymentKind, PaymentPatch, Reference
+from school_billing.payments.contracts import Method, Payment, PaymentFilters, PaymentIn, PaymentPatch, Reference
 from school_billing.payments.errors import PaymentNotFound
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
@@ -15,7 +15,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import ROWS, Listed, Page
 
 CREATE = Query(
     "payments/create",
@@ -33,6 +33,9 @@ LIST = Query(
     "payments/list",
     Payment,
     tenant=Tenant,
+    school_id=UUID | None,
+    student_id=UUID | None,
+    invoice_id=UUID | None,
     kind=str | None,
     method=str | None,
     reference=str | None,
@@ -40,8 +43,6 @@ LIST = Query(
     paid_to=date | None,
     **ROWS,
 )
-LIST_OF_SCHOOL = Query("payments/list_of_school", Payment, school_id=UUID, **LIST.takes)
-LIST_OF_INVOICE = Query("payments/list_of_invoice", Payment, invoice_id=UUID, school_id=UUID | None, **LIST.takes)
 UPDATE = Query(
     "payments/update",
     Payment,
@@ -108,27 +109,26 @@ class Payments:
         self,
         tenant: Tenant,
         page: Page,
+        filters: PaymentFilters,
         *,
         school_id: UUID | None = None,
+        student_id: UUID | None = None,
         invoice_id: UUID | None = None,
-        kind: PaymentKind | None,
-        method: str | None,
-        reference: str | None = None,
-        paid_from: date | None = None,
-        paid_to: date | None = None,
-    ) -> list[Payment]:
-        """Return a page of payments and refunds and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "kind": kind, "method": Method.sought(method)}
-        filters["reference"] = Reference.sought(reference)
-        days = {"paid_from": paid_from, "paid_to": paid_to}
-        school_id = school_id or tenant
-        if invoice_id is not None:
-            return await self._database.all(
-                LIST_OF_INVOICE, invoice_id=invoice_id, school_id=school_id, **filters, **days, **page.rows
-            )
-        if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **days, **page.rows)
-        return await self._database.all(LIST, **filters, **days, **page.rows)
+    ) -> Listed[Payment]:
+        """Return a page of payments and refunds."""
+        return await page.read(
+            self._database,
+            LIST,
+            tenant=tenant,
+            school_id=school_id,
+            student_id=student_id,
+            invoice_id=invoice_id,
+            kind=filters.kind,
+            method=Method.sought(filters.method),
+            reference=Reference.sought(filters.reference),
+            paid_from=filters.paid_from,
+            paid_to=filters.paid_to,
+        )
 
     async def update(self, tenant: Tenant, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change the given fields. A foreign key refuses an invoice of another school."""

@@ -38,7 +38,7 @@ FUNCTIONS = (
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
     "search_words(text)",
-    "search_vector(uuid, text)",
+    "first_id_of(date)",
     "search_query(uuid, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
 )

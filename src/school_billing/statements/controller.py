@@ -47,6 +47,7 @@ from school_billing.statements.parameters import (
     PaperSize,
     StatementRange,
     provide_debtors_page,
+    provide_invoices_page,
     provide_statement_range,
 )
 from school_billing.statements.printed.printable import PrintableStatement
@@ -101,6 +102,7 @@ class StatementController(Controller):
     opt = {"access": READERS}
     dependencies = {
         "statement_range": Provide(provide_statement_range, sync_to_thread=False),
+        "page": Provide(provide_invoices_page),
         "debtors_page": Provide(provide_debtors_page),
         "printables": Provide(provide_printable_statements),
     }

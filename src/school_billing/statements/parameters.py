@@ -22,6 +22,7 @@ from school_billing.platform.web.pages import (
     UnknownCursor,
     decode_cursor,
     encode_cursor,
+    item_before,
     page_of,
 )
 from school_billing.schools.days import Day, Moment
@@ -141,6 +142,13 @@ def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = Non
     if as_of is not None:
         return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)
     return StatementRange(starts_on=from_, ends_on=to)
+
+
+async def provide_invoices_page(
+    request: Request[Any, Any, Any], limit: Limit = LIMIT_DEFAULT, offset: Offset = 0, cursor: Cursor = None
+) -> Page:
+    """Read the page of the invoices of a statement, which are always newest last."""
+    return page_of(request, limit, offset, cursor, item_before(cursor))
 
 
 async def provide_debtors_page(

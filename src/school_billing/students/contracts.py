@@ -40,3 +40,11 @@ class StudentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     full_name: FullName | UnsetType = UNSET
     external_id: ExternalId | UnsetType | None = UNSET
+
+
+class StudentFilters(Struct, frozen=True):
+    """The students that a list shows. A filter that is None does not apply."""
+
+    q: str | None
+    name: str | None
+    external_id: str | None

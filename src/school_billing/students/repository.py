@@ -8,9 +8,9 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import ROWS, Page
+from school_billing.platform.web.pages import ROWS, Listed, Page
 from school_billing.schools.errors import SchoolNotFound
-from school_billing.students.contracts import ExternalId, Student, StudentIn, StudentPatch
+from school_billing.students.contracts import ExternalId, Student, StudentFilters, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("students/create", Student, tenant=Tenant, school_id=UUID, full_name=str, external_id=str | None)
@@ -19,11 +19,12 @@ LIST = Query(
     "students/list",
     Student,
     tenant=Tenant,
-    external_id=str | None,
+    school_id=UUID | None,
+    q=str | None,
     name=str | None,
+    external_id=str | None,
     **ROWS,
 )
-LIST_OF_SCHOOL = Query("students/list_of_school", Student, school_id=UUID, **LIST.takes)
 UPDATE = Query(
     "students/update",
     Student,
@@ -65,14 +66,18 @@ class Students:
         return student
 
     async def list(
-        self, tenant: Tenant, page: Page, school_id: UUID | None, external_id: str | None, name: str | None
-    ) -> list[Student]:
-        """Return a page of students and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "external_id": ExternalId.sought(external_id), "name": name}
-        school_id = school_id or tenant
-        if school_id is None:
-            return await self._database.all(LIST, **filters, **page.rows)
-        return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
+        self, tenant: Tenant, page: Page, school_id: UUID | None, filters: StudentFilters
+    ) -> Listed[Student]:
+        """Return a page of students."""
+        return await page.read(
+            self._database,
+            LIST,
+            tenant=tenant,
+            school_id=school_id,
+            q=filters.q,
+            name=filters.name,
+            external_id=ExternalId.sought(filters.external_id),
+        )
 
     async def update(self, tenant: Tenant, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
         """Change the given fields."""

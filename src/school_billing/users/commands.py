@@ -31,7 +31,7 @@ async def add(database: Database, username: str, password_hash: str, role: str, 
 async def list_all(database: Database) -> AsyncIterator[str]:
     """List the users."""
     page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
-    while users := await Users(database).list(None, None, page):
+    while users := (await Users(database).list(None, None, page)).rows:
         for user in users:
             state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
             yield f"{_described(user)}, {state}"

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from school_billing.platform.web.types import HIDDEN, Text
 from tests.api import Api, Json
 
 Connection = Any
@@ -136,6 +137,17 @@ async def test_a_text_can_be_seen_whoever_writes_it(
     for text in ("\u200b", "a\u202eb", "a\ab", " a", "Li\u200csa", "\ufe0fa", *lines):
         assert await refused(psql, update, invoice["school_id"], text) == constraint
     assert await psql.execute(update, invoice["school_id"], "नि\u200cक") == "UPDATE 1"
+
+
+async def test_the_api_and_the_database_refuse_the_same_characters(psql: Connection) -> None:
+    numbers = [*range(11, 0xD800), *range(0xE000, 0x10000), *range(0x1BC9F, 0x1BCA5), *range(0xDFFFE, 0xE01F1)]
+    query = "select array_agg(number) from unnest($1::int[]) as number where not is_plain_text(format($2, chr(number)))"
+    for form in ("a%sb", "\u0645%s\u0645", "%sb", "a%s"):
+        texts = {number: form.replace("%s", chr(number)) for number in numbers}
+        # What the API trims, or turns into a blank, it need not refuse.
+        tidy = [number for number, text in texts.items() if Text.tidy(text) == text]
+        refused = {number for number in tidy if HIDDEN.search(texts[number])}
+        assert set(await psql.fetchval(query, tidy, form)) == refused, form
 
 
 async def test_a_method_is_lower_case_words_whoever_writes_it(psql: Connection, invoice: Json, api: Api) -> None:

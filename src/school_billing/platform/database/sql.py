@@ -39,6 +39,7 @@ class Query(Generic[Row]):
 
     Attributes:
         text: The statement. It begins with the query's name, which pg_stat_activity and the logs then show.
+        count_text: The statement that counts the rows of `text`.
         parameters: The names of the parameters in the order of their numbers.
         takes: The Python types of the parameters.
         from_context: The parameters that get their values from RequestContext.
@@ -56,6 +57,7 @@ class Query(Generic[Row]):
             raise ValueError(f"sql/{name}.sql takes {self.parameters}, the query says {list(takes)}")
         self.name = name
         self.text = f"-- {name}\n{body}"
+        self.count_text = f"-- {name} (count)\nselect count(*) from (\n{body}\n) as rows"
         hints = get_type_hints(RequestContext)
         self.takes = takes | {parameter: hints[_CONTEXT[parameter]] for parameter in self.from_context}
         self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None

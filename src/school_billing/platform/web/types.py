@@ -27,7 +27,7 @@ Instant = Annotated[
 # stay between letters of scripts that need them, such as Persian and Hindi (all scripts from Hebrew on), and in emoji.
 # Variation selectors stay, but not at the beginning. So the first character of a text is always visible. The function
 # is_plain_text() of the database has the same rule.
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]"
     "|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])"
@@ -79,7 +79,7 @@ class Text(Scalar, str):
         if not isinstance(value, str):
             raise ValueError("Expected text")
         text = cls.tidy(value)
-        if hidden := _HIDDEN.search(text) or (not cls.lines and _LINE_BREAK.search(text)):
+        if hidden := HIDDEN.search(text) or (not cls.lines and _LINE_BREAK.search(text)):
             kind = "a line break" if hidden[0] == "\n" else f"the invisible character U+{ord(hidden[0]):04X}"
             raise ValueError(f"Expected text without {kind}")
         if len(text) < cls.least:

@@ -33,3 +33,47 @@ alter table payments
 alter table api_keys
   drop constraint if exists api_keys_name_plain,
   add constraint api_keys_name_plain check (is_plain_text(name) and position(E'\n' in name) = 0) not valid;
+
+-- For lists, which call it as `(:offset::bigint is not null or plan_for_these_values())`. PostgreSQL folds that to true when
+-- it plans a statement for the values of one request. It would have to call this in a plan for all values, which the cost
+-- forbids. So a list gets a plan of its own each time: one filter or another can use its index, in one order or the other.
+create or replace function plan_for_these_values() returns boolean
+  language plpgsql volatile cost 1e9
+  set search_path = pg_catalog, pg_temp
+  as $function$
+    begin
+      return true;
+    end
+  $function$;
+
+-- The least id that uuidv7() makes on a day of UTC.
+create or replace function first_id_of(day date) returns uuid
+  language sql immutable parallel safe
+  return (
+    lpad(to_hex(greatest(extract(epoch from day::timestamp at time zone 'UTC'), 0)::bigint * 1000), 12, '0')
+    || repeat('0', 20)
+  )::uuid;
+
+-- As before, and the id of an entry is made here, too, so that ids follow the moments of the entries, whoever writes.
+create or replace function keep_audit_log() returns trigger
+  language plpgsql
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      if tg_op = 'INSERT' then
+        new.id := uuidv7();
+        new.position := null;
+        new.hash := null;
+        new.database_role := session_user;
+        new.created_at := clock_timestamp();
+        return new;
+      end if;
+      if tg_op = 'UPDATE' and old.hash is null and new.hash is not null
+         and to_jsonb(new) - array['position', 'hash', 'updated_at'] = to_jsonb(old) - array['position', 'hash', 'updated_at']
+      then
+        return new;
+      end if;
+      raise exception 'the audit trail is only ever added to'
+        using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', table = 'audit_log';
+    end
+  $function$;
