@@ -36,6 +36,12 @@ AsOf = Annotated[
         "future: aged to that day, with the invoices that are dated ahead. Not together with from and to.",
     ),
 ]
+DebtorsAsOf = Annotated[
+    Moment | None,
+    QueryParameter(
+        description="The debtors at this moment: a day, which means its end, or an instant. Without it: now."
+    ),
+]
 From = Annotated[
     Day | None,
     QueryParameter(
@@ -104,6 +110,14 @@ class StatementRange(msgspec.Struct, frozen=True):
         return self == StatementRange()
 
 
+class DebtorFilters(msgspec.Struct, frozen=True):
+    """The debtors that a list shows, and the moment at which they owe; None is now."""
+
+    as_of: Moment | None
+    min_overdue_days: int
+    min_balance: Decimal | None
+
+
 class DebtorsPage(msgspec.Struct, frozen=True):
     """The page of a list of debtors, and the debtor before its first."""
 
@@ -149,6 +163,13 @@ async def provide_invoices_page(
 ) -> Page:
     """Read the page of the invoices of a statement, which are always newest last."""
     return page_of(request, limit, offset, cursor, item_before(cursor))
+
+
+async def provide_debtor_filters(
+    as_of: DebtorsAsOf = None, min_overdue_days: MinOverdueDays = 0, min_balance: MinBalance = None
+) -> DebtorFilters:
+    """Read the filters of a list of debtors."""
+    return DebtorFilters(as_of, min_overdue_days, min_balance)
 
 
 async def provide_debtors_page(
