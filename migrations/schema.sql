@@ -183,6 +183,10 @@ CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (start_of_day((day + 1), time_zone) - '00:00:00.000001'::interval);
 
+CREATE FUNCTION first_id_of(day date) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((lpad(to_hex(((GREATEST(EXTRACT(epoch FROM ((day)::timestamp without time zone AT TIME ZONE 'UTC'::text)), (0)::numeric))::bigint * 1000)), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
+
 CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN to_char((instant AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
@@ -190,6 +194,10 @@ CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
 CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
+
+CREATE FUNCTION is_plain_text(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (value !~ '[\u0001-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]|^\s|\s$'::text);
 
 CREATE FUNCTION keep_an_administrator() RETURNS trigger
     LANGUAGE plpgsql
@@ -217,6 +225,7 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
     AS $$
     begin
       if tg_op = 'INSERT' then
+        new.id := uuidv7();
         new.position := null;
         new.hash := null;
         new.database_role := session_user;
@@ -289,6 +298,15 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
             - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
       where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
       return null;
+    end
+  $$;
+
+CREATE FUNCTION plan_for_these_values() RETURNS boolean
+    LANGUAGE plpgsql COST 1e+09
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      return true;
     end
   $$;
 
@@ -410,6 +428,23 @@ CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fi
       on conflict on constraint idempotency_keys_pkey do update
       set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at;
       return true;
+    end
+  $$;
+
+CREATE FUNCTION search_words(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(btrim(regexp_replace(replace(replace(replace(translate(regexp_replace(lower(NORMALIZE(value, NFKD)), '[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670\u200c\u200d\u0027\u0060\u00b4\u02b9\u02bb\u02bc\u2018\u2019]'::text, ''::text, 'g'::text), 'øłđðħı'::text, 'olddhi'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u1680\u2000-\u206f\u3000-\u303f]+'::text, ' '::text, 'g'::text), ' '::text), '(\S{50})\S+'::text, '\1'::text, 'g'::text);
+
+CREATE FUNCTION search_query(school_id uuid, value text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (CASE WHEN (search_words(value) = ''::text) THEN ''::text ELSE (((COALESCE(((''''::text || school_id) || ''' & '::text), ''::text) || ''''::text) || replace(search_words(value), ' '::text, ''':* & '''::text)) || ''':*'::text) END)::tsquery;
+
+CREATE FUNCTION search_vector(school_id uuid, value text) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE COST 1000 PARALLEL SAFE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return array_to_tsvector(array_remove(string_to_array(school_id || ' ' || search_words(value), ' '), ''));
     end
   $$;
 
@@ -639,6 +674,10 @@ CREATE TABLE users (
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
+ALTER TABLE api_keys
+    ADD CONSTRAINT api_keys_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))) NOT VALID;
+
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
@@ -651,14 +690,27 @@ ALTER TABLE ONLY audit_log
 ALTER TABLE ONLY idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
+ALTER TABLE invoices
+    ADD CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)) NOT VALID;
+
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE invoices
+    ADD CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason)) NOT VALID;
 
 ALTER TABLE ONLY login_throttles
     ADD CONSTRAINT login_throttles_pkey PRIMARY KEY (bucket);
 
+ALTER TABLE payments
+    ADD CONSTRAINT payments_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))) NOT VALID;
+
 ALTER TABLE ONLY payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE payments
+    ADD CONSTRAINT payments_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
+'::text) IN (reference)) = 0))) NOT VALID;
 
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
@@ -666,14 +718,23 @@ ALTER TABLE ONLY refresh_tokens
 ALTER TABLE schools
     ADD CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)) NOT VALID;
 
+ALTER TABLE schools
+    ADD CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))) NOT VALID;
+
 ALTER TABLE ONLY schools
     ADD CONSTRAINT schools_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY students
-    ADD CONSTRAINT students_external_id_key UNIQUE (school_id, external_id);
+ALTER TABLE students
+    ADD CONSTRAINT students_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
+'::text) IN (external_id)) = 0))) NOT VALID;
+
+ALTER TABLE students
+    ADD CONSTRAINT students_full_name_plain CHECK ((is_plain_text(full_name) AND (POSITION(('
+'::text) IN (full_name)) = 0))) NOT VALID;
 
 ALTER TABLE ONLY students
     ADD CONSTRAINT students_pkey PRIMARY KEY (id, school_id);
@@ -718,7 +779,11 @@ CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
 
 CREATE INDEX sessions_user_id_address_idx ON sessions USING btree (user_id, address, created_at);
 
+CREATE UNIQUE INDEX students_school_id_external_id_key ON students USING btree (school_id, lower(external_id));
+
 CREATE INDEX students_school_id_id_idx ON students USING btree (school_id, id);
+
+CREATE INDEX students_search_idx ON students USING gin (search_vector(school_id, ((full_name || ' '::text) || COALESCE(external_id, ''::text))));
 
 CREATE INDEX users_school_id_id_idx ON users USING btree (school_id, id);
 

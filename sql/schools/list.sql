@@ -1,8 +1,10 @@
--- A page of schools, ordered by id. A page starts after the last id of the page before (:after); :limit is one more
--- than the page shows.
+-- A page of schools, ordered by id, the newest first or last. It begins after :after; :limit is one more than the page
+-- shows. PostgreSQL plans each list for the values of each request, so a filter that is null costs nothing
+-- (plan_for_these_values() in 0016.plain_text_and_lists.sql).
 select id, name, currency, time_zone, created_at, updated_at
 from schools
-where id > :after
-  and (:tenant::uuid is null or id = :tenant)
-order by id
+where (:tenant::uuid is null or id = :tenant)
+  and case when :newest_first then id < :after else id > :after end
+  and (:offset::bigint is not null or plan_for_these_values())
+order by case when not :newest_first then id end, case when :newest_first then id end desc
 limit :limit offset :offset

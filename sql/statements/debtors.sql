@@ -2,21 +2,44 @@
 -- begins: one row, or none if there is no such school or it is not the tenant's.
 --
 -- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
--- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances
--- are those that the invoices keep; one scan of the school's invoices sums them.
+-- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances of now
+-- are those that the invoices keep; one scan of the school's invoices sums them. The balances of another moment are the
+-- sums of the entries until then, as in school_as_of.sql. PostgreSQL runs only one of the two. Without :limit, all come.
 with school as (
-  select id, now() as as_of, (now() at time zone time_zone)::date as today
+  select id, as_of, coalesce(:as_of_date, (as_of at time zone time_zone)::date) as today
   from schools
+  cross join lateral (
+    select coalesce(:as_of::timestamptz, end_of_day(:as_of_date::date, time_zone), now()) as as_of
+  ) as moment
   where id = :school_id
     and (:tenant::uuid is null or id = :tenant)
+),
+past_balances as (
+  select invoice_id, sum(change) as balance_due
+  from account_entries
+  where school_id = :school_id
+    and num_nonnulls(:as_of::timestamptz, :as_of_date::date) > 0
+    and issued_at <= (select as_of from school)
+    and happened_at <= (select as_of from school)
+  group by invoice_id
+),
+balances as (
+  select student_id, balance_due, due_date
+  from school
+  join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
+  where num_nonnulls(:as_of::timestamptz, :as_of_date::date) = 0
+    -- An invoice that is dated ahead is not owed before its day.
+    and issued_at <= school.as_of
+  union all
+  select student_id, past_balances.balance_due, due_date
+  from past_balances
+  join invoices on invoices.id = past_balances.invoice_id and invoices.school_id = :school_id
 ),
 open_invoices as (
   select student_id, balance_due, due_date, today, ageing_bucket(today - due_date) as bucket
   from school
-  join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
+  cross join balances
   where balance_due > 0
-    -- An invoice that is dated ahead is not owed before its day.
-    and issued_at <= school.as_of
   -- OFFSET keeps the planner from computing the bucket again in each filter below.
   offset 0
 ),

@@ -21,7 +21,7 @@ import httpx
 import msgspec
 import psycopg
 
-from school_billing.invoices.repository import LIST_OF_SCHOOL
+from school_billing.invoices.repository import LIST
 from school_billing.payments.repository import CREATE
 from school_billing.platform.web.pages import NIL
 from school_billing.serving.embedded import embedded_postgres
@@ -123,7 +123,7 @@ def cases(token: str) -> Iterator[Case]:
     yield Case(
         "GET 100 invoices",
         Load(tuple(f"GET /invoices?school_id={school}&limit=100" for school in small), token),
-        Statement(LIST_OF_SCHOOL, pages | {"school_id": dataset.DRAWN_SCHOOL, "limit": 101}),
+        Statement(LIST, pages | {"newest_first": False, "school_id": dataset.DRAWN_SCHOOL, "limit": 101}),
     )
     yield Case(
         "GET student's statement",

@@ -19,7 +19,7 @@ from litestar import Litestar, MediaType, Request, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from school_billing.invoices.repository import LIST_OF_SCHOOL
+from school_billing.invoices.repository import LIST
 from school_billing.payments.repository import CREATE
 from school_billing.platform.database.sql import AnyQuery
 from school_billing.platform.web.pages import NIL
@@ -53,8 +53,8 @@ async def student(student_id: FromPath[UUID], state: State) -> bytes:
 @get("/invoices", media_type=JSON)
 async def invoices(school_id: FromQuery[UUID], limit: FromQuery[int], state: State) -> bytes:
     """Answer with a list of rows."""
-    values = _ordered(LIST_OF_SCHOOL, school_id=school_id, after=NIL, limit=limit + 1, offset=0)
-    rows = await state.pool.fetch(LIST_OF_SCHOOL.text, *values)
+    values = _ordered(LIST, school_id=school_id, after=NIL, newest_first=False, limit=limit + 1, offset=0)
+    rows = await state.pool.fetch(LIST.text, *values)
     return msgspec.json.encode([dict(row) for row in rows[:limit]])
 
 

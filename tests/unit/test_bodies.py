@@ -9,7 +9,15 @@ from school_billing.invoices.contracts import InvoicePatch
 from school_billing.money import Amount
 from school_billing.platform.web.errors import InvalidBody, MalformedBody
 from school_billing.platform.web.json_body import decode
-from school_billing.platform.web.types import Instant, Name
+from school_billing.platform.web.types import Instant, Text
+
+
+class Name(Text):
+    """A name."""
+
+
+class Lines(Text, least=0, most=20, lines=True):
+    """A text of several lines."""
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -47,9 +55,44 @@ def test_the_path_leads_into_a_list() -> None:
     assert fields_of(GOOD[:-1] + b',"tags":["abc","abcd"]}') == ["tags[1]"]
 
 
-@pytest.mark.parametrize("name", ['""', '" \\t"', '"a\\u0000b"', "null", "1", f'"{"x" * 256}"'])
+@pytest.mark.parametrize(
+    "name",
+    [
+        '""', '" \\t"', '"a\\u0000b"', "null", "1", f'"{"x" * 256}"',
+        # Nobody can see these, or they turn the line: alone, and inside of a name.
+        '"\\u200b"', '"\\ufe0f"', '"\\u3164"', '"a\\u0007b"', '"a\\u202eb"', '"a\\u2066b"', '"a\\u00adb"',
+        '"a\\ufeffb"', '"a\\ud83d\\udda4\\udb40\\udc41"', '"a\\nb"', '"a\\u0085b"',
+        # A joiner joins nothing at the end of a word, between Latin letters, or beside another joiner.
+        '"Lisa\\u200d"', '"Li\\u200csa"', '"\\u0645\\u200c\\u200c\\u062e"', '"\\u200d\\u0915"',
+    ],
+)  # fmt: skip
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     assert fields_of(GOOD.replace(b'"Lisa"', name.encode())) == ["name"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        (" Lisa ", "Lisa"),
+        ("\u3000Lisa\u00a0\t Simpson\n", "Lisa Simpson"),
+        ("Se\u0061\u0301n", "Se\u00e1n"),  # Names that look the same are the same.
+        ("می\u200cروم", "می\u200cروم"),  # Persian needs its non-joiner, and Hindi its joiner.
+        ("क्\u200dष", "क्\u200dष"),
+        ("👩\u200d🏫 ❤\ufe0f", "👩\u200d🏫 ❤\ufe0f"),
+        ("x" * 255 + "  ", "x" * 255),
+    ],
+)
+def test_a_text_is_stored_as_people_see_it(sent: str, stored: str) -> None:
+    assert decode(msgspec.json.encode({**msgspec.json.decode(GOOD), "name": sent}), Body).name == stored
+    assert Name.tidy(stored) == stored
+
+
+def test_a_text_of_several_lines_keeps_its_line_breaks() -> None:
+    assert Lines.parse("  Tuition \r\n\u2028 second  line\n") == "Tuition\n\nsecond line"
+    assert Lines.parse(" ") == ""
+    for text in ("a\x0bb", "\u200b", "x" * 21):
+        with pytest.raises(ValueError, match="Expected"):
+            Lines.parse(text)
 
 
 def test_types_are_not_guessed() -> None:

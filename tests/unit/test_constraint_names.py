@@ -24,8 +24,8 @@ def test_one_postgresql_says_the_name_in_a_field_of_its_own() -> None:
             "invoices_paid_at_most_total",
         ),
         (
-            'duplicate key value violates unique constraint "students_external_id_key_102041"',
-            "students_external_id_key",
+            'duplicate key value violates unique constraint "students_school_id_external_id_key_102041"',
+            "students_school_id_external_id_key",
         ),
         (
             'update or delete on table "students_102041" violates foreign key constraint '

@@ -35,6 +35,13 @@ def test_a_browser_gets_the_language_that_its_owner_likes_best_of_those_there_ar
     assert accepted_language(header) == language
 
 
+def test_a_method_of_payment_is_told_in_the_readers_language_or_in_its_own_words() -> None:
+    german = Formats(Language("de"), "EUR", "Europe/Berlin")
+    assert [german.method(method) for method in ("bank_transfer", "standing_order", "page")] == [
+        "Überweisung", "standing order", "page",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("language", ["", "xx", "e", "es_MX", "es-", "zh", "es\n", "ES", "es-mx", "en-US-x", None, 1])
 def test_what_is_no_language_of_ours_is_refused(language: object) -> None:
     with pytest.raises(ValueError, match="Expected one of ar, de, en, es, fr"):

@@ -7,18 +7,11 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from school_billing.auth.contracts import Role
-from school_billing.platform.web.types import PRINTABLE_PATTERN
+from school_billing.platform.web.types import Text
 
-KeyName = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=100,
-        pattern=PRINTABLE_PATTERN,
-        description="Identifies the key in the audit trail. A school cannot use two keys with the same name.",
-        examples=["back office"],
-    ),
-]
+
+class KeyName(Text, most=100, examples=["back office"]):
+    """Identifies the key in the audit trail. A school cannot use two keys with the same name."""
 
 
 class ApiKey(Struct, frozen=True):

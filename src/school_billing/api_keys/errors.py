@@ -2,6 +2,7 @@
 
 from school_billing.auth.errors import UNKNOWN_ROLE
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -27,6 +28,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "api_keys_key_hash_key": DuplicateId,
     "api_keys_name_key": DuplicateName,
     "api_keys_name_length": breaks_rule("name", "A name has 1 to 100 characters."),
+    "api_keys_name_plain": breaks_rule("name", PLAIN_TEXT),
     "api_keys_role_known": UNKNOWN_ROLE,
     "api_keys_school_id_fkey": SchoolNotFound,
     ("api_keys_school_id_fkey", "schools/delete"): SchoolHasApiKeys,

@@ -11,7 +11,7 @@ from school_billing.auth.secrets import API_KEY_PREFIX, hash_secret, new_secret
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.conditional import IfMatch, refuse_change
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.errors import SchoolNotFound
 
 CREATE = Query("api_keys/create", ApiKey)
@@ -48,9 +48,9 @@ class ApiKeys:
         """Return a key."""
         return await self._database.one_or_raise(GET, ApiKeyNotFound, tenant=tenant, api_key_id=api_key_id)
 
-    async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> list[ApiKey]:
-        """Return a page of keys and one more."""
-        return await self._database.all(LIST, tenant=tenant, school_id=school_id, **page.rows)
+    async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> Listed[ApiKey]:
+        """Return a page of keys."""
+        return await page.read(self._database, LIST, tenant=tenant, school_id=school_id)
 
     async def revoke(self, tenant: Tenant, api_key_id: UUID, if_match: IfMatch) -> None:
         """Revoke a key for good."""

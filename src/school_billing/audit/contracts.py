@@ -1,6 +1,7 @@
 """The body of /audit."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,34 @@ class AuditedEntity(StrEnum):
     API_KEYS = "api_keys"
 
 
+BOOKS = (AuditedEntity.SCHOOLS, AuditedEntity.STUDENTS, AuditedEntity.INVOICES, AuditedEntity.PAYMENTS)
+"""The tables whose entries an accountant can read."""
+
+
+class AuditAction(StrEnum):
+    """The actions in the audit trail."""
+
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    LOGIN = "LOGIN"
+    LOGIN_FAILED = "LOGIN_FAILED"
+    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - no password
+    """A refresh token came twice."""
+
+
+class AuditFilters(Struct, frozen=True):
+    """The entries that a list shows. A filter that is None does not apply."""
+
+    school_id: UUID | None
+    entity_id: UUID | None
+    entities: Sequence[AuditedEntity] | None
+    actor: str | None
+    action: AuditAction | None
+    starts_on: date | None
+    ends_on: date | None
+
+
 class AuditEntry(Struct, frozen=True):
     """One change of one row, or one log-in."""
 
@@ -27,7 +56,7 @@ class AuditEntry(Struct, frozen=True):
     """The nil UUID if the row belongs to no school, such as an administrator of all schools."""
     entity: AuditedEntity
     entity_id: UUID
-    action: str
+    action: AuditAction
     """INSERT, UPDATE or DELETE; for users also LOGIN, LOGIN_FAILED or TOKEN_REUSED (a refresh token came twice)."""
     actor: str
     """The username or the API key; "role:..." for a change that did not come through the API."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from school_billing.platform.web.types import LongText
+from school_billing.platform.web.types import Text
 
 
 class Role(StrEnum):
@@ -36,6 +36,10 @@ class Caller(msgspec.Struct, frozen=True):
     """None for an API key, and for anonymous callers if reads are public."""
 
 
+class AnyUsername(Text, most=500, examples=["admin"]):
+    """A username to log in with. Today's rules do not apply."""
+
+
 AnyPassword = Annotated[str, Meta(max_length=1024, examples=["correct horse battery staple"])]
 """A password to check. Today's rules do not apply: it may be older than they are."""
 
@@ -54,7 +58,7 @@ RefreshTokenText = Annotated[str, Meta(max_length=100, examples=["sbr_xLqZ1w3cQK
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The username and password of a user."""
 
-    username: Annotated[LongText, Meta(examples=["admin"])]
+    username: AnyUsername
     password: AnyPassword
     refresh_token: RefreshTokenText | None = None
     """The last refresh token that this client got for this user, used or not. With it, failed log-ins of other clients

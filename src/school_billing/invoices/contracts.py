@@ -2,19 +2,24 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import LongText
+from school_billing.platform.web.types import Scalar, Text
 from school_billing.schools.days import Moment
 
-Description = Annotated[LongText, Meta(examples=["Annual tuition"])]
-VoidReason = Annotated[
-    LongText, Meta(min_length=1, description="Why the invoice was voided.", examples=["Entered twice"])
-]
+
+class Description(Text, least=0, most=500, lines=True, examples=["Annual tuition"]):
+    """What the invoice is for. It may have several lines."""
+
+
+class VoidReason(Text, most=500, lines=True, examples=["Entered twice"]):
+    """Why the invoice was voided."""
+
+
 DueDate = Annotated[
     date,
     Meta(description="The last day to pay, in the school's time zone. It may be in the past.", examples=["2026-02-28"]),
@@ -32,6 +37,35 @@ class InvoiceStatus(StrEnum):
     """The whole amount is paid."""
     VOID = "VOID"
     """Nothing is owed on it, and no total counts it."""
+
+
+class Statuses(Scalar, str):
+    """Statuses of invoices, separated by commas."""
+
+    schema = {
+        "type": "string",
+        "pattern": "^({0})(,({0}))*$".format("|".join(InvoiceStatus)),
+        "examples": ["PENDING,PARTIAL"],
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read statuses. ValueError if one is unknown."""
+        if not isinstance(value, str) or not set(InvoiceStatus).issuperset(value.split(",")):
+            raise ValueError(f"Expected one or more of {', '.join(InvoiceStatus)}, separated by commas")
+        return cls(value)
+
+
+class InvoiceFilters(Struct, frozen=True):
+    """The invoices that a list shows. A filter that is None does not apply."""
+
+    status: Statuses | None = None
+    open: bool | None = None
+    overdue: bool | None = None
+    due_from: date | None = None
+    due_to: date | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
 
 
 class Invoice(Struct, frozen=True):

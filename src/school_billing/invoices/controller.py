@@ -5,13 +5,13 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus, InvoiceVoid
+from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch, InvoiceVoid, Statuses
 from school_billing.invoices.errors import (
     CONSTRAINT_ERRORS,
     InvoiceHasPayments,
@@ -33,9 +33,42 @@ from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only invoices of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only invoices of this student.")]
-WithStatus = Annotated[InvoiceStatus | None, QueryParameter(description="Only invoices with this status.")]
+WithStatus = Annotated[
+    Statuses | None,
+    QueryParameter(description="Only invoices with this status, or with one of several: PENDING,PARTIAL."),
+]
+Open = Annotated[
+    bool | None,
+    QueryParameter(description="true: only invoices on which something is owed. false: only the others."),
+]
+Overdue = Annotated[
+    bool | None,
+    QueryParameter(
+        description="true: only invoices on which something is owed and whose due date is past, in the school's time "
+        "zone. false: only the others."
+    ),
+]
 DueFrom = Annotated[date | None, QueryParameter(description="Only invoices due on this day or later.")]
 DueTo = Annotated[date | None, QueryParameter(description="Only invoices due on this day or earlier.")]
+IssuedFrom = Annotated[
+    date | None, QueryParameter(description="Only invoices issued on this day or later, in the school's time zone.")
+]
+IssuedTo = Annotated[
+    date | None, QueryParameter(description="Only invoices issued on this day or earlier, in the school's time zone.")
+]
+
+
+async def provide_invoice_filters(
+    status: WithStatus = None,
+    open: Open = None,  # noqa: A002 - the name of the parameter
+    overdue: Overdue = None,
+    due_from: DueFrom = None,
+    due_to: DueTo = None,
+    issued_from: IssuedFrom = None,
+    issued_to: IssuedTo = None,
+) -> InvoiceFilters:
+    """Read the filters of a list of invoices."""
+    return InvoiceFilters(status, open, overdue, due_from, due_to, issued_from, issued_to)
 
 
 class InvoiceController(Controller):
@@ -43,6 +76,7 @@ class InvoiceController(Controller):
 
     path = "/"
     tags = ("invoices",)
+    dependencies = {"filters": Provide(provide_invoice_filters)}
 
     @post(
         "/invoices",
@@ -63,23 +97,14 @@ class InvoiceController(Controller):
         page: NamedDependency[Page],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
+        filters: NamedDependency[InvoiceFilters],
         school_id: OfSchool = None,
         student_id: OfStudent = None,
-        status: WithStatus = None,
-        due_from: DueFrom = None,
-        due_to: DueTo = None,
     ) -> Response[list[Invoice]]:
         """List invoices, newest last."""
-        rows = await invoices.list(
-            caller.tenant,
-            page,
-            school_id=school_id,
-            student_id=student_id,
-            status=status,
-            due_from=due_from,
-            due_to=due_to,
+        return page.answer(
+            await invoices.list(caller.tenant, page, filters, school_id=school_id, student_id=student_id)
         )
-        return page.answer(rows)
 
     @get(
         "/students/{student_id:str}/invoices",
@@ -94,17 +119,13 @@ class InvoiceController(Controller):
         invoices: NamedDependency[Invoices],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
-        status: WithStatus = None,
-        due_from: DueFrom = None,
-        due_to: DueTo = None,
+        filters: NamedDependency[InvoiceFilters],
     ) -> Response[list[Invoice]]:
         """List a student's invoices, newest last."""
-        rows = await invoices.list(
-            caller.tenant, page, student_id=student_id, status=status, due_from=due_from, due_to=due_to
-        )
-        if not rows:
+        listed = await invoices.list(caller.tenant, page, filters, student_id=student_id)
+        if not listed.rows:
             await students.get(caller.tenant, student_id)
-        return page.answer(rows)
+        return page.answer(listed)
 
     @get("/invoices/{invoice_id:str}", access=READERS, summary="Get an invoice", errors=(InvoiceNotFound,))
     async def get_invoice(

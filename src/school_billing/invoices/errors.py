@@ -7,6 +7,7 @@ from typing import Self
 
 from school_billing.invoices.contracts import Invoice
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import refuse_cents
 from school_billing.students.errors import StudentNotFound
 
@@ -81,6 +82,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
     "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),
     "invoices_void_reason_length": breaks_rule("reason", "A reason has 1 to 500 characters."),
+    "invoices_description_plain": breaks_rule("description", PLAIN_TEXT),
+    "invoices_void_reason_plain": breaks_rule("reason", PLAIN_TEXT),
     "invoices_void_has_reason": breaks_rule("reason", "A void invoice has a reason."),
     "invoices_payments_not_negative": TotalsDiffer,
     "invoices_paid_at_most_total": Overpayment,

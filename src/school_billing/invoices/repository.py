@@ -1,11 +1,12 @@
 """The invoices table."""
 
-from datetime import date
 from typing import NoReturn
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.contracts import Invoice, InvoiceIn, InvoicePatch, InvoiceStatus
+from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch
 from school_billing.invoices.errors import (
     SENTENCES,
     InvoiceHasPayments,
@@ -19,15 +20,13 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.days import Moment
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("invoices/create", Invoice)
 GET = Query("invoices/get", Invoice)
 LIST = Query("invoices/list", Invoice)
-LIST_OF_SCHOOL = Query("invoices/list_of_school", Invoice)
-LIST_OF_STUDENT = Query("invoices/list_of_student", Invoice)
 UPDATE = Query("invoices/update", Invoice)
 VOID = Query("invoices/void", Invoice)
 DELETE = Query("invoices/delete", Invoice)
@@ -63,23 +62,23 @@ class Invoices:
         self,
         tenant: Tenant,
         page: Page,
+        filters: InvoiceFilters,
         *,
         school_id: UUID | None = None,
         student_id: UUID | None = None,
-        status: InvoiceStatus | None,
-        due_from: date | None,
-        due_to: date | None,
-    ) -> list[Invoice]:
-        """Return a page of invoices and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "status": status, "due_from": due_from, "due_to": due_to}
-        school_id = school_id or tenant
-        if student_id is not None:
-            return await self._database.all(
-                LIST_OF_STUDENT, student_id=student_id, school_id=school_id, **filters, **page.rows
-            )
-        if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
-        return await self._database.all(LIST, **filters, **page.rows)
+    ) -> Listed[Invoice]:
+        """Return a page of invoices."""
+        values = asdict(filters)
+        status = values.pop("status")
+        return await page.read(
+            self._database,
+            LIST,
+            tenant=tenant,
+            school_id=school_id,
+            student_id=student_id,
+            statuses=status and status.split(","),
+            **values,
+        )
 
     async def update(self, tenant: Tenant, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
         """Change the given fields of an invoice that is not void.

@@ -1,19 +1,36 @@
 """The bodies of /payments."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Name, ShortText
+from school_billing.platform.web.types import Text
 from school_billing.schools.contracts import Currency
 from school_billing.schools.days import Moment
 
-Method = Annotated[ShortText, Meta(description="How the money was paid.", examples=["bank_transfer"])]
-Reference = Annotated[Name, Meta(description="The reference of the payer or the bank.", examples=["DEMO-PAID-1"])]
+# What separates the words of a method: blanks, underscores, hyphens, dashes, dots and slashes.
+_BETWEEN_WORDS = re.compile("[\\s_./\u2010-\u2015-]+")
+
+
+class Method(Text, most=50, examples=["bank_transfer"]):
+    """How the money was paid, in lower case and with _ between words: "Bank Transfer" becomes bank_transfer.
+
+    Usual methods are cash, card, bank_transfer, direct_debit, cheque and mobile_money. Printed statements translate
+    these, and print others in their own words.
+    """
+
+    @classmethod
+    def tidy(cls, text: str) -> str:
+        """Return the method in lower case, with _ between words."""
+        return super().tidy(_BETWEEN_WORDS.sub("_", super().tidy(text).lower()).strip("_"))
+
+
+class Reference(Text, examples=["DEMO-PAID-1"]):
+    """The reference of the payer or the bank."""
 
 
 class PaymentKind(StrEnum):
@@ -23,6 +40,16 @@ class PaymentKind(StrEnum):
     """Money paid to the school."""
     REFUND = "REFUND"
     """Money paid back by the school. The amount is positive, too."""
+
+
+class PaymentFilters(Struct, frozen=True):
+    """The payments and refunds that a list shows. A filter that is None does not apply."""
+
+    kind: PaymentKind | None
+    method: str | None
+    reference: str | None
+    paid_from: date | None
+    paid_to: date | None
 
 
 class Payment(Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -13,7 +13,7 @@ from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, Overpayment, OverRefund
 from school_billing.invoices.repository import Invoices
-from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
+from school_billing.payments.contracts import Payment, PaymentFilters, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.errors import CONSTRAINT_ERRORS, PaymentNotFound
 from school_billing.payments.repository import Payments
 from school_billing.platform.database.pool import Database
@@ -26,6 +26,7 @@ from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only payments of this school.")]
+OfStudent = Annotated[UUID | None, QueryParameter(description="Only payments on invoices of this student.")]
 OfInvoice = Annotated[UUID | None, QueryParameter(description="Only payments on this invoice.")]
 OfKind = Annotated[PaymentKind | None, QueryParameter(description="Only payments, or only refunds.")]
 ByMethod = Annotated[str | None, QueryParameter(max_length=50, description="Only payments by this method.")]
@@ -38,11 +39,23 @@ PaidTo = Annotated[
 ]
 
 
+async def provide_payment_filters(
+    kind: OfKind = None,
+    method: ByMethod = None,
+    reference: WithReference = None,
+    paid_from: PaidFrom = None,
+    paid_to: PaidTo = None,
+) -> PaymentFilters:
+    """Read the filters of a list of payments."""
+    return PaymentFilters(kind, method, reference, paid_from, paid_to)
+
+
 class PaymentController(Controller):
     """The routes of payments and refunds."""
 
     path = "/"
     tags = ("payments",)
+    dependencies = {"filters": Provide(provide_payment_filters)}
 
     @post(
         "/payments",
@@ -72,27 +85,16 @@ class PaymentController(Controller):
         page: NamedDependency[Page],
         payments: NamedDependency[Payments],
         caller: NamedDependency[Caller],
+        filters: NamedDependency[PaymentFilters],
         school_id: OfSchool = None,
+        student_id: OfStudent = None,
         invoice_id: OfInvoice = None,
-        kind: OfKind = None,
-        method: ByMethod = None,
-        reference: WithReference = None,
-        paid_from: PaidFrom = None,
-        paid_to: PaidTo = None,
     ) -> Response[list[Payment]]:
         """List payments and refunds, newest last, in the order in which they were recorded."""
-        rows = await payments.list(
-            caller.tenant,
-            page,
-            school_id=school_id,
-            invoice_id=invoice_id,
-            kind=kind,
-            method=method,
-            reference=reference,
-            paid_from=paid_from,
-            paid_to=paid_to,
+        listed = await payments.list(
+            caller.tenant, page, filters, school_id=school_id, student_id=student_id, invoice_id=invoice_id
         )
-        return page.answer(rows)
+        return page.answer(listed)
 
     @get(
         "/invoices/{invoice_id:str}/payments",
@@ -107,14 +109,13 @@ class PaymentController(Controller):
         payments: NamedDependency[Payments],
         invoices: NamedDependency[Invoices],
         caller: NamedDependency[Caller],
-        kind: OfKind = None,
-        method: ByMethod = None,
+        filters: NamedDependency[PaymentFilters],
     ) -> Response[list[Payment]]:
         """List an invoice's payments and refunds, newest last, in the order in which they were recorded."""
-        rows = await payments.list(caller.tenant, page, invoice_id=invoice_id, kind=kind, method=method)
-        if not rows:
+        listed = await payments.list(caller.tenant, page, filters, invoice_id=invoice_id)
+        if not listed.rows:
             await invoices.get(caller.tenant, invoice_id)
-        return page.answer(rows)
+        return page.answer(listed)
 
     @get("/payments/{payment_id:str}", access=READERS, summary="Get a payment or a refund", errors=(PaymentNotFound,))
     async def get_payment(

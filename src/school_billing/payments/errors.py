@@ -4,6 +4,7 @@ from functools import partial
 
 from school_billing.invoices.errors import InvoiceNotFound
 from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import refuse_cents
 
 
@@ -28,6 +29,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     ("amounts_fit_the_currency", "payments/update"): refuse_cents("amount"),
     "payments_method_length": breaks_rule("method", "A method has 1 to 50 characters."),
     "payments_reference_length": breaks_rule("reference", "A reference has 1 to 255 characters."),
+    "payments_method_plain": breaks_rule("method", "A method is in lower case, with _ between words."),
+    "payments_reference_plain": breaks_rule("reference", PLAIN_TEXT),
     "payments_paid_at_in_calendar": breaks_rule("paid_at", "A payment is dated 1900-01-01 or later."),
     "payments_paid_at_not_in_future": breaks_rule("paid_at", "A payment cannot be dated in the future."),
 }

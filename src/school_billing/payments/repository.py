@@ -1,12 +1,19 @@
 """The payments table, which holds payments and refunds. A trigger of it moves the totals of the invoices."""
 
-from datetime import date
 from uuid import UUID
 
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.errors import InvoiceNotFound
 from school_billing.invoices.repository import Invoices
-from school_billing.payments.contracts import Payment, PaymentIn, PaymentKind, PaymentPatch
+from school_billing.payments.contracts import (
+    Method,
+    Payment,
+    PaymentFilters,
+    PaymentIn,
+    PaymentKind,
+    PaymentPatch,
+    Reference,
+)
 from school_billing.payments.errors import PaymentNotFound
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
@@ -14,14 +21,12 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.days import Moment
 
 CREATE = Query("payments/create", Payment)
 GET = Query("payments/get", Payment)
 LIST = Query("payments/list", Payment)
-LIST_OF_SCHOOL = Query("payments/list_of_school", Payment)
-LIST_OF_INVOICE = Query("payments/list_of_invoice", Payment)
 UPDATE = Query("payments/update", Payment)
 DELETE = Query("payments/delete", Payment)
 
@@ -68,26 +73,26 @@ class Payments:
         self,
         tenant: Tenant,
         page: Page,
+        filters: PaymentFilters,
         *,
         school_id: UUID | None = None,
+        student_id: UUID | None = None,
         invoice_id: UUID | None = None,
-        kind: PaymentKind | None,
-        method: str | None,
-        reference: str | None = None,
-        paid_from: date | None = None,
-        paid_to: date | None = None,
-    ) -> list[Payment]:
-        """Return a page of payments and refunds and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "kind": kind, "method": method, "reference": reference}
-        days = {"paid_from": paid_from, "paid_to": paid_to}
-        school_id = school_id or tenant
-        if invoice_id is not None:
-            return await self._database.all(
-                LIST_OF_INVOICE, invoice_id=invoice_id, school_id=school_id, **filters, **days, **page.rows
-            )
-        if school_id is not None:
-            return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **days, **page.rows)
-        return await self._database.all(LIST, **filters, **days, **page.rows)
+    ) -> Listed[Payment]:
+        """Return a page of payments and refunds."""
+        return await page.read(
+            self._database,
+            LIST,
+            tenant=tenant,
+            school_id=school_id,
+            student_id=student_id,
+            invoice_id=invoice_id,
+            kind=filters.kind,
+            method=Method.sought(filters.method),
+            reference=Reference.sought(filters.reference),
+            paid_from=filters.paid_from,
+            paid_to=filters.paid_to,
+        )
 
     async def update(self, tenant: Tenant, payment_id: UUID, patch: PaymentPatch, if_match: IfMatch) -> Payment:
         """Change the given fields. A foreign key refuses an invoice of another school."""

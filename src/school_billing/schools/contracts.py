@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
 import babel.core
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from school_billing.platform.web.types import Name, Scalar
+from school_billing.platform.web.types import Scalar, Text
 
 
 class Currency(Scalar, str):
@@ -54,7 +54,8 @@ def _time_zones() -> frozenset[str]:
     return frozenset(available_timezones()) - _AMBIGUOUS
 
 
-SchoolName = Annotated[Name, Meta(examples=["Springfield Elementary"])]
+class SchoolName(Text, examples=["Springfield Elementary"]):
+    """The name of a school."""
 
 
 class School(Struct, frozen=True):

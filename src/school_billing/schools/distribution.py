@@ -38,6 +38,9 @@ FUNCTIONS = (
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
+    "search_words(text)",
+    "first_id_of(date)",
+    "search_query(uuid, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
 )
 """The functions that only queries and views call.

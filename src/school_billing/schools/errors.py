@@ -9,6 +9,7 @@ from school_billing.platform.web.errors import (
     NotFound,
     breaks_rule,
 )
+from school_billing.platform.web.types import PLAIN_TEXT
 
 
 class SchoolNotFound(NotFound):
@@ -41,6 +42,7 @@ def refuse_cents(field: str) -> ErrorFactory:
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
     "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
+    "schools_name_plain": breaks_rule("name", PLAIN_TEXT),
     "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
     "schools_currency_fits_the_books": breaks_rule(
         "currency", "Amounts have two decimals. A currency with three or more, such as KWD, does not fit."

@@ -8,7 +8,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.errors import SchoolNotFound
 
@@ -36,9 +36,9 @@ class Schools:
         """Return a school."""
         return await self._database.one_or_raise(GET, SchoolNotFound, tenant=tenant, school_id=school_id)
 
-    async def list(self, tenant: Tenant, page: Page) -> list[School]:
-        """Return a page of schools and one more."""
-        return await self._database.all(LIST, tenant=tenant, **page.rows)
+    async def list(self, tenant: Tenant, page: Page) -> Listed[School]:
+        """Return a page of schools."""
+        return await page.read(self._database, LIST, tenant=tenant)
 
     async def update(self, tenant: Tenant, school_id: UUID, patch: SchoolPatch, if_match: IfMatch) -> School:
         """Change the given fields. A trigger refuses another currency if the school has invoices."""

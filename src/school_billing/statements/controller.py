@@ -24,6 +24,7 @@ from school_billing.platform.web.responses import WithETag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
+    Ageing,
     Collections,
     CollectionsBy,
     Debtor,
@@ -40,13 +41,14 @@ from school_billing.statements.parameters import (
     By,
     CollectedFrom,
     CollectedTo,
+    DebtorFilters,
     DebtorsPage,
-    MinBalance,
-    MinOverdueDays,
     Paper,
     PaperSize,
     StatementRange,
+    provide_debtor_filters,
     provide_debtors_page,
+    provide_invoices_page,
     provide_statement_range,
 )
 from school_billing.statements.printed.printable import PrintableStatement
@@ -101,6 +103,8 @@ class StatementController(Controller):
     opt = {"access": READERS}
     dependencies = {
         "statement_range": Provide(provide_statement_range, sync_to_thread=False),
+        "page": Provide(provide_invoices_page),
+        "debtor_filters": Provide(provide_debtor_filters),
         "debtors_page": Provide(provide_debtors_page),
         "printables": Provide(provide_printable_statements),
     }
@@ -294,17 +298,38 @@ class StatementController(Controller):
         self,
         school_id: Id,
         debtors_page: NamedDependency[DebtorsPage],
+        debtor_filters: NamedDependency[DebtorFilters],
         statements: FromStatements,
         caller: ByCaller,
-        min_overdue_days: MinOverdueDays = 0,
-        min_balance: MinBalance = None,
     ) -> WithETag[bytes]:
-        """List the students who owe something now, the most overdue first.
+        """List the students who owe something, now or at the moment as_of, the most overdue first.
 
         The order is by the oldest due date that is unpaid, and where that is the same by the larger balance.
         """
-        debtors = await statements.debtors(caller.tenant, school_id, debtors_page, min_overdue_days, min_balance)
+        debtors = await statements.debtors(caller.tenant, school_id, debtors_page, debtor_filters)
         return _json(debtors.document, debtors_page.link(debtors))
+
+    @get(
+        "/schools/{school_id:str}/debtors.csv",
+        summary="Get all debtors of a school as CSV",
+        responses=_ROWS,
+        errors=(SchoolNotFound,),
+    )
+    async def get_debtors_rows(
+        self,
+        school_id: Id,
+        debtor_filters: NamedDependency[DebtorFilters],
+        statements: FromStatements,
+        schools: FromSchools,
+        caller: ByCaller,
+    ) -> WithETag[bytes]:
+        """Return every student who owes something, a row each, in the order of the list, below the columns' names.
+
+        CSV by RFC 4180 in UTF-8. Text that a spreadsheet would take for a formula has an apostrophe before it.
+        """
+        debtors = await statements.debtors(caller.tenant, school_id, None, debtor_filters)
+        school = await schools.get(caller.tenant, school_id)
+        return await asyncio.to_thread(_debtor_rows, debtors.document, school.name, school.currency)
 
     @get(
         "/schools/{school_id:str}/collections",
@@ -356,6 +381,19 @@ def _rows(document: str, name: str) -> WithETag[bytes]:
     rows = [[*msgspec.structs.astuple(line), statement.currency] for line in lines]
     content = csv_rows([[*columns, "currency"], *rows])
     headers = attachment("statement", name, statement.as_of_date, extension="csv")
+    return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
+
+
+def _debtor_rows(document: str, name: str, currency: str) -> WithETag[bytes]:
+    """Return debtors as CSV, with a column for each age of their debts."""
+    debtors: list[Debtor] = exact_decoder(list[Debtor]).decode(document)
+    columns = [column for column in Debtor.__struct_fields__ if column != "ageing"]
+    rows = [
+        [*(getattr(debtor, column) for column in columns), *msgspec.structs.astuple(debtor.ageing), currency]
+        for debtor in debtors
+    ]
+    content = csv_rows([[*columns, *Ageing.__struct_fields__, "currency"], *rows])
+    headers = attachment("debtors", name, extension="csv")
     return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
 
 

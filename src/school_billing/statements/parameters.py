@@ -22,6 +22,7 @@ from school_billing.platform.web.pages import (
     Page,
     decode_cursor,
     encode_cursor,
+    item_before,
     page_of,
 )
 from school_billing.schools.days import Day, Moment
@@ -33,6 +34,12 @@ AsOf = Annotated[
     QueryParameter(
         description="The figures as they were at this moment: a day, which means its end, or an instant. In the "
         "future: aged to that day, with the invoices that are dated ahead. Not together with from and to.",
+    ),
+]
+DebtorsAsOf = Annotated[
+    Moment | None,
+    QueryParameter(
+        description="The debtors at this moment: a day, which means its end, or an instant. Without it: now."
     ),
 ]
 From = Annotated[
@@ -103,6 +110,14 @@ class StatementRange(msgspec.Struct, frozen=True):
         return self == StatementRange()
 
 
+class DebtorFilters(msgspec.Struct, frozen=True):
+    """The debtors that a list shows, and the moment at which they owe; None is now."""
+
+    as_of: Moment | None
+    min_overdue_days: int
+    min_balance: Decimal | None
+
+
 class DebtorsPage(msgspec.Struct, frozen=True):
     """The page of a list of debtors, and the debtor before its first."""
 
@@ -138,6 +153,20 @@ def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = Non
     if as_of is not None:
         return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)
     return StatementRange(starts_on=from_, ends_on=to)
+
+
+async def provide_invoices_page(
+    request: Request[Any, Any, Any], limit: Limit = LIMIT_DEFAULT, offset: Offset = 0, cursor: Cursor = None
+) -> Page:
+    """Read the page of the invoices of a statement, which are always newest last."""
+    return page_of(request, limit, offset, cursor, item_before(cursor))
+
+
+async def provide_debtor_filters(
+    as_of: DebtorsAsOf = None, min_overdue_days: MinOverdueDays = 0, min_balance: MinBalance = None
+) -> DebtorFilters:
+    """Read the filters of a list of debtors."""
+    return DebtorFilters(as_of, min_overdue_days, min_balance)
 
 
 async def provide_debtors_page(

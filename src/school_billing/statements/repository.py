@@ -14,7 +14,7 @@ from school_billing.platform.database.errors import ConnectionsBusy
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import FieldError, InvalidParameter
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import NIL, Page
 from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.contracts import (
@@ -24,7 +24,13 @@ from school_billing.statements.contracts import (
     ExportedRow,
     StatementDocument,
 )
-from school_billing.statements.parameters import DebtorsPage, ReversedPeriod, StatementRange, require_order
+from school_billing.statements.parameters import (
+    DebtorFilters,
+    DebtorsPage,
+    ReversedPeriod,
+    StatementRange,
+    require_order,
+)
 from school_billing.students.errors import StudentNotFound
 
 Row = TypeVar("Row")
@@ -40,6 +46,9 @@ SCHOOL_LINES = Query("statements/school_lines", ExportedRow)
 SCHOOL_LINES_AS_OF = Query("statements/school_lines_as_of", ExportedRow)
 COLLECTIONS = Query("statements/collections", CollectionsDocument)
 DEBTORS = Query("statements/debtors", DebtorsDocument)
+
+
+_ALL_DEBTORS = DebtorsPage(Page(limit=1, offset=0, after=NIL, path="", query=()))
 
 
 class StatementReader(Protocol):
@@ -132,22 +141,27 @@ class Statements:
         self,
         tenant: UUID | None,
         school_id: UUID,
-        page: DebtorsPage,
-        min_overdue_days: int,
-        min_balance: Decimal | None,
+        page: DebtorsPage | None,
+        filters: DebtorFilters,
     ) -> DebtorsDocument:
-        """Return a page of the students of a school who owe, the most overdue first; raises SchoolNotFound."""
+        """Return a page of the students of a school who owe, or without a page all of them; raises SchoolNotFound.
+
+        The most overdue come first.
+        """
+        place = page or _ALL_DEBTORS
         debtors = await self._reader.one_or_none(
             DEBTORS,
             tenant=tenant,
             school_id=school_id,
-            limit=page.page.limit,
-            offset=page.page.offset,
-            min_overdue_days=min_overdue_days,
-            min_balance=min_balance or Decimal(0),
-            after_due_date=page.after_due_date,
-            after_balance=page.after_balance,
-            after_id=page.page.after,
+            as_of=filters.as_of and filters.as_of.instant,
+            as_of_date=filters.as_of and filters.as_of.day,
+            limit=None if page is None else page.page.limit,
+            offset=place.page.offset,
+            min_overdue_days=filters.min_overdue_days,
+            min_balance=filters.min_balance or Decimal(0),
+            after_due_date=place.after_due_date,
+            after_balance=place.after_balance,
+            after_id=place.page.after,
         )
         if debtors is None:
             raise SchoolNotFound

@@ -1,17 +1,19 @@
 """The bodies of /students."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from school_billing.platform.web.types import Name
+from school_billing.platform.web.types import Text
 
-FullName = Annotated[Name, Meta(examples=["Lisa Simpson"])]
-ExternalId = Annotated[
-    Name, Meta(description="The school's own number of the student, unique in the school.", examples=["S-1024"])
-]
+
+class FullName(Text, examples=["Lisa Simpson"]):
+    """The name of a student."""
+
+
+class ExternalId(Text, examples=["S-1024"]):
+    """The school's own number of the student, unique in the school in any case: S-1 and s-1 are one number."""
 
 
 class Student(Struct, frozen=True):
@@ -38,3 +40,11 @@ class StudentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     full_name: FullName | UnsetType = UNSET
     external_id: ExternalId | UnsetType | None = UNSET
+
+
+class StudentFilters(Struct, frozen=True):
+    """The students that a list shows. A filter that is None does not apply."""
+
+    q: str | None
+    name: str | None
+    external_id: str | None

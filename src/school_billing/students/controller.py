@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.spec import Tag
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -19,17 +19,33 @@ from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
-from school_billing.students.contracts import Student, StudentIn, StudentPatch
+from school_billing.students.contracts import Student, StudentFilters, StudentIn, StudentPatch
 from school_billing.students.errors import CONSTRAINT_ERRORS, DuplicateExternalId, StudentNotFound
 from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only students of this school.")]
+Search = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1,
+        max_length=255,
+        description="Only students whose name or external id has words that begin so, in any order: obrien sean finds "
+        "Seán O'Brien. Case, accents and apostrophes do not matter.",
+    ),
+]
 WithExternalId = Annotated[
-    str | None, QueryParameter(max_length=255, description="Only the student with this external id.")
+    str | None, QueryParameter(max_length=255, description="Only the student with this external id, in any case.")
 ]
 WithName = Annotated[
     str | None, QueryParameter(max_length=255, description="Only students whose name contains this text, in any case.")
 ]
+
+
+async def provide_student_filters(
+    q: Search = None, name: WithName = None, external_id: WithExternalId = None
+) -> StudentFilters:
+    """Read the filters of a list of students."""
+    return StudentFilters(q, name, external_id)
 
 
 class StudentController(Controller):
@@ -37,6 +53,7 @@ class StudentController(Controller):
 
     path = "/"
     tags = ("students",)
+    dependencies = {"filters": Provide(provide_student_filters)}
 
     @post(
         "/students",
@@ -57,12 +74,11 @@ class StudentController(Controller):
         page: NamedDependency[Page],
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
+        filters: NamedDependency[StudentFilters],
         school_id: OfSchool = None,
-        external_id: WithExternalId = None,
-        name: WithName = None,
     ) -> Response[list[Student]]:
         """List students, newest last."""
-        return page.answer(await students.list(caller.tenant, page, school_id, external_id, name))
+        return page.answer(await students.list(caller.tenant, page, school_id, filters))
 
     @get(
         "/schools/{school_id:str}/students",
@@ -77,14 +93,13 @@ class StudentController(Controller):
         students: NamedDependency[Students],
         schools: NamedDependency[Schools],
         caller: NamedDependency[Caller],
-        external_id: WithExternalId = None,
-        name: WithName = None,
+        filters: NamedDependency[StudentFilters],
     ) -> Response[list[Student]]:
         """List a school's students, newest last."""
-        rows = await students.list(caller.tenant, page, school_id, external_id, name)
-        if not rows:
+        listed = await students.list(caller.tenant, page, school_id, filters)
+        if not listed.rows:
             await schools.get(caller.tenant, school_id)
-        return page.answer(rows)
+        return page.answer(listed)
 
     @get("/students/{student_id:str}", access=READERS, summary="Get a student", errors=(StudentNotFound,))
     async def get_student(

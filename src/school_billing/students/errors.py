@@ -1,6 +1,7 @@
 """The errors of students, and which constraint of the schema means which error."""
 
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -11,7 +12,7 @@ class StudentNotFound(NotFound):
 
 
 class DuplicateExternalId(Conflict):
-    """The school already has a student with this external id."""
+    """The school already has a student with this external id, perhaps in another case."""
 
     code = "duplicate_external_id"
     field = "external_id"
@@ -25,7 +26,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "students_pkey": DuplicateId,
     "students_school_id_fkey": SchoolNotFound,
     ("students_school_id_fkey", "schools/delete"): SchoolHasStudents,
-    "students_external_id_key": DuplicateExternalId,
+    "students_school_id_external_id_key": DuplicateExternalId,
     "students_full_name_length": breaks_rule("full_name", "A name has 1 to 255 characters."),
+    "students_full_name_plain": breaks_rule("full_name", PLAIN_TEXT),
+    "students_external_id_plain": breaks_rule("external_id", PLAIN_TEXT),
     "students_external_id_length": breaks_rule("external_id", "An external id has 1 to 255 characters."),
 }

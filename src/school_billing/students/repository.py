@@ -8,15 +8,14 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.errors import SchoolNotFound
-from school_billing.students.contracts import Student, StudentIn, StudentPatch
+from school_billing.students.contracts import ExternalId, Student, StudentFilters, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("students/create", Student)
 GET = Query("students/get", Student)
 LIST = Query("students/list", Student)
-LIST_OF_SCHOOL = Query("students/list_of_school", Student)
 UPDATE = Query("students/update", Student)
 DELETE = Query("students/delete", Student)
 
@@ -44,14 +43,18 @@ class Students:
         return await self._database.one_or_raise(GET, StudentNotFound, tenant=tenant, student_id=student_id)
 
     async def list(
-        self, tenant: Tenant, page: Page, school_id: UUID | None, external_id: str | None, name: str | None
-    ) -> list[Student]:
-        """Return a page of students and one more. A filter that is None does not apply."""
-        filters = {"tenant": tenant, "external_id": external_id, "name": name}
-        school_id = school_id or tenant
-        if school_id is None:
-            return await self._database.all(LIST, **filters, **page.rows)
-        return await self._database.all(LIST_OF_SCHOOL, school_id=school_id, **filters, **page.rows)
+        self, tenant: Tenant, page: Page, school_id: UUID | None, filters: StudentFilters
+    ) -> Listed[Student]:
+        """Return a page of students."""
+        return await page.read(
+            self._database,
+            LIST,
+            tenant=tenant,
+            school_id=school_id,
+            q=filters.q,
+            name=filters.name,
+            external_id=ExternalId.sought(filters.external_id),
+        )
 
     async def update(self, tenant: Tenant, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
         """Change the given fields."""

@@ -54,7 +54,7 @@ def list_users(on_database: OnDatabase) -> None:
 
     async def print_users(database: Database) -> None:
         page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
-        while users := await Users(database).list(None, None, page):
+        while users := (await Users(database).list(None, None, page)).rows:
             for user in users:
                 state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
                 print(f"{_described(user)}, {state}")

@@ -7,7 +7,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.conditional import ANY_VERSION, IfMatch, refuse_change
 from school_billing.platform.web.json_body import set_or_none
-from school_billing.platform.web.pages import Page
+from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import User, UserPatch
 from school_billing.users.errors import UserNotFound
@@ -49,9 +49,9 @@ class Users:
         """Return a user."""
         return await self._database.one_or_raise(GET, UserNotFound, tenant=tenant, user_id=user_id)
 
-    async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> list[User]:
-        """Return a page of users and one more."""
-        return await self._database.all(LIST, tenant=tenant, school_id=school_id, **page.rows)
+    async def list(self, tenant: Tenant, school_id: UUID | None, page: Page) -> Listed[User]:
+        """Return a page of users."""
+        return await page.read(self._database, LIST, tenant=tenant, school_id=school_id)
 
     async def update(self, tenant: Tenant, user_id: UUID, patch: UserPatch, if_match: IfMatch = ANY_VERSION) -> User:
         """Change the given fields."""

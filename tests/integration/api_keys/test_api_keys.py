@@ -112,7 +112,7 @@ async def test_a_key_cannot_manage_users_or_keys(api: Api, anonymous: httpx.Asyn
     assert (await anonymous.get("/audit", headers=bearer(key))).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\n", " a", "a ", "\x1b[2J", "a\u202eb", "a\u200bb", "\u00a0"])
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "a\u202eb", "a\u200bb", "\u00a0"])
 async def test_a_key_name_has_only_visible_characters(api: Api, name: str) -> None:
     assert wrong_fields(await api.client.post("/api-keys", json={"name": name, "role": "viewer"})) == ["name"]
 

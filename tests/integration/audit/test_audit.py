@@ -1,5 +1,7 @@
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import psycopg
@@ -195,6 +197,53 @@ async def test_a_row_cannot_take_its_history_to_another_school(api: Api, databas
             with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="stay in their school"):
                 connection.execute(f"update {table} set school_id = %s where id = %s", [school_id, row[0]])
     assert [entry["school_id"] for entry in await api.get(f"/audit?entity_id={row[0]}")] == [old["id"]]
+
+
+async def test_audit_entries_are_found_by_actor_action_and_day(
+    api: Api, make_client: Callable[..., httpx.AsyncClient]
+) -> None:
+    school = await api.school(time_zone="Pacific/Kiritimati")
+    lisa = await api.student(school)
+    async with make_client(Role.ADMIN, UUID(school["id"]), f"clerk-{school['id'][-12:]}") as clerk:
+        await clerk.patch(f"/students/{lisa['id']}", json={"full_name": "Maggie"})
+        path = f"/audit?school_id={school['id']}"
+
+        async def found(query: str) -> list[str]:
+            return [f"{entry['entity']} {entry['action']}" for entry in await api.get(f"{path}&{query}")]
+
+        actor = (await clerk.get("/audit?order=desc&limit=1")).json()[0]["actor"]
+    changes = ["schools INSERT", "students INSERT", "students UPDATE"]
+    books = "entity=students"
+    assert await found("actor=tester") == changes[:2]
+    assert await found(f"actor={actor}&{books}") == await found(f"action=UPDATE&{books}") == changes[2:]
+    assert await found(f"order=desc&{books}") == changes[:0:-1]
+    today = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
+    day = timedelta(days=1)
+    assert await found(f"from={today}&to={today}&{books}") == await found(f"from={today}&{books}") == changes[1:]
+    assert await found(f"from={today + day}") == await found(f"to={today - day}") == await found("to=1900-01-01") == []
+    assert await found(f"from=1900-01-01&to=2999-12-31&{books}") == changes[1:]
+    problem(await api.client.get(f"{path}&action=READ"), 400, "invalid_parameter")
+
+
+async def test_an_accountant_of_a_school_reads_the_entries_of_its_books(
+    api: Api, make_client: Callable[..., httpx.AsyncClient]
+) -> None:
+    mine, other = await api.school(), await api.school()
+    key = {"name": "k", "role": "viewer", "school_id": mine["id"]}
+    key_id = (await api.client.post("/api-keys", json=key)).json()["id"]
+    payment = await api.pay(await api.invoice(await api.student(mine)), "1.00")
+    await api.student(other)
+    async with make_client(Role.ACCOUNTANT, UUID(mine["id"])) as accountant:
+        entries = (await accountant.get("/audit?limit=500&count=true")).json()
+        assert [entry["entity"] for entry in entries] == ["schools", "students", "invoices", "payments"]
+        assert {entry["school_id"] for entry in entries} == {mine["id"]}
+        assert len((await accountant.get(f"/audit?entity_id={payment['id']}&entity=payments")).json()) == 1
+        assert (await accountant.get(f"/audit?entity_id={key_id}")).json() == []
+        assert (await accountant.get(f"/audit?school_id={other['id']}")).json() == []
+        for entity in ("users", "api_keys"):
+            problem(await accountant.get(f"/audit?entity={entity}"), 403, "forbidden")
+    async with make_client(Role.VIEWER, UUID(mine["id"])) as viewer:
+        problem(await viewer.get("/audit"), 403, "forbidden")
 
 
 async def test_administrators_read_the_entries_of_their_school_only(

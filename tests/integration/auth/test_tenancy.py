@@ -142,7 +142,7 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
             yield urlencode({name: ids[name]})
         elif name == "entity_id":
             yield from (urlencode({name: value}) for value in ids.values())
-        elif name in {"name", "external_id", "method", "reference"}:
+        elif name in {"name", "q", "external_id", "method", "reference"}:
             yield from (urlencode({name: value}) for value in (MARK, f"Number {MARK}", f"Receipt {MARK}"))
         elif name == "limit":
             yield "limit=500"

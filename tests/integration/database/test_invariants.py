@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from school_billing.platform.web.types import HIDDEN, Text
 from tests.api import Api, Json
 
 Connection = Any
@@ -108,6 +109,52 @@ async def test_a_row_cannot_point_into_another_school(psql: Connection, invoice:
     assert await refused(psql, insert, other["id"], invoice["id"]) == "payments_invoice_id_fkey"
     insert = "insert into invoices (school_id, student_id, total_amount, due_date) values ($1, $2, 10, '2026-01-01')"
     assert await refused(psql, insert, other["id"], invoice["student_id"]) == "invoices_student_id_fkey"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "constraint"),
+    [
+        ("schools set name = {}", "schools_name_plain"),
+        ("students set full_name = {}", "students_full_name_plain"),
+        ("students set external_id = {}", "students_external_id_plain"),
+        ("invoices set description = {}", "invoices_description_plain"),
+        ("invoices set void_reason = {}, voided_at = now()", "invoices_void_reason_plain"),
+        ("payments set method = {}", "payments_method_plain"),
+        ("payments set reference = {}", "payments_reference_plain"),
+        ("api_keys set name = {}", "api_keys_name_plain"),
+    ],
+)
+async def test_a_text_can_be_seen_whoever_writes_it(
+    psql: Connection, invoice: Json, api: Api, assignment: str, constraint: str
+) -> None:
+    payment = await api.pay(invoice, "1.00")
+    await api.client.delete(f"/payments/{payment['id']}") if "void" in assignment else None
+    key = {"name": invoice["id"], "role": "viewer", "school_id": invoice["school_id"]}
+    assert (await api.client.post("/api-keys", json=key)).status_code == 201
+    table = assignment.partition(" ")[0]
+    update = f"update {assignment.format('$2')} where {'id' if table == 'schools' else 'school_id'} = $1"
+    lines = [] if table == "invoices" else ["a\nb"]
+    for text in ("\u200b", "a\u202eb", "a\ab", " a", "Li\u200csa", "\ufe0fa", *lines):
+        assert await refused(psql, update, invoice["school_id"], text) == constraint
+    assert await psql.execute(update, invoice["school_id"], "नि\u200cक") == "UPDATE 1"
+
+
+async def test_the_api_and_the_database_refuse_the_same_characters(psql: Connection) -> None:
+    numbers = [*range(11, 0xD800), *range(0xE000, 0x10000), *range(0x1BC9F, 0x1BCA5), *range(0xDFFFE, 0xE01F1)]
+    query = "select array_agg(number) from unnest($1::int[]) as number where not is_plain_text(format($2, chr(number)))"
+    for form in ("a%sb", "\u0645%s\u0645", "%sb", "a%s"):
+        texts = {number: form.replace("%s", chr(number)) for number in numbers}
+        # What the API trims, or turns into a blank, it need not refuse.
+        tidy = [number for number, text in texts.items() if Text.tidy(text) == text]
+        refused = {number for number in tidy if HIDDEN.search(texts[number])}
+        assert set(await psql.fetchval(query, tidy, form)) == refused, form
+
+
+async def test_a_method_is_lower_case_words_whoever_writes_it(psql: Connection, invoice: Json, api: Api) -> None:
+    payment = await api.pay(invoice, "1.00", method="Bank Transfer")
+    for method in ("Bank transfer", "bank transfer", "bank-transfer"):
+        update = "update payments set method = $2 where id = $1"
+        assert await refused(psql, update, payment["id"], method) == "payments_method_plain"
 
 
 @pytest.mark.parametrize("amount", ["'NaN'", "0", "-1"])

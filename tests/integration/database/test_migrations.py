@@ -7,6 +7,8 @@ import pytest
 
 from school_billing.platform.database.migrations import migrate, rollback
 
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
+
 # Everything that a migration can leave behind, one line each.
 SCHEMA = """
 select format(
@@ -81,6 +83,50 @@ def test_migrators_at_the_same_time_wait_for_each_other(new_database: Callable[.
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(migrate, [url] * 4))
     assert sorted(bool(applied) for applied in results) == [False, False, False, True]
+
+
+OLD = """
+insert into schools (id, name) values ({school}, E' Springfield\\u200b'), ({other}, E'\\u200b');
+insert into students (id, school_id, full_name, external_id) values
+  ({student}, {school}, E'Sea\\u0301n  O\\u202eBrien', 'e1 '), (uuidv7(), {school}, 'Bart', E'\\u200b'),
+  (uuidv7(), {school}, 'Lisa', 'e2'), (uuidv7(), {other}, 'Other', 'E1');
+insert into invoices (id, school_id, student_id, total_amount, due_date, description)
+values ({invoice}, {school}, {student}, 9, '2026-01-01', E' two\\r\\nlines\\u0007 ');
+insert into payments (school_id, invoice_id, amount, method, reference) values
+  ({school}, {invoice}, 1, 'Bank Transfer', E'A\\n1'), ({school}, {invoice}, 2, 'bank-transfer', 'A1'),
+  ({school}, {invoice}, 3, 'BANK_TRANSFER ', null), ({school}, {invoice}, 1, '-', null);
+"""
+IDS = {
+    name: f"'01980000-0000-7000-8000-00000000000{number}'"
+    for number, name in enumerate(("school", "other", "student", "invoice"))
+}
+
+
+def test_the_text_of_old_rows_becomes_tidy(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    rollback(url, len([path for path in MIGRATIONS.glob("[0-9]*.sql") if path.name >= "0015"]) // 2)
+    with psycopg.connect(url) as connection:
+        connection.execute(OLD.format(**IDS))
+        connection.execute("update students set external_id = 'E1' where full_name = 'Lisa'")
+    with pytest.raises(psycopg.errors.UniqueViolation, match=r"same external id.*Change one of each, and migrate"):
+        migrate(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("update students set external_id = 'e2' where full_name = 'Lisa'")
+    migrate(url)
+    with psycopg.connect(url) as connection:
+
+        def rows(query: str) -> list[object]:
+            return [row[0] if len(row) == 1 else row for row in connection.execute(query)]
+
+        assert rows("select name from schools order by id") == ["Springfield", "?"]
+        assert rows("select full_name, external_id from students order by full_name") == [
+            ("Bart", None), ("Lisa", "e2"), ("Other", "E1"), ("Seán OBrien", "e1"),
+        ]  # fmt: skip
+        assert rows("select description from invoices") == ["two\nlines"]
+        assert rows("select method, reference from payments order by amount, id") == [
+            ("bank_transfer", "A 1"), (None, None), ("bank_transfer", "A1"), ("bank_transfer", None),
+        ]  # fmt: skip
+        assert rows("select payments_total from invoices") == [7]
 
 
 def test_a_lock_that_a_killed_migrator_left_is_broken(new_database: Callable[..., str]) -> None:

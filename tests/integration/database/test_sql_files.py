@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from school_billing.platform.database.sql import Query
+from school_billing.platform.web.pages import LAST
 
 for module in ("school_billing.app", "school_billing.seed"):
     importlib.import_module(module)  # Registers every query there is.
@@ -31,6 +32,7 @@ SQL_TYPES = {
     "timestamptz": datetime,
     "timestamptz[]": list[datetime],
     "date": date,
+    "text[]": list[str],
     "uuid[]": list[UUID],
     "bytea[]": list[bytes],
 }
@@ -57,6 +59,37 @@ def plain(declared: Any) -> Any:
     if issubclass(declared, Enum):
         return str
     return next((kind for kind in (str, Decimal) if issubclass(declared, kind)), declared)
+
+
+LISTS = sorted(name for name, query in Query.registered.items() if "newest_first" in query.parameters)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_is_planned_for_the_values_of_each_request(
+    connection: "asyncpg.Connection[asyncpg.Record]", name: str
+) -> None:
+    """A plan for all values could use no index for a filter, and would sort all rows for one order or the other."""
+    query = Query.registered[name]
+    page = {"newest_first": True, "after": LAST, "limit": 1, "offset": 0}
+    statement = await connection.prepare(query.text)
+    for _ in range(10):
+        await statement.fetch(*[page.get(parameter) for parameter in query.parameters])
+    plans = "select custom_plans from pg_prepared_statements where name = $1"
+    assert await connection.fetchval(plans, statement.get_name()) == 10
+    literals = {
+        "newest_first": "true",
+        "after": f"'{LAST}'::uuid",
+        "limit": "2",
+        "offset": "0",
+        "school_id": f"'{LAST}'::uuid",
+    }
+    values = ", ".join(literals.get(parameter, "null") for parameter in query.parameters)
+    await connection.execute(f"prepare listed as {query.text}")
+    await connection.execute("set enable_seqscan = off; set enable_sort = off")
+    plan = "\n".join(row[0] for row in await connection.fetch(f"explain execute listed ({values})"))
+    await connection.execute("deallocate listed; reset enable_seqscan; reset enable_sort")
+    assert "Index" in plan, plan
+    assert "Sort" not in plan, plan
 
 
 @pytest.mark.parametrize("name", sorted(Query.registered))

@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -184,6 +185,7 @@ async def test_lists_filter_by_parent_status_and_due_date(api: Api) -> None:
     assert await found(of_lisa) == await found(f"/students/{lisa['id']}/invoices") == [january["id"], march["id"]]
     assert await found(f"{of_school}&status=PAID") == [march["id"]]
     assert await found(f"{of_school}&status=PENDING") == [january["id"], barts["id"]]
+    assert await found(f"{of_school}&status=PAID,PENDING") == [january["id"], march["id"], barts["id"]]
     assert await found(f"{of_school}&due_from=2026-02-28") == [march["id"], barts["id"]]
     assert await found(f"{of_school}&due_to=2026-02-28") == [january["id"], barts["id"]]
     assert await found(f"{of_lisa}&due_from=2026-01-31&due_to=2026-01-31&status=PENDING") == [january["id"]]
@@ -193,7 +195,53 @@ async def test_lists_filter_by_parent_status_and_due_date(api: Api) -> None:
     problem(await api.client.get(f"/students/{NOBODY}/invoices"), 404, "student_not_found")
 
 
-@pytest.mark.parametrize("query", ["status=paid", "status=", "due_from=2026-02-30", "student_id=x", "school_id="])
+async def test_lists_filter_by_what_is_open_and_overdue_and_by_the_day_of_issue(api: Api) -> None:
+    # Kiritimati is UTC+14 and Niue UTC-11: at every moment their dates differ.
+    for zone in ("Pacific/Kiritimati", "Pacific/Niue"):
+        student = await api.student(await api.school(time_zone=zone))
+        await api.invoice(await api.student())
+        today = datetime.now(ZoneInfo(zone)).date()
+        midnight = datetime(2026, 3, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        late = await api.invoice(student, due_date=str(today - timedelta(days=1)), issued_at=midnight.isoformat())
+        earlier = (midnight - timedelta(microseconds=1)).isoformat()
+        due = await api.invoice(student, due_date=str(today), issued_at=earlier)
+        paid = await api.invoice(student, due_date="2026-01-01", issued_at=earlier)
+        await api.pay(paid, "100.00")
+        ahead = await api.invoice(student, due_date="2026-01-01", issued_at="2990-01-01T00:00:00Z")
+        void = await api.invoice(student, due_date="2026-01-01", issued_at=earlier)
+        await api.client.post(f"/invoices/{void['id']}/void", json={"reason": "x"})
+        names = {"late": late, "due": due, "paid": paid, "ahead": ahead, "void": void}
+        for path in (f"/invoices?school_id={student['school_id']}", f"/students/{student['id']}/invoices?limit=9"):
+            for query, expected in {
+                "open=true": "late due ahead",
+                "open=false": "paid void",
+                "overdue=true": "late",
+                "overdue=false": "due paid ahead void",
+                "overdue=false&open=true": "due ahead",
+                "status=PAID,VOID&order=desc": "void paid",
+                "issued_from=2026-03-01": "late ahead",
+                "issued_to=2026-02-28": "due paid void",
+                "issued_from=2026-03-01&issued_to=2026-03-01": "late",
+                "issued_from=2026-02-28&issued_to=2026-02-28&open=true": "due",
+            }.items():
+                listed = [invoice["id"] for invoice in await api.get(f"{path}&{query}")]
+                assert listed == [names[name]["id"] for name in expected.split()], (zone, query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=paid",
+        "status=",
+        "status=PAID,",
+        "open=x",
+        "overdue=null",
+        "issued_from=x",
+        "due_from=2026-02-30",
+        "student_id=x",
+        "school_id=",
+    ],
+)
 async def test_a_wrong_filter_is_a_400_that_names_it(client: httpx.AsyncClient, query: str) -> None:
     refusal = problem(await client.get(f"/invoices?{query}"), 400, "invalid_parameter")
     assert [error["field"] for error in refusal["errors"]] == [query.partition("=")[0]]

@@ -40,9 +40,9 @@ async def spring(api: Api) -> Json:
     lisa, bart = await api.student(school), await api.student(school)
     first = await api.invoice(lisa, "300.00", issued_at="2026-03-02T10:00:00Z")  # a Monday
     second = await api.invoice(bart, "100.00", issued_at="2026-03-09T10:00:00Z")
-    await api.pay(first, "200.00", method="card", paid_at="2026-03-03T10:00:00Z")
+    await api.pay(first, "200.00", method=" Bank Transfer", paid_at="2026-03-03T10:00:00Z")
     await api.pay(first, "50.00", method="cash", paid_at="2026-03-03T23:59:59.999999Z")
-    await api.refund(first, "30.00", method="card", paid_at="2026-03-09T00:00:00Z")
+    await api.refund(first, "30.00", method="bank-transfer", paid_at="2026-03-09T00:00:00Z")
     await api.pay(second, "45.50", paid_at="2026-04-01T00:00:00Z")
     other = await api.invoice(None, "7.00", issued_at="2026-03-02T10:00:00Z")
     await api.pay(other, "7.00", method="card", paid_at="2026-03-03T10:00:00Z")
@@ -108,7 +108,7 @@ async def test_each_method_has_its_row_and_its_share_of_what_was_invoiced(api: A
     document = await collections(api, await spring(api), "from=2026-03-01&to=2026-04-30&by=method")
     names = ("method", "from", "to", "invoiced", "paid", "refunded", "net", "collection_rate")
     assert [tuple(row[name] for name in names) for row in document["rows"]] == [
-        ("card", "2026-03-01", "2026-04-30", None, "200.00", "30.00", "170.00", "0.4250"),  # 170.00 / 400.00
+        ("bank_transfer", "2026-03-01", "2026-04-30", None, "200.00", "30.00", "170.00", "0.4250"),  # 170.00 / 400.00
         ("cash", "2026-03-01", "2026-04-30", None, "50.00", "0.00", "50.00", "0.1250"),
         (None, "2026-03-01", "2026-04-30", None, "45.50", "0.00", "45.50", "0.1138"),
     ]
@@ -220,7 +220,7 @@ async def test_methods_are_bounded_too(api: Api, psql: "asyncpg.Connection[async
     await psql.execute(
         """
         insert into payments (school_id, invoice_id, amount, method, paid_at)
-        select $1, $2, 1, 'method ' || number, '2026-01-15Z' from generate_series(1, 3660) as number
+        select $1, $2, 1, 'method_' || number, '2026-01-15Z' from generate_series(1, 3660) as number
         """,
         *(invoice["school_id"], invoice["id"]),
     )

@@ -1,5 +1,7 @@
 """Debtors: who owes, the most overdue first."""
 
+import csv
+import io
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -145,6 +147,58 @@ async def test_filters_choose_by_days_and_by_balance(api: Api) -> None:
     assert await names(api, school, "?min_balance=10.01&min_overdue_days=30") == ["30 days, 20"]
 
 
+async def test_the_list_of_last_month_can_be_made_again(api: Api) -> None:
+    school = await api.school(time_zone="America/New_York", currency="EUR")
+    bart, lisa = await api.student(school, full_name="=Bart", external_id="S-1"), await api.student(school)
+    await api.invoice(await api.student(), "9.00", issued_at="2026-01-05T12:00:00Z")
+    tuition = await api.invoice(bart, "100.00", due_date="2026-01-31", issued_at="2026-01-05T12:00:00Z")
+    await api.invoice(bart, "5.00", due_date="2026-02-28", issued_at="2026-02-05T12:00:00Z")
+    wrong = await api.invoice(lisa, "40.00", due_date="2026-01-10", issued_at="2026-01-05T12:00:00Z")
+    path = f"/schools/{school['id']}/debtors"
+    # 04:59 UTC on 1 March is the last minute of February in New York.
+    await api.pay(tuition, "60.00", paid_at="2026-03-01T04:59:00Z")
+    await api.pay(tuition, "40.00", paid_at="2026-03-01T05:00:00Z")
+    await api.client.post(f"/invoices/{wrong['id']}/void", json={"reason": "Entered twice"})
+
+    async def owed(query: str) -> list[tuple[object, ...]]:
+        names = ("full_name", "balance_due", "overdue_total", "oldest_due_date", "days_overdue")
+        return [tuple(row[name] for name in names) for row in await api.get(f"{path}{query}")]
+
+    lisas = ("Lisa Simpson", "40.00", "40.00", "2026-01-10")
+    assert await owed("") == [("=Bart", "5.00", "5.00", "2026-02-28", *[row[4] for row in await owed("")])]
+    assert await owed("?as_of=2026-02-28") == [
+        (*lisas, 49), ("=Bart", "45.00", "40.00", "2026-01-31", 28),  # 100.00 + 5.00 - 60.00
+    ]  # fmt: skip
+    assert await owed("?as_of=2026-03-01T05:00:00Z") == [(*lisas, 50), ("=Bart", "5.00", "5.00", "2026-02-28", 1)]
+    assert await owed("?as_of=2026-02-28&min_overdue_days=29") == [(*lisas, 49)]
+    assert await owed("?as_of=2026-01-04") == []
+    first = await api.client.get(f"{path}?as_of=2026-02-28&limit=1")
+    second = await api.client.get(first.links["next"]["url"])
+    assert first.json() + second.json() == await api.get(f"{path}?as_of=2026-02-28")
+    rows = {
+        row["student_id"]: row
+        for row in (await api.get(f"/schools/{school['id']}/statement?as_of=2026-02-28"))["students"]
+    }
+    for debtor in await api.get(f"{path}?as_of=2026-02-28"):
+        row = rows[debtor["student_id"]]
+        assert (debtor["balance_due"], debtor["ageing"]) == (row["balance_due_total"], row["ageing"])
+
+    table = await api.client.get(f"{path}.csv?as_of=2026-02-28")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert table.headers["content-disposition"] == 'attachment; filename="debtors-springfield-elementary.csv"'
+    head, *lines = csv.reader(io.StringIO(table.text, newline=""))
+    assert head == [
+        "student_id", "full_name", "external_id", "balance_due", "overdue_total", "oldest_due_date", "days_overdue",
+        "invoices_count", "current", "days_1_30", "days_31_60", "days_61_90", "days_over_90", "currency",
+    ]  # fmt: skip
+    assert [line[0] for line in lines] == [lisa["id"], bart["id"]]
+    assert lines[1][1:] == [
+        "'=Bart", "S-1", "45.00", "40.00", "2026-01-31", "28", "2", "5.00", "40.00", "0.00", "0.00", "0.00", "EUR",
+    ]  # fmt: skip
+    assert (await api.client.get(f"{path}.csv?min_balance=9000")).text == ",".join(head) + "\r\n"
+    problem(await api.client.get(f"/schools/{NOBODY}/debtors.csv"), 404, "school_not_found")
+
+
 async def test_days_overdue_are_days_of_the_school(api: Api) -> None:
     # Kiritimati is UTC+14 and Niue UTC-11: at every moment their dates differ.
     for zone in ("Pacific/Kiritimati", "UTC", "Pacific/Niue"):
@@ -171,7 +225,7 @@ async def test_days_overdue_are_days_of_the_school(api: Api) -> None:
         (f"cursor={encode_cursor(bytes(29))}", "cursor"), (f"cursor={encode_cursor(b'a' * 29)}", "cursor"),
         (f"cursor={encode_cursor(b'a' * 40)}", "cursor"),
         (f"offset=1&cursor={encode_cursor((700_000).to_bytes(3) + bytes(26))}", "offset"),
-        ("as_of=2026-01-01", "as_of"),
+        ("as_of=2026-01-32", "as_of"), ("as_of=2026-01-01T00:00:00", "as_of"), ("as_of=null", "as_of"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_read_is_a_400_that_names_the_parameter(api: Api, query: str, name: str) -> None:

@@ -26,6 +26,11 @@ async def test_an_external_id_is_unique_in_its_school_only(api: Api) -> None:
     body = {"school_id": springfield["id"], "full_name": "Bart", "external_id": "S-1"}
     refusal = problem(await api.client.post("/students", json=body), 409, "duplicate_external_id")
     assert [error["field"] for error in refusal["errors"]] == ["external_id"]
+    # Blanks around it and its case make no other number of it, whoever writes.
+    for same in ("S-1 ", "\u00a0s-1"):
+        problem(await api.client.post("/students", json={**body, "external_id": same}), 409, "duplicate_external_id")
+    found = await api.get(f"/schools/{springfield['id']}/students?external_id=s-1%20")
+    assert [student["external_id"] for student in found] == ["S-1"]
     await api.student(springfield)
     await api.student(springfield)  # Many students can have none.
 
@@ -65,6 +70,46 @@ async def test_lists_filter_by_school_and_by_a_part_of_the_name(api: Api) -> Non
     assert await api.get(f"{path}?name=nobody") == []
     everywhere = await api.get("/students?external_id=S-1&name=lisa&limit=500")
     assert {student["school_id"] for student in everywhere} >= {school["id"], other["id"]}
+
+
+async def test_a_search_finds_the_beginnings_of_words_as_a_clerk_types_them(api: Api) -> None:
+    school, other = await api.school(), await api.school()
+    students = {
+        name: await api.student(school, full_name=name, external_id=external_id)
+        for name, external_id in {
+            "Seán O'Brien": "S-1024", "Sean O\u2019Brian": "S-1025", "Łukasz Wójcik-Müßig": None, "می\u200cروم": None,
+            "Заря Ёлкина": None, "ﬁ\ufdfa " + "x" * 200: None,
+        }.items()
+    }  # fmt: skip
+    await api.student(other, full_name="Seán O'Brien")
+
+    async def found(q: str, **more: str) -> list[str]:
+        response = await api.client.get(f"/schools/{school['id']}/students", params={"q": q, **more})
+        assert response.status_code == 200, response.text
+        return [student["full_name"] for student in response.json()]
+
+    both = ["Seán O'Brien", "Sean O\u2019Brian"]
+    assert (
+        await found("obrien sean")
+        == await found("O\u2019BRIEN")
+        == await found("1024")
+        == await found("s-1024 sea")
+        == both[:1]
+    )
+    assert await found("sean") == await found("o'bri") == await found(" obri, SEÁN ") == both
+    assert await found("obri", order="desc") == both[::-1]
+    assert await found("lukasz muss") == await found("wojcik") == ["Łukasz Wójcik-Müßig"]
+    assert await found("елкина заря") == ["Заря Ёлкина"]
+    assert await found("میروم") == ["می\u200cروم"]
+    assert await found("x" * 60) == ["ﬁ\ufdfa " + "x" * 200]
+    for nothing in ("brien", "ean", "sean wojcik", "'", "--", "a':* | 'b", "\\", "%", "S!1024x"):
+        assert await found(nothing) == [], nothing
+    everywhere = [student["school_id"] for student in await api.get("/students?q=sean%20obrien&order=desc&limit=500")]
+    assert [one for one in everywhere if one in {school["id"], other["id"]}] == [other["id"], school["id"]]
+    path = f"/students/{students[both[0]]['id']}"
+    await api.client.patch(path, json={"full_name": "Maeve", "external_id": None})
+    assert (await found("maeve"), await found("sean")) == (["Maeve"], both[1:])
+    problem(await api.client.get("/students?q="), 400, "invalid_parameter")
 
 
 async def test_the_students_of_an_unknown_school_are_404(client: httpx.AsyncClient) -> None:

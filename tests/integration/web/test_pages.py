@@ -21,6 +21,39 @@ async def test_cursors_walk_a_list_without_gap_or_repeat_while_it_grows(api: Api
     assert seen == students
 
 
+async def test_a_list_goes_newest_first_and_counts_all_if_the_request_asks_for_it(api: Api) -> None:
+    school = await api.school()
+    students = [(await api.student(school, full_name=f"Student {number}"))["id"] for number in range(5)]
+    await api.student()
+    first = await api.client.get(f"/schools/{school['id']}/students?limit=2&order=desc&count=true&name=student")
+    assert first.headers["total-count"] == "5"
+    path: str | None = first.links["next"]["url"]
+    assert path is not None
+    assert "order=desc" in path
+    assert "count" not in path  # Counting reads all rows, and the client has the number.
+    students.append((await api.student(school, full_name="Student 5"))["id"])
+    seen = [student["id"] for student in first.json()]
+    while path:
+        response = await api.client.get(path)
+        seen += [student["id"] for student in response.json()]
+        path = response.links.get("next", {}).get("url")
+    assert seen == students[4::-1]
+    empty = await api.client.get(f"/schools/{school['id']}/students?offset=9&count=true&order=asc")
+    assert (empty.json(), empty.headers["total-count"]) == ([], "6")
+    for noun in ("schools", "students", "invoices", "payments", "audit", "users", "api-keys"):
+        newest = await api.client.get(f"/{noun}?order=desc&limit=3&count=true&offset=0")
+        ids = [row["id"] for row in newest.json()]
+        assert ids == sorted(ids, reverse=True), noun
+        assert int(newest.headers["total-count"]) >= len(ids), noun
+        assert "total-count" not in (await api.client.get(f"/{noun}?limit=1")).headers
+    for query in ("order=newest", "order=", "count=x"):
+        refusal = problem(await api.client.get(f"/students?{query}"), 400, "invalid_parameter")
+        assert [error["field"] for error in refusal["errors"]] == [query.partition("=")[0]]
+    # The invoices of a statement and the debtors have an order of their own.
+    for report in ("statement", "debtors"):
+        problem(await api.client.get(f"/schools/{school['id']}/{report}?order=desc"), 400, "invalid_parameter")
+
+
 async def test_the_last_page_has_no_next(api: Api) -> None:
     school = await api.school()
     for _ in range(2):

@@ -152,6 +152,12 @@ class Database:
         records = await self._run(query, lambda c: c.fetch(query.text, *arguments))
         return [query.returns(*record) for record in records]
 
+    async def count(self, query: AnyQuery, /, **values: Any) -> int:
+        """Return the number of rows of `query`. Raises like `one_or_none`."""
+        arguments = query.arguments(values)
+        counted: int = await self._run(query, lambda c: c.fetchval(query.count_text, *arguments))
+        return counted
+
     async def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Run `query` with a cursor and yield its rows in parts. All parts show the same moment.
 

@@ -38,6 +38,7 @@ class Query(Generic[Row]):
 
     Attributes:
         text: The statement. It begins with the query's name, which pg_stat_activity and the logs then show.
+        count_text: The statement that counts the rows of `text`.
         parameters: The names of the parameters in the order of their numbers.
         from_context: The parameters that get their values from RequestContext.
         writes: Whether the statement changes rows, so that it must not simply be sent again.
@@ -52,6 +53,7 @@ class Query(Generic[Row]):
         self.from_context = tuple(parameter for parameter in self.parameters if parameter in _CONTEXT)
         self.name = name
         self.text = f"-- {name}\n{body}"
+        self.count_text = f"-- {name} (count)\nselect count(*) from (\n{body}\n) as rows"
         self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None
         self.returns = returns
         Query.registered[name] = self

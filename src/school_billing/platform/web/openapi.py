@@ -34,6 +34,7 @@ from school_billing.platform.web.errors import (
     SlowBody,
     UnsupportedMediaType,
 )
+from school_billing.platform.web.pages import TOTAL_COUNT_HEADER
 from school_billing.platform.web.requests import query_parameters
 from school_billing.platform.web.responses import WithETag
 from school_billing.platform.web.types import Scalar, is_scalar
@@ -52,6 +53,7 @@ def _request_header(name: str, description: str, **schema: object) -> dict[str, 
 
 _LOCATION = _header("The path of the new resource.", format="uri-reference")
 _LINK = _header('The next page, as <...>; rel="next" (RFC 8288). The last page has no Link.')
+_TOTAL_COUNT = _header("The number of all items that the filters choose, if the request has count=true.")
 _REPLAYED = _header('"true" if this is the stored answer of an earlier request with the same Idempotency-Key.')
 _ETAG = _header(
     "The entity tag of this version (RFC 9110 section 8.8.3), for If-None-Match and If-Match.",
@@ -199,6 +201,8 @@ def _describe_operation(operation: dict[str, Any], codes: AbstractSet[str]) -> N
     headers_of_answer: dict[str, object] = {"ETag": _ETAG, "Cache-Control": _CACHE_CONTROL} if is_tagged else {}
     if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", [])):
         headers_of_answer["Link"] = _LINK
+    if any(parameter["name"] == "count" for parameter in operation.get("parameters", [])):
+        headers_of_answer[TOTAL_COUNT_HEADER] = _TOTAL_COUNT
     for status, response in responses.items():
         if int(status) in _SUCCESSES:
             response["description"] = _SUCCESSES[int(status)]

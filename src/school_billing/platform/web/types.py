@@ -3,7 +3,9 @@
 `parse` reads a Scalar. OpenAPI shows its name, its docstring and its `schema`.
 """
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self, TypeGuard
 
@@ -11,27 +13,33 @@ from msgspec import Meta
 
 from school_billing.platform.password_rules import USERNAME_PATTERN
 
-NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
-# No control characters, no characters that reverse the text, and no invisible characters.
-PRINTABLE_PATTERN = r"^(?!\s)[^\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$(?![\s\S])(?<!\s)"
-_NO_NUL = r"^[^\x00]*$"
-
 PATTERN_SENTENCES = {
-    NOT_BLANK: "Expected text that is not blank and has no NUL character",
-    _NO_NUL: "Expected text without a NUL character",
-    PRINTABLE_PATTERN: "Expected visible text that does not begin or end with a blank",
     USERNAME_PATTERN: "Expected lower-case letters, digits and . _ @ + -, and a letter or a digit at the beginning",
 }
 """The error text for each pattern, because clients should not have to read a regular expression."""
-
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
-ShortText = Annotated[str, Meta(min_length=1, max_length=50, pattern=NOT_BLANK)]
-LongText = Annotated[str, Meta(max_length=500, pattern=_NO_NUL)]
 
 Instant = Annotated[
     datetime,
     Meta(tz=True, description="An instant with its offset from UTC (RFC 3339).", examples=["2026-01-10T13:00:00Z"]),
 ]
+
+# Control characters, characters that turn the line, and characters that print nothing. The joiners U+200C and U+200D
+# stay between letters of scripts that need them, such as Persian and Hindi (all scripts from Hebrew on), and in emoji.
+# Variation selectors stay, but not at the beginning. So the first character of a text is always visible. The function
+# is_plain_text() of the database has the same rule.
+HIDDEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]"
+    "|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])"
+    "|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+PLAIN_TEXT = "A text has no invisible characters, and no blanks around it."
+"""What the checks of the database say about text."""
+
+_LINE_BREAK = re.compile("\n")
+_LINE_BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
+_BLANKS = re.compile("[\t\x20\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_AROUND_LINE_BREAK = re.compile(" ?\n ?")
 
 
 class Scalar:
@@ -46,6 +54,52 @@ class Scalar:
     def parse(cls, value: object) -> Self:
         """Make the value from a decoded JSON value. Raise ValueError with the broken rule as its message."""
         raise NotImplementedError
+
+
+class Text(Scalar, str):
+    """Text without characters that nobody can see.
+
+    A subclass says how long it can be, and whether it can have several `lines`. Names that look the same are stored as
+    the same characters, so that they are found and compared as people expect.
+    """
+
+    least: ClassVar[int]
+    most: ClassVar[int]
+    lines: ClassVar[bool]
+
+    def __init_subclass__(
+        cls, *, least: int = 1, most: int = 255, lines: bool = False, examples: Sequence[str] = ()
+    ) -> None:
+        cls.least, cls.most, cls.lines = least, most, lines
+        cls.schema = {"type": "string", "min_length": least, "max_length": most, "examples": list(examples)}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read a text and tidy it. ValueError if it has an invisible character, or is too short or too long."""
+        if not isinstance(value, str):
+            raise ValueError("Expected text")
+        text = cls.tidy(value)
+        if hidden := HIDDEN.search(text) or (not cls.lines and _LINE_BREAK.search(text)):
+            kind = "a line break" if hidden[0] == "\n" else f"the invisible character U+{ord(hidden[0]):04X}"
+            raise ValueError(f"Expected text without {kind}")
+        if len(text) < cls.least:
+            raise ValueError("Expected text that is not blank")
+        if len(text) > cls.most:
+            raise ValueError(f"Expected at most {cls.most} characters")
+        return cls(text)
+
+    @classmethod
+    def tidy(cls, text: str) -> str:
+        """Return the form in which a text is stored: trimmed, each run of blanks as one space, in NFC (UAX 15)."""
+        if text.isascii() and text.isprintable() and "  " not in text:
+            return text.strip(" ")
+        text = _BLANKS.sub(" ", _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", text)))
+        return _AROUND_LINE_BREAK.sub("\n", text).strip(" \n")
+
+    @classmethod
+    def sought(cls, text: str | None) -> str | None:
+        """Return the stored form of a text to look for. None stays None."""
+        return None if text is None else cls.tidy(text)
 
 
 def is_scalar(kind: object) -> TypeGuard[type[Scalar]]:

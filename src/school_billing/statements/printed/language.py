@@ -88,6 +88,10 @@ class Formats:
         """Return the label called `name`."""
         return self._labels[name]
 
+    def method(self, method: str) -> str:
+        """Return the name of a method of payment, or its own words if the labels lack it."""
+        return self._labels.get(f"method_{method}", method.replace("_", " "))
+
     def money(self, amount: Decimal) -> str:
         """Write an amount with its currency."""
         # CLDR separates letters from digits ("KWD 1.000"), which Babel does not.

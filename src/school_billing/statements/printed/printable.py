@@ -223,7 +223,8 @@ def _entries(formats: Formats, statement: StudentStatement) -> Table:
 def _entry(formats: Formats, entry: Entry) -> Row:
     amount = formats.number(entry.amount)
     is_charge = entry.kind in {EntryKind.INVOICE, EntryKind.REFUND}
-    texts = (text for text in (entry.description, entry.method, entry.reference) if text)
+    method = entry.method and formats.method(entry.method)
+    texts = (text for text in (entry.description, method, entry.reference) if text)
     # Each text has a direction of its own.
     isolated = (f"\N{FIRST STRONG ISOLATE}{_printable(text)}\N{POP DIRECTIONAL ISOLATE}" for text in texts)
     return Row(
