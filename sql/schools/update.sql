@@ -1,10 +1,14 @@
 -- The changed school: one row, or none if it is not the tenant, :if_match does not list its version, or its currency
--- would change although it has invoices. Null leaves a column as it is.
+-- would change although it has invoices. Null leaves a column as it is;
+-- :address_given and :payment_instructions_given distinguish a null that clears its column.
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update schools
 set name = coalesce(:name, name),
     currency = coalesce(:currency, currency),
-    time_zone = coalesce(:time_zone, time_zone)
+    time_zone = coalesce(:time_zone, time_zone),
+    address = case when :address_given then :address else address end,
+    payment_instructions =
+      case when :payment_instructions_given then :payment_instructions else payment_instructions end
 where (select noted from author)
   and schools.id = :school_id
   and (:tenant::uuid is null or schools.id = :tenant)
@@ -14,4 +18,4 @@ where (select noted from author)
     or currency = :currency
     or not exists (select 1 from invoices where invoices.school_id = :school_id)
   )
-returning id, name, currency, time_zone, created_at, updated_at
+returning id, name, currency, time_zone, address, payment_instructions, created_at, updated_at

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 import babel.core
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from school_billing.platform.web.types import Name, Scalar
+from school_billing.platform.web.types import NOT_BLANK, Name, Scalar
 
 
 class Currency(Scalar, str):
@@ -56,6 +56,27 @@ def _time_zones() -> frozenset[str]:
 
 SchoolName = Annotated[Name, Meta(examples=["Springfield Elementary"])]
 
+Address = Annotated[
+    str,
+    Meta(
+        description="The lines of the postal address, as printed on statements.",
+        min_length=1,
+        max_length=500,
+        pattern=NOT_BLANK,
+        examples=["19 Plympton Street\nSpringfield"],
+    ),
+]
+PaymentInstructions = Annotated[
+    str,
+    Meta(
+        description="How to pay the school, as printed on the statement of each student.",
+        min_length=1,
+        max_length=1000,
+        pattern=NOT_BLANK,
+        examples=["By bank transfer to Springfield Elementary, account 12345678."],
+    ),
+]
+
 
 class School(Struct, frozen=True):
     """A school: a tenant with its own currency and time zone."""
@@ -66,6 +87,8 @@ class School(Struct, frozen=True):
     """The currency of all amounts of the school (ISO 4217)."""
     time_zone: TimeZone
     """The IANA time zone that decides when the school's days begin and end."""
+    address: Address | None
+    payment_instructions: PaymentInstructions | None
     created_at: datetime
     updated_at: datetime
 
@@ -76,12 +99,16 @@ class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: SchoolName
     currency: Currency = Currency("USD")
     time_zone: TimeZone = TimeZone("UTC")
+    address: Address | None = None
+    payment_instructions: PaymentInstructions | None = None
 
 
 class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a school. A field that is absent stays as it is."""
+    """Changes of a school. A field that is absent stays as it is; null clears an optional one."""
 
     name: SchoolName | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     """It can only change while the school has no invoices."""
     time_zone: TimeZone | UnsetType = UNSET
+    address: Address | UnsetType | None = UNSET
+    payment_instructions: PaymentInstructions | UnsetType | None = UNSET

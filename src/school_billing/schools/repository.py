@@ -2,17 +2,27 @@
 
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
-from school_billing.platform.web.json_body import set_or_none
+from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import ROWS, Page
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.errors import CurrencyInUse, SchoolNotFound
 
-CREATE = Query("schools/create", School, name=str, currency=str, time_zone=str)
+CREATE = Query(
+    "schools/create",
+    School,
+    name=str,
+    currency=str,
+    time_zone=str,
+    address=str | None,
+    payment_instructions=str | None,
+)
 GET = Query("schools/get", School, tenant=Tenant, school_id=UUID)
 LIST = Query("schools/list", School, tenant=Tenant, **ROWS)
 UPDATE = Query(
@@ -24,6 +34,10 @@ UPDATE = Query(
     name=str | None,
     currency=str | None,
     time_zone=str | None,
+    address_given=bool,
+    address=str | None,
+    payment_instructions_given=bool,
+    payment_instructions=str | None,
 )
 DELETE = Query("schools/delete", School, tenant=Tenant, school_id=UUID, if_match=Versions)
 
@@ -37,9 +51,7 @@ class Schools:
     async def create(self, school: SchoolIn) -> School:
         """Add a school."""
         async with once(self._database):
-            return await self._database.one(
-                CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone
-            )
+            return await self._database.one(CREATE, **asdict(school))
 
     async def get(self, tenant: Tenant, school_id: UUID) -> School:
         """Return a school."""
@@ -62,6 +74,10 @@ class Schools:
             name=set_or_none(patch.name),
             currency=set_or_none(patch.currency),
             time_zone=set_or_none(patch.time_zone),
+            address_given=is_given(patch.address),
+            address=set_or_none(patch.address),
+            payment_instructions_given=is_given(patch.payment_instructions),
+            payment_instructions=set_or_none(patch.payment_instructions),
         )
         return updated or refuse_change(await self.get(tenant, school_id), if_match, CurrencyInUse())
 

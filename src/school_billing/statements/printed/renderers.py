@@ -111,7 +111,7 @@ class PdfRenderer:
             TooLongToPrint: The statement has more rows than can be printed.
             PdfRendererBusy: Too many documents are being rendered, or this one took too long.
         """
-        if len(job.printable.table.rows) > ROWS_MOST:
+        if any(len(table.rows) > ROWS_MOST for table in (job.printable.table, job.printable.schedule) if table):
             raise TooLongToPrint
         async with self._queue.turn():
             return await _run(msgspec.json.encode(job))

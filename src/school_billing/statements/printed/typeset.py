@@ -18,6 +18,7 @@ _HERE = Path(__file__).parent
 _MEMORY_MOST_BYTES = 2 * 2**30
 _CPU_SECONDS_MOST = 60
 _UNBROKEN_MOST = 24
+_UNBROKEN_INSTRUCTION_MOST = 34  # An IBAN stays whole. It has more room than a cell.
 _BROKEN_EVERY = 6
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
@@ -36,15 +37,16 @@ def main() -> None:
     sys.stdout.buffer.write(document)
 
 
-def _breakable(value: Any) -> Any:
+def _breakable(value: Any, unbroken_most: int = _UNBROKEN_MOST) -> Any:
     """Allow line breaks in words that are too long for their column."""
     match value:
         case str():
-            return re.sub(rf"\S{{{_UNBROKEN_MOST + 1},}}", lambda word: "".join(_with_breaks(word[0])), value)
+            return re.sub(rf"\S{{{unbroken_most + 1},}}", lambda word: "".join(_with_breaks(word[0])), value)
         case list():
             return [_breakable(item) for item in value]
         case dict():
-            return {name: _breakable(item) for name, item in value.items()}
+            most = {"instructions": _UNBROKEN_INSTRUCTION_MOST}
+            return {name: _breakable(item, most.get(name, unbroken_most)) for name, item in value.items()}
     return value
 
 
