@@ -441,8 +441,10 @@ CREATE TABLE schools (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     address text,
     payment_instructions text,
+    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
     CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
     CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
 );
 
@@ -510,12 +512,6 @@ ALTER TABLE ONLY payments
 
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
-
-ALTER TABLE schools
-    ADD CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))) NOT VALID;
-
-ALTER TABLE schools
-    ADD CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))) NOT VALID;
 
 ALTER TABLE ONLY schools
     ADD CONSTRAINT schools_pkey PRIMARY KEY (id);

@@ -406,7 +406,8 @@ async def test_nothing_at_all_can_be_printed(api: Api) -> None:
         assert "Please pay by" not in page.facts
         assert 'width="0"' in (await api.client.get(path % "html")).text
         assert said in text_of(await api.client.get(path % "pdf"))
-    assert rows_of(await api.client.get(f"/students/{student['id']}/statement.csv")) == []
+    (opening,) = rows_of(await api.client.get(f"/students/{student['id']}/statement.csv"))
+    assert (opening["kind"], opening["amount"], opening["balance"]) == ("OPENING", "0.00", "0.00")
 
 
 async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None:
@@ -428,7 +429,7 @@ async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None
         assert f"Page {number} / {len(pages)}" in printable.extract_text()
         assert "Credited" in printable.extract_text()  # each page has the names of the columns
     rows = rows_of(await api.client.get(path % "csv"))
-    assert (len(rows), rows[-1]["balance"]) == (300, "45153.00")
+    assert (len(rows), rows[-1]["balance"]) == (1 + 300, "45153.00")  # opening, entries
 
 
 async def test_paper_is_a4_or_letter(client: httpx.AsyncClient, student: Json) -> None:
@@ -461,23 +462,60 @@ async def test_a_moment_is_told_by_the_schools_clock(api: Api) -> None:
     assert re.fullmatch(r"[A-Z][a-z]+ \d+, \d{4}, \d+:\d\d\s[AP]M \(America/Chicago\)", now)
 
 
-async def test_the_rows_are_the_lines_of_the_json(api: Api, student: Json) -> None:
+@pytest.mark.parametrize(
+    ("query", "entries", "opening", "closing"),
+    [
+        ("", 5, "0.00", "1399.50"),  # 1600.00 - 250.00 + 49.50 + 70.00 - 70.00
+        ("as_of=2026-02-05", 2, "0.00", "1350.00"),
+        ("as_of=2026-02-10T09:59:59Z", 2, "0.00", "1350.00"),
+        ("from=2026-02-01&to=2026-02-28", 2, "1600.00", "1399.50"),
+        ("from=2026-02-05", 3, "1350.00", "1399.50"),
+        ("to=2026-01-31", 1, "0.00", "1600.00"),
+    ],
+)
+async def test_the_amounts_of_the_rows_add_up_to_the_closing_balance(
+    api: Api, student: Json, query: str, entries: int, opening: str, closing: str
+) -> None:
     path = f"/students/{student['id']}/statement"
-    for query, name in (("?to=2026-12-31", "entries"), ("?as_of=2026-12-31", "invoices")):
-        lines = (await api.get(f"{path}{query}"))[name]
-        response = await api.client.get(f"{path}.csv{query}")
-        rows = rows_of(response)
-        assert len(rows) == len(lines) > 1
-        for row, line in zip(rows, lines, strict=True):
-            assert row.pop("currency") == "USD"
-            instants = {key for key in row if key.endswith("_at")}
-            assert {key: row[key] for key in row.keys() - instants} == {
-                key: "" if line[key] is None else line[key] for key in line.keys() - instants
-            }
-            assert all(row[key].endswith("Z") and line[key].startswith(row[key][:19]) for key in instants)
-        assert response.content.count(b"\r\n") == len(lines) + 1
-        disposition = 'attachment; filename="statement-lisa-simpson-2026-12-31.csv"'
-        assert response.headers["content-disposition"] == disposition
+    response = await api.client.get(f"{path}.csv?{query}")
+    first, *rows = rows_of(response)
+    assert list(first) == [
+        "date", "happened_at", "kind", "invoice_id", "payment_id", "description", "method", "reference", "amount",
+        "balance", "currency",
+    ]  # fmt: skip
+    from_ = re.search(r"from=([\d-]+)", query)
+    told = {"date": from_[1] if from_ else "", "kind": "OPENING", "amount": opening, "balance": opening}
+    assert first == dict.fromkeys(first, "") | told | {"currency": "USD"}
+    assert len(rows) == entries
+    assert sum(Decimal(row["amount"]) for row in [first, *rows]) == Decimal(closing)
+    assert [first, *rows][-1]["balance"] == closing
+    signs = {"INVOICE": 1, "PAYMENT": -1, "REFUND": 1, "VOID": -1}
+    if "from" in query or "to" in query:
+        for row, line in zip(rows, (await api.get(f"{path}?{query}"))["entries"], strict=True):
+            assert row == {name: "" if value is None else value for name, value in line.items()} | {
+                "amount": str(signs[row["kind"]] * Decimal(line["amount"])), "currency": "USD",
+            }  # fmt: skip
+
+
+async def test_a_file_is_named_after_its_student_and_the_day(api: Api) -> None:
+    school = await api.school(name="Springfield Elementary")
+    names = set[str]()
+    for external_id in ("S-1", "S-2", None, None, "学-1", "生-1"):
+        student = await api.student(school, external_id=external_id)
+        for kind in ("csv", "pdf"):
+            disposition = (await api.client.get(f"/students/{student['id']}/statement.{kind}?to=2026-12-31")).headers
+            names.add(disposition["content-disposition"].partition("filename=")[2])
+    assert len(names) == 12
+    assert {'"statement-lisa-simpson-s-1-2026-12-31.csv"', '"statement-lisa-simpson-s-2-2026-12-31.pdf"'} < names
+    assert sum(bool(re.search(r"lisa-simpson-(1-)?[0-9a-f]{12}-2026-12-31", name)) for name in names) == 8
+
+
+async def test_a_file_for_excel_begins_with_a_byte_order_mark_and_is_the_same_else(api: Api, student: Json) -> None:
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        plain, excel = [await api.client.get(f"{path}/statement.csv{query}") for query in ("", "?excel=true")]
+        assert excel.content == b"\xef\xbb\xbf" + plain.content
+        assert (await api.client.get(f"{path}/statement.csv?excel=false")).content == plain.content
+        problem(await api.client.get(f"{path}/statement.csv?excel=perhaps"), 400, "invalid_parameter")
 
 
 async def test_no_cell_is_a_formula(api: Api) -> None:
@@ -488,13 +526,13 @@ async def test_no_cell_is_a_formula(api: Api) -> None:
     await api.refund(invoice, "50.00", method="-1", reference="\tx", paid_at="2026-02-01T00:00:00Z")
     path = f"/students/{student['id']}/statement.csv"
     rows = rows_of(await api.client.get(f"{path}?to=2026-12-31"))
-    assert [(row["description"], row["method"], row["reference"]) for row in rows] == [
+    assert [(row["description"], row["method"], row["reference"]) for row in rows[1:]] == [
         (f"'{formula}", "", ""),
         ("", "'-1", "'\tx"),
         ("", "'+1", "'@SUM(A1)"),
     ]
-    # An amount stays a number, and be it below nothing: given back before it was paid.
-    assert rows_of(await api.client.get(f"{path}?as_of=2026-02-15"))[0]["paid_total"] == "-50.00"
+    # An amount stays a number, and be it below nothing.
+    assert [row["amount"] for row in rows[1:]] == ["100.00", "50.00", "-50.00"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -600,6 +638,7 @@ def job(rows: int = 1, **fields: Any) -> Job:
         title="Statement",
         day=date(2026, 1, 1),
         name="Lisa",
+        file_words=["Lisa"],
         school="School",
         address="",
         headline=[Fact("Sum", "1")],
@@ -642,4 +681,4 @@ async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api,
     path = f"/students/{student['id']}/statement"
     problem(await api.client.get(f"{path}.pdf"), 400, "too_long_to_print")
     assert len(read(await api.client.get(f"{path}.html")).tables[-1]) == ROWS_MOST + 3
-    assert len(rows_of(await api.client.get(f"{path}.csv"))) == ROWS_MOST + 1
+    assert len(rows_of(await api.client.get(f"{path}.csv"))) == 1 + ROWS_MOST + 1  # opening, entries

@@ -23,6 +23,7 @@ from school_billing.statements.contracts import (
 )
 from school_billing.statements.parameters import StatementRange
 from school_billing.statements.printed.language import Formats, Language
+from school_billing.statements.spreadsheets import file_words
 from school_billing.students.contracts import Student
 
 # No font has a sign for these, and no reader needs them.
@@ -104,6 +105,7 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
     """The day of the figures."""
     name: str
     """The name of the student or of the school."""
+    file_words: list[str]
     school: str
     address: str
     """Of the school, in lines."""
@@ -145,6 +147,7 @@ def printable_statement(
         title=formats.label("school_title" if student is None else "title"),
         day=statement.as_of_date,
         name=_printable(school.name if student is None else student.full_name),
+        file_words=_file_words(school, student),
         school=_printable(school.name),
         address=_printable(school.address or ""),
         headline=[sums[-1], *_demand(formats, statement)],
@@ -158,6 +161,12 @@ def printable_statement(
         page=formats.label("page"),
         is_wide=student is None,
     )
+
+
+def _file_words(school: School, student: Student | None) -> list[str]:
+    if student is None:
+        return file_words(school.name, school.id)
+    return file_words(student.full_name, student.id, student.external_id)
 
 
 def _dates(formats: Formats, statement: Statement, statement_range: StatementRange) -> Iterable[Fact]:
