@@ -359,9 +359,15 @@ async def _page(printable: PrintableStatement) -> WithETag[bytes]:
 async def _document(request: AnyRequest, renderer: PdfRenderer, job: Job) -> WithETag[bytes]:
     """Return the document of a job, which is rendered only if the client lacks it."""
     etag = job.tag
-    content = b"" if has_current(request, etag) else await renderer.render(job)
     printable = job.printable
-    headers = _language_of(printable) | inline("statement", *printable.file_words, printable.day, extension="pdf")
+    headers = _language_of(printable)
+    content = b""
+    if not has_current(request, etag):
+        document = await renderer.render(job)
+        content = document.content
+        if document.unprintable:
+            headers["X-Unprintable"] = str(document.unprintable)
+    headers |= inline("statement", *printable.file_words, printable.day, extension="pdf")
     return WithETag(content, etag, headers=headers, media_type=PDF_MEDIA_TYPE)
 
 

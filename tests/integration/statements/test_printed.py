@@ -17,12 +17,14 @@ import httpx
 import msgspec
 import pypdf
 import pytest
+from structlog.testing import capture_logs
 
 from school_billing.auth.contracts import Role
 from school_billing.statements.printed.printable import Column, ColumnKind, Fact, PrintableStatement, Row, Table
 from school_billing.statements.printed.renderers import (
     ROWS_MOST,
     Job,
+    PdfDocument,
     PdfRenderer,
     PdfRendererBusy,
     PrintFailed,
@@ -384,6 +386,27 @@ async def test_no_name_is_too_strange_to_print(api: Api, name: str) -> None:
         assert "$100.00" in text_of(await api.client.get(f"{path}/statement.pdf?{PERIOD}"))
 
 
+@pytest.mark.parametrize(
+    ("name", "unprintable"),
+    [
+        ("山田 太郎 ヤマダ", None), ("王小明 張偉 ㄅ", None), ("김민수 뷁", None), ("😀 Ελένη Жанна é ע", None),
+        ("\U00012000\U00012001 \U00012000", "2"),
+    ],
+)  # fmt: skip
+async def test_what_no_font_has_is_counted_and_all_else_is_printed(
+    api: Api, name: str, unprintable: str | None
+) -> None:
+    student = await api.student(full_name=name)
+    with capture_logs() as logs:
+        response = await api.client.get(f"/students/{student['id']}/statement.pdf")
+    assert response.headers.get("x-unprintable") == unprintable
+    # Cuneiform has no glyph, but the document says all the same what it would be.
+    printed = text_of(response)
+    assert unprintable or set(name) - {" "} <= set(unicodedata.normalize("NFC", printed))
+    assert [line["characters"] for line in logs if "no font has" in line["event"]] == ([2] if unprintable else [])
+    assert name not in str(logs)
+
+
 async def test_a_long_word_stays_on_its_page(api: Api) -> None:
     student = await api.student(full_name=LONGEST)
     response = await api.client.get(f"/students/{student['id']}/statement.pdf")
@@ -659,8 +682,8 @@ async def test_a_renderer_prints_a_few_at_once_lets_a_few_wait_and_sends_the_oth
     renderer = PdfRenderer(at_once=1, limit=3)
     async with asyncio.timeout(60):
         answers = await asyncio.gather(*(renderer.render(job()) for _ in range(5)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [bytes, bytes, bytes, PdfRendererBusy, PdfRendererBusy]
-    assert (await renderer.render(job())).startswith(b"%PDF-")  # and is free again
+    assert [type(answer) for answer in answers] == [*[PdfDocument] * 3, *[PdfRendererBusy] * 2]
+    assert (await renderer.render(job())).content.startswith(b"%PDF-")  # and is free again
 
 
 async def test_a_renderer_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
@@ -670,7 +693,7 @@ async def test_a_renderer_stays_usable_when_a_print_fails_or_its_reader_goes_awa
     leaving = asyncio.create_task(renderer.render(job(ROWS_MOST)))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(leaving, 0.05)  # three thousand lines take several times as long
-    assert (await renderer.render(job())).startswith(b"%PDF-")
+    assert (await renderer.render(job())).content.startswith(b"%PDF-")
 
 
 async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api, psql: Psql) -> None:
