@@ -27,6 +27,10 @@ migrate: ## Apply the migrations that the database lacks
 seed: ## Make the first administrator and the demo schools
 	$(BIN)/school-billing seed
 
+.PHONY: reset
+reset: install ## Remove the embedded database of DATA_DIR, after saying what is removed
+	$(BIN)/school-billing reset
+
 .PHONY: verify
 verify: ## Prove that every total and every audit chain is right
 	$(BIN)/school-billing ledger verify

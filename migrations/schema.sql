@@ -628,8 +628,14 @@ CREATE TABLE schools (
     time_zone text DEFAULT 'UTC'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    address text,
+    payment_instructions text,
+    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
+    CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
     CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
+    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
     CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
 );
 

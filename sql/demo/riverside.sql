@@ -1,9 +1,12 @@
 -- Adds the demo school Riverside Academy, with 320 students and the monthly invoices of the school year 2025/26: one
 -- row with the numbers of rows that were added, zeros if the school already exists. The choices come from md5 hashes,
--- so every run makes the same school.
+-- so every run makes the same school, with the same ids of its students: RIV-001 is 01980000-0000-7000-8002-000000000001.
 with school as (
-  insert into schools (id, name, currency, time_zone)
-  values ('01980000-0000-7000-8000-000000000002', 'Riverside Academy', 'EUR', 'Europe/Madrid')
+  insert into schools (id, name, currency, time_zone, address, payment_instructions)
+  values (
+    '01980000-0000-7000-8000-000000000002', 'Riverside Academy', 'EUR', 'Europe/Madrid',
+    E'Calle de la Ribera 8\n28001 Madrid', 'Transferencia a la cuenta ES91 2100 0418 4502 0005 1332.'
+  )
   on conflict on constraint schools_pkey do nothing
   returning id
 ),
@@ -23,8 +26,9 @@ names as (
     ] as last_names
 ),
 new_students as (
-  insert into students (school_id, full_name, external_id)
+  insert into students (id, school_id, full_name, external_id)
   select
+    ('01980000-0000-7000-8002-' || lpad(number::text, 12, '0'))::uuid,
     school.id,
     format(
       '%s %s',

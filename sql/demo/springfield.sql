@@ -1,16 +1,26 @@
 -- Adds the demo school Springfield Elementary with the two students of the README: one row with the numbers of rows
--- that were added, zeros if the school already exists.
+-- that were added, zeros if the school already exists. The school and the students have the same ids in every database, so
+-- that an example can name them.
 with school as (
-  insert into schools (id, name, currency, time_zone)
-  values ('01980000-0000-7000-8000-000000000001', 'Springfield Elementary', 'USD', 'America/Chicago')
+  insert into schools (id, name, currency, time_zone, address, payment_instructions)
+  values (
+    '01980000-0000-7000-8000-000000000001', 'Springfield Elementary', 'USD', 'America/Chicago',
+    E'19 Plympton Street\nSpringfield',
+    E'By bank transfer to Springfield Elementary, account 000123456 at the First Bank of Springfield.\n'
+      'By card or in cash at the school office.'
+  )
   on conflict on constraint schools_pkey do nothing
   returning id
 ),
 new_students as (
-  insert into students (school_id, full_name, external_id)
-  select school.id, planned.full_name, planned.external_id
+  insert into students (id, school_id, full_name, external_id)
+  select planned.id, school.id, planned.full_name, planned.external_id
   from school
-  cross join (values ('Lisa Simpson', 'SPR-001'), ('Bart Simpson', 'SPR-002')) as planned (full_name, external_id)
+  cross join (
+    values
+      (uuid '01980000-0000-7000-8001-000000000001', 'Lisa Simpson', 'SPR-001'),
+      (uuid '01980000-0000-7000-8001-000000000002', 'Bart Simpson', 'SPR-002')
+  ) as planned (id, full_name, external_id)
   returning id, school_id, external_id
 ),
 new_invoices as (

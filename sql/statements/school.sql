@@ -37,7 +37,7 @@ student_totals as (
     amount_text(invoiced) as invoiced_total, amount_text(payments) as payments_total,
     amount_text(refunds) as refunds_total, amount_text(payments - refunds) as paid_total,
     amount_text(balance_due) as balance_due_total, amount_text(balance_due - coalesce(bucket_0, 0)) as overdue_total,
-    students.id as student_id, full_name, coalesce(invoices_count, 0) as invoices_count,
+    students.id as student_id, full_name, external_id, coalesce(invoices_count, 0) as invoices_count,
     ageing_of(bucket_0, bucket_1, bucket_2, bucket_3, bucket_4) as ageing, oldest_due_date
   from school
   join students on students.school_id = school.id and students.school_id = :school_id

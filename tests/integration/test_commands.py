@@ -89,16 +89,27 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
     assert not servers_of(tmp_path)
 
 
-def test_a_second_command_joins_the_server_that_runs(tmp_path: Path) -> None:
+def test_a_second_command_joins_the_server_that_runs_and_a_reset_waits_for_its_end(tmp_path: Path) -> None:
     port = free_port()
+    ours = tmp_path / "data" / "ours.txt"
+    ours.parent.mkdir()
+    ours.touch()
+    assert "nothing to remove" in run(tmp_path, "reset")
     with serving(tmp_path, port, stderr=subprocess.DEVNULL) as process:
         run(tmp_path, "migrate")
         run(tmp_path, "seed")
+        reset = subprocess.run(
+            [*COMMAND, "reset"], env=environment(tmp_path), capture_output=True, text=True, check=False
+        )
+        assert (reset.returncode, reset.stdout) == (1, "")
+        assert "Stop it first" in reset.stderr
         schools = httpx.get(f"http://127.0.0.1:{port}/schools").json()
         assert [school["name"] for school in schools] == ["Springfield Elementary", "Riverside Academy"]
         process.send_signal(signal.SIGINT)
         process.wait(timeout=15)
     wait_until_gone(tmp_path)
+    assert f"removing {ours.parent / 'postgres'}\n" in run(tmp_path, "reset")
+    assert list(ours.parent.iterdir()) == [ours]
 
 
 def test_make_alone_lists_every_target() -> None:

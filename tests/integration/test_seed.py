@@ -14,9 +14,9 @@ SPRINGFIELD = "01980000-0000-7000-8000-000000000001"
 RIVERSIDE = "01980000-0000-7000-8000-000000000002"
 
 CONTENT = """
-select 'school', name, currency, time_zone, null, null from schools
+select 'school', id::text, name, currency, time_zone, address from schools
 union all
-select 'student', full_name, external_id, null, null, null from students
+select 'student', id::text, full_name, external_id, school_id::text, null from students
 union all
 select 'invoice', total_amount::text, issued_at::text, due_date::text, description, status from invoices
 union all
@@ -67,6 +67,9 @@ async def test_springfield_has_the_figures_of_the_readme(seeded: Settings) -> No
         "paid_total": "1250.00",
         "balance_due_total": "550.00",
     }
+    assert [(student["student_id"][-14:], student["external_id"]) for student in statement["students"]] == [
+        ("1-000000000002", "SPR-002"), ("1-000000000001", "SPR-001")
+    ]  # fmt: skip
     lines = {line["total_amount"]: line for line in statement["invoices"]}
     assert (lines["1000.00"]["status"], lines["1000.00"]["description"]) == ("PAID", "Annual tuition")
     assert (lines["1000.00"]["due_date"], lines["800.00"]["status"]) == ("2026-02-28", "PARTIAL")

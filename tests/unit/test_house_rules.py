@@ -118,6 +118,15 @@ def test_every_make_target_that_the_readme_and_contributing_name_exists() -> Non
     assert named <= there
 
 
+def test_pages_name_a_command_by_the_path_that_works_after_make() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        # In a container the command is on the path.
+        text = re.sub(r"docker run.*", "", page.read_text())
+        assert not re.findall(r"(?<!\.venv/bin/)\bschool-billing (?:serve|migrate|reset|seed|user|ledger).*", text), (
+            page
+        )
+
+
 def test_the_configuration_page_lists_every_setting() -> None:
     table = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
     from school_billing.platform.settings import Settings  # noqa: PLC0415 - beside its only use.

@@ -11,6 +11,7 @@ def test_every_language_has_every_label(language: str) -> None:
     assert labels(language).keys() == labels("en").keys()
     assert all(labels(language).values())
     assert "{to}" in labels(language)["until"]
+    assert all("{day}" in labels(language)[name] for name in ("forecast", "is_overdue"))
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,31 @@ def test_text_that_a_spreadsheet_would_take_for_a_formula_is_text(start: str) ->
     assert read(csv_rows([[f"1{start}1"]])) == [[f"1{start}1"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("  =1+1", "'  =1+1"),
+        ("\N{NO-BREAK SPACE}@SUM(A1)", "'\N{NO-BREAK SPACE}@SUM(A1)"),
+        ("fee;=cmd|' /C calc'!A0", "fee;'=cmd|' /C calc'!A0"),
+        ("fee; \t-1", "fee;' \t'-1"),
+        ("two\n+1\r\n@x", "two\n'+1\r\n'@x"),
+        ("a\t=1;b;=2", "a\t'=1;b;'=2"),
+        (';"=1', ";'\"=1"),
+        ("a; b\tc\nd", "a; b\tc\nd"),
+        ("2026-01-05, 1+1=2", "2026-01-05, 1+1=2"),
+    ],
+)
+def test_no_spreadsheet_finds_a_formula_behind_its_own_separator(text: str, written: str) -> None:
+    assert read(csv_rows([[text]])) == [[written]]
+
+
 def test_an_amount_stays_a_number_whatever_its_sign() -> None:
     assert csv_rows([[Decimal("-50.00"), Decimal("1000000.10")]]) == b"-50.00,1000000.10\r\n"
 
 
 def test_what_is_no_text_is_written_for_programs() -> None:
     row: list[Cell] = [date(2026, 3, 1), datetime(2026, 3, 1, 12, tzinfo=UTC), UUID(int=1), Colour.RED, None]
-    written = b"2026-03-01,2026-03-01T12:00:00Z,00000000-0000-0000-0000-000000000001,RED,\r\n"
+    written = b"2026-03-01,2026-03-01T12:00:00.000000Z,00000000-0000-0000-0000-000000000001,RED,\r\n"
     assert csv_rows([row]) == written
 
 

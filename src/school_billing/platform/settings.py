@@ -92,7 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """A failed log-in counts for this long."""
 
     admin_username: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "admin"
-    """The first administrator's username. `school-billing seed` creates the account."""
+    """The first administrator's username. `.venv/bin/school-billing seed` creates the account."""
     admin_password: str = DEVELOPMENT_ADMIN_PASSWORD
     """The first administrator's password. In production, it must meet the password rules."""
     public_reads: bool | None = None

@@ -58,6 +58,16 @@ class SchoolName(Text, examples=["Springfield Elementary"]):
     """The name of a school."""
 
 
+class Address(Text, most=500, lines=True, examples=["19 Plympton Street\nSpringfield"]):
+    """The lines of the postal address, as printed on statements."""
+
+
+class PaymentInstructions(
+    Text, most=1000, lines=True, examples=["By bank transfer to Springfield Elementary, account 12345678."]
+):
+    """How to pay the school, as printed on the statement of each student."""
+
+
 class School(Struct, frozen=True):
     """A school: a tenant with its own currency and time zone."""
 
@@ -67,6 +77,8 @@ class School(Struct, frozen=True):
     """The currency of all amounts of the school (ISO 4217). Amounts in one without cents, such as CLP, are whole."""
     time_zone: TimeZone
     """The IANA time zone that decides when the school's days begin and end."""
+    address: Address | None
+    payment_instructions: PaymentInstructions | None
     created_at: datetime
     updated_at: datetime
 
@@ -78,12 +90,16 @@ class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     currency: Currency = Currency("USD")
     """A currency with at most two decimals."""
     time_zone: TimeZone = TimeZone("UTC")
+    address: Address | None = None
+    payment_instructions: PaymentInstructions | None = None
 
 
 class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a school. A field that is absent stays as it is."""
+    """Changes of a school. A field that is absent stays as it is; null clears an optional one."""
 
     name: SchoolName | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     """It can only change while the school has no invoices."""
     time_zone: TimeZone | UnsetType = UNSET
+    address: Address | UnsetType | None = UNSET
+    payment_instructions: PaymentInstructions | UnsetType | None = UNSET

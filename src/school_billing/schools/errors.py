@@ -43,11 +43,17 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
     "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
     "schools_name_plain": breaks_rule("name", PLAIN_TEXT),
+    "schools_address_plain": breaks_rule("address", PLAIN_TEXT),
+    "schools_payment_instructions_plain": breaks_rule("payment_instructions", PLAIN_TEXT),
     "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
     "schools_currency_fits_the_books": breaks_rule(
         "currency", "Amounts have two decimals. A currency with three or more, such as KWD, does not fit."
     ),
     "schools_currency_is_fixed": CurrencyInUse,
     "schools_time_zone_is_known": breaks_rule("time_zone", "A time zone is an IANA name, such as America/Chicago."),
+    "schools_address_length": breaks_rule("address", "An address has 1 to 500 characters."),
+    "schools_payment_instructions_length": breaks_rule(
+        "payment_instructions", "Payment instructions have 1 to 1000 characters."
+    ),
     "school_id_is_fixed": SchoolIsFixed,
 }

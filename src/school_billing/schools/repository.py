@@ -2,12 +2,14 @@
 
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from school_billing.auth.contracts import Tenant
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
-from school_billing.platform.web.json_body import set_or_none
+from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
 from school_billing.schools.errors import SchoolNotFound
@@ -28,9 +30,7 @@ class Schools:
     async def create(self, school: SchoolIn) -> School:
         """Add a school."""
         async with once(self._database):
-            return await self._database.one(
-                CREATE, name=school.name, currency=school.currency, time_zone=school.time_zone
-            )
+            return await self._database.one(CREATE, **asdict(school))
 
     async def get(self, tenant: Tenant, school_id: UUID) -> School:
         """Return a school."""
@@ -50,6 +50,10 @@ class Schools:
             name=set_or_none(patch.name),
             currency=set_or_none(patch.currency),
             time_zone=set_or_none(patch.time_zone),
+            address_given=is_given(patch.address),
+            address=set_or_none(patch.address),
+            payment_instructions_given=is_given(patch.payment_instructions),
+            payment_instructions=set_or_none(patch.payment_instructions),
         )
         return updated or refuse_change(await self.get(tenant, school_id), if_match, SchoolNotFound())
 

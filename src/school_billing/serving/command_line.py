@@ -1,4 +1,4 @@
-"""school-billing: serve, migrate, rollback, distribute, seed, user, ledger, settings.
+"""school-billing: serve, migrate, rollback, distribute, reset, seed, user, ledger, settings.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
@@ -133,6 +133,26 @@ def rollback(settings: Settings, count: int) -> None:
 
     for migration in migrations.rollback(settings.database_url, count):
         print(f"rolled back {migration}")
+
+
+@main.command()
+def reset() -> None:
+    """Remove the embedded database of DATA_DIR, with all that is in it."""
+    from school_billing.serving import embedded
+
+    removed: list[Path] = []
+
+    def tell(path: Path) -> None:
+        print(f"removing {path}", flush=True)
+        removed.append(path)
+
+    try:
+        data_dir = Path(Settings.from_environment(os.environ).data_dir)
+        embedded.remove(data_dir, tell)
+    except (InvalidSettings, DatabaseError) as error:
+        fail(str(error))
+    if not removed:
+        print(f"nothing to remove: {data_dir.absolute()} has no embedded database")
 
 
 @main.command()

@@ -66,6 +66,33 @@ def embedded_postgres(data_dir: Path, *, settings: Mapping[str, str] | None = No
         yield url
 
 
+def remove(data_dir: Path, tell: Callable[[Path], None]) -> None:
+    """Remove the server's files in `data_dir`, and call `tell` with each file or folder before.
+
+    Raises:
+        EmbeddedUnavailable: A process runs the server, or a file cannot be removed.
+    """
+    data_dir = data_dir.resolve()
+    lock_file = data_dir / "postgres.lock"
+    if not lock_file.exists():
+        return
+    try:
+        with lock_file.open("a") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _Cluster(data_dir).end_leftover()
+            names = ("postgres", "postgres.log", "postgres.log.1", "postgres.new.*", lock_file.name)
+            for path in (path for name in names for path in data_dir.glob(name)):
+                tell(path)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+    except BlockingIOError:
+        raise EmbeddedUnavailable(f"A process uses the embedded PostgreSQL in {data_dir}. Stop it first.") from None
+    except OSError as error:
+        raise EmbeddedUnavailable(f"The embedded PostgreSQL in {data_dir} cannot be removed: {error}") from error
+
+
 def _join_or_start(data_dir: Path, settings: Mapping[str, str], stack: ExitStack) -> str:
     data_dir.mkdir(parents=True, exist_ok=True)
     cluster = _Cluster(data_dir.resolve())
@@ -113,10 +140,7 @@ class _Cluster:
             shutil.rmtree(leftover, ignore_errors=True)
         if not self._folder.exists():
             self._create()
-        # An owner that was killed left its server. On Linux it is about to stop, although it may still look ready.
-        lines = self._pid_file_lines()
-        if lines and self._serves(int(lines[0])):
-            self._end(int(lines[0]))
+        self.end_leftover()
         # PostgreSQL would believe the file if another process of this user now had that process id. If the server did
         # run, PostgreSQL would refuse a second one without the file, too, because the shared memory is in use.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
@@ -128,6 +152,13 @@ class _Cluster:
                 break
             time.sleep(0.2)
         raise EmbeddedUnavailable(f"The embedded PostgreSQL did not start. {self._log} ends with:\n{self._log_tail()}")
+
+    def end_leftover(self) -> None:
+        """End the server that a killed owner left; only for the owner of the lock."""
+        # On Linux it is about to stop, although it may still look ready.
+        lines = self._pid_file_lines()
+        if lines and self._serves(int(lines[0])):
+            self._end(int(lines[0]))
 
     def _try_to_start(self, settings: Mapping[str, str], stack: ExitStack) -> int | None:
         ours = {

@@ -1,7 +1,8 @@
 """Statements in Redis, for as long as nothing changes.
 
 Each key contains the version of the school's statements, which comes from the database (version.sql). So a stale entry
-can never be read, and nothing has to be deleted. If Redis is slow, full or gone, the statement is computed.
+can never be read, and nothing has to be deleted. It also contains a checksum of the query, because another release may
+render other fields. If Redis is slow, full or gone, the statement is computed.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import date, datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
+from zlib import crc32
 
 import msgspec
 
@@ -78,7 +80,8 @@ class CachedReader:
         # The statement is computed after its version was read: it may contain a later change, but never lacks one.
         subject = values.get("school_id") or values.get("student_id")
         others = ",".join(f"{name}={value}" for name, value in values.items() if name not in _SUBJECT)
-        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version}:{others}"
+        release = crc32(query.text.encode())
+        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version}:{others}:{release:x}"
         row = await self._get(key, query)
         if row is None:
             row = await self._reader.one_or_none(query, **values)

@@ -168,6 +168,7 @@ class StudentTotals(Totals, frozen=True, kw_only=True):
 
     student_id: UUID
     full_name: FullName
+    external_id: ExternalId | None
     invoices_count: int
     """The number of invoices in the totals."""
     ageing: Ageing

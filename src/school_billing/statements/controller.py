@@ -1,26 +1,30 @@
 """The statements of a student and of a school in every form, and two reports: debtors and collections."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
-from msgspec import UNSET, Struct
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
+from school_billing.invoices.contracts import InvoiceStatus
 from school_billing.platform.web.conditional import has_current
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.requests import AnyRequest
 from school_billing.platform.web.responses import WithETag
+from school_billing.schools.contracts import School
+from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
@@ -31,7 +35,6 @@ from school_billing.statements.contracts import (
     Entry,
     ExportedLine,
     ExportedRow,
-    InvoiceLine,
     SchoolStatement,
     StudentStatement,
 )
@@ -43,6 +46,7 @@ from school_billing.statements.parameters import (
     CollectedTo,
     DebtorFilters,
     DebtorsPage,
+    Excel,
     Paper,
     PaperSize,
     StatementRange,
@@ -62,7 +66,16 @@ from school_billing.statements.printed.renderers import (
 )
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
-from school_billing.statements.spreadsheets import CSV_MEDIA_TYPE, attachment, csv_rows, inline
+from school_billing.statements.spreadsheets import (
+    BYTE_ORDER_MARK,
+    CSV_MEDIA_TYPE,
+    Cell,
+    attachment,
+    csv_rows,
+    file_words,
+    inline,
+)
+from school_billing.students.contracts import Student
 from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
@@ -173,15 +186,19 @@ class StatementController(Controller):
         statements: FromStatements,
         students: FromStudents,
         caller: ByCaller,
+        excel: Excel = False,
     ) -> WithETag[bytes]:
-        """Return the entries of the period, or without one the invoices, with the names that they have in the JSON.
+        """Return the opening balance and the entries after it, of the period or else of all time.
+
+        An amount is above zero if more is owed after it and below zero if less is owed, so the amounts add up to the
+        closing balance. The first row, of kind OPENING, has the opening balance; 0.00 without a from.
 
         CSV by RFC 4180 in UTF-8, for spreadsheets and programs: amounts are plain decimals, days and instants
         ISO 8601. Text that a spreadsheet would take for a formula has an apostrophe before it.
         """
-        statement = await statements.of_student(caller.tenant, student_id, statement_range)
+        statement = await statements.of_student(caller.tenant, student_id, statement_range.with_entries)
         student = await students.get(caller.tenant, student_id)
-        return await asyncio.to_thread(_rows, statement.document, student.full_name)
+        return await asyncio.to_thread(_rows, statement.document, student, statement_range.starts_on, excel=excel)
 
     @get(
         "/schools/{school_id:str}/statement",
@@ -259,7 +276,7 @@ class StatementController(Controller):
         """
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
-        header = attachment("invoices", school.name, extension="ndjson")
+        header = attachment("invoices", *_file_words(school, as_of), extension="ndjson")
         return Download(await started(request, _as_ndjson(lines)), NDJSON_MEDIA_TYPE, header)
 
     @get(
@@ -277,16 +294,20 @@ class StatementController(Controller):
         schools: FromSchools,
         caller: ByCaller,
         as_of: AsOf = None,
+        excel: Excel = False,
     ) -> Download:
         """Return every invoice of a school, all as of one moment, a row each, oldest first, below the columns' names.
+
+        The columns add up to the totals of the statement, because a void invoice has its amount in voided_amount alone.
 
         CSV by RFC 4180 in UTF-8. Text that a spreadsheet would take for a formula has an apostrophe before it. However
         many they are, the first is there at once; 503 while too many such downloads are under way.
         """
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
-        header = attachment("invoices", school.name, extension="csv")
-        return Download(await started(request, _as_csv(lines, school.currency)), CSV_MEDIA_TYPE, header)
+        header = attachment("invoices", *_file_words(school, as_of), extension="csv")
+        parts = _as_csv(lines, school.currency, BYTE_ORDER_MARK if excel else b"")
+        return Download(await started(request, parts), CSV_MEDIA_TYPE, header)
 
     @get(
         "/schools/{school_id:str}/debtors",
@@ -322,6 +343,7 @@ class StatementController(Controller):
         statements: FromStatements,
         schools: FromSchools,
         caller: ByCaller,
+        excel: Excel = False,
     ) -> WithETag[bytes]:
         """Return every student who owes something, a row each, in the order of the list, below the columns' names.
 
@@ -329,7 +351,8 @@ class StatementController(Controller):
         """
         debtors = await statements.debtors(caller.tenant, school_id, None, debtor_filters)
         school = await schools.get(caller.tenant, school_id)
-        return await asyncio.to_thread(_debtor_rows, debtors.document, school.name, school.currency)
+        words = _file_words(school, debtor_filters.as_of)
+        return await asyncio.to_thread(_debtor_rows, debtors.document, words, school.currency, excel=excel)
 
     @get(
         "/schools/{school_id:str}/collections",
@@ -363,9 +386,15 @@ async def _page(printable: PrintableStatement) -> WithETag[bytes]:
 async def _document(request: AnyRequest, renderer: PdfRenderer, job: Job) -> WithETag[bytes]:
     """Return the document of a job, which is rendered only if the client lacks it."""
     etag = job.tag
-    content = b"" if has_current(request, etag) else await renderer.render(job)
     printable = job.printable
-    headers = _language_of(printable) | inline("statement", printable.name, printable.day, extension="pdf")
+    headers = _language_of(printable)
+    content = b""
+    if not has_current(request, etag):
+        document = await renderer.render(job)
+        content = document.content
+        if document.unprintable:
+            headers["X-Unprintable"] = str(document.unprintable)
+    headers |= inline("statement", *printable.file_words, printable.day, extension="pdf")
     return WithETag(content, etag, headers=headers, media_type=PDF_MEDIA_TYPE)
 
 
@@ -373,18 +402,29 @@ def _language_of(printable: PrintableStatement) -> dict[str, str]:
     return {"Content-Language": printable.language}
 
 
-def _rows(document: str, name: str) -> WithETag[bytes]:
-    """Return the lines of a student's statement as CSV. Thousands of them take a while, so this is for a thread."""
+def _file_words(school: School, as_of: Moment | None) -> list[str]:
+    moment = (as_of and as_of.instant) or datetime.now(UTC)
+    day = (as_of and as_of.day) or moment.astimezone(ZoneInfo(school.time_zone)).date()
+    return [*file_words(school.name, school.id), str(day)]
+
+
+def _rows(document: str, student: Student, starts_on: date | None, *, excel: bool) -> WithETag[bytes]:
+    """Return the entries of a student as CSV. Thousands of them take a while, so this is for a thread."""
     statement: StudentStatement = exact_decoder(StudentStatement).decode(document)
-    lines: Sequence[Struct] = statement.invoices if statement.entries is UNSET else statement.entries or []
-    columns = (InvoiceLine if statement.entries is UNSET else Entry).__struct_fields__
-    rows = [[*msgspec.structs.astuple(line), statement.currency] for line in lines]
-    content = csv_rows([[*columns, "currency"], *rows])
-    headers = attachment("statement", name, statement.as_of_date, extension="csv")
+    balance: Decimal = statement.opening_balance or Decimal("0.00")
+    opening: dict[str, Cell] = {"date": starts_on, "kind": "OPENING", "amount": balance, "balance": balance}
+    rows: list[list[Cell]] = [[opening.get(name) for name in Entry.__struct_fields__]]
+    for entry in statement.entries or ():
+        change, balance = entry.balance - balance, entry.balance
+        rows.append(list(msgspec.structs.astuple(msgspec.structs.replace(entry, amount=change))))
+    columns: list[Cell] = [*Entry.__struct_fields__, "currency"]
+    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows([columns, *([*row, statement.currency] for row in rows)])
+    words = file_words(student.full_name, student.id, student.external_id)
+    headers = attachment("statement", *words, statement.as_of_date, extension="csv")
     return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
 
 
-def _debtor_rows(document: str, name: str, currency: str) -> WithETag[bytes]:
+def _debtor_rows(document: str, words: list[str], currency: str, *, excel: bool) -> WithETag[bytes]:
     """Return debtors as CSV, with a column for each age of their debts."""
     debtors: list[Debtor] = exact_decoder(list[Debtor]).decode(document)
     columns = [column for column in Debtor.__struct_fields__ if column != "ageing"]
@@ -392,23 +432,31 @@ def _debtor_rows(document: str, name: str, currency: str) -> WithETag[bytes]:
         [*(getattr(debtor, column) for column in columns), *msgspec.structs.astuple(debtor.ageing), currency]
         for debtor in debtors
     ]
-    content = csv_rows([[*columns, *Ageing.__struct_fields__, "currency"], *rows])
-    headers = attachment("debtors", name, extension="csv")
+    head = BYTE_ORDER_MARK if excel else b""
+    content = head + csv_rows([[*columns, *Ageing.__struct_fields__, "currency"], *rows])
+    headers = attachment("debtors", *words, extension="csv")
     return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
 
 
-async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str) -> AsyncGenerator[bytes]:
+async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str, head: bytes) -> AsyncGenerator[bytes]:
     columns = ExportedRow.__struct_fields__
-    head = csv_rows([[*columns, "currency"]])
+    head += csv_rows([[*columns, "voided_amount", "currency"]])
     async with aclosing(lines):
         async for part in lines:
-            rows = (zip(columns, msgspec.structs.astuple(line), strict=True) for line in part)
-            yield head + csv_rows(
-                [*(Decimal(value) if column in _AMOUNTS else value for column, value in row), currency] for row in rows
-            )
+            yield head + csv_rows([*_cells(line), currency] for line in part)
             head = b""
     if head:
         yield head
+
+
+def _cells(line: ExportedRow) -> Iterator[Cell]:
+    is_void = line.status == InvoiceStatus.VOID.value
+    for name, value in zip(line.__struct_fields__, msgspec.structs.astuple(line), strict=True):
+        if name in _AMOUNTS:
+            yield None if is_void else Decimal(value)
+        else:
+            yield value
+    yield Decimal(line.total_amount) if is_void else None
 
 
 async def _as_ndjson(lines: AsyncGenerator[list[ExportedRow]]) -> AsyncGenerator[bytes]:

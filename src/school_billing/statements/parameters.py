@@ -75,6 +75,10 @@ class PaperSize(Enum):
     LETTER = "letter"
 
 
+Excel = Annotated[
+    bool,
+    QueryParameter(description="Whether the file begins with a byte order mark, without which Excel misreads accents."),
+]
 Paper = Annotated[PaperSize, QueryParameter(description="The size of the paper.")]
 Lang = Annotated[
     Language | None,
@@ -96,6 +100,9 @@ class ReversedPeriod(InvalidParameter):
         super().__init__(FieldError("from", message))
 
 
+_FIRST_DAY = date(1, 1, 2)  # The driver takes date.min for minus infinity, which is no date in JSON.
+
+
 class StatementRange(msgspec.Struct, frozen=True):
     """The moment or the period of a statement. Without any of them, it is a statement of now."""
 
@@ -103,6 +110,11 @@ class StatementRange(msgspec.Struct, frozen=True):
     as_of_date: date | None = None
     starts_on: date | None = None
     ends_on: date | None = None
+
+    @property
+    def with_entries(self) -> "StatementRange":
+        """The same figures, as those of a period, which has entries: of all time where it has no beginning."""
+        return msgspec.structs.replace(self, starts_on=self.starts_on or _FIRST_DAY)
 
     @property
     def is_now(self) -> bool:

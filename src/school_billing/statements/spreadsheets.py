@@ -16,8 +16,12 @@ CSV_MEDIA_TYPE = "text/csv"
 Cell: TypeAlias = str | Decimal | date | datetime | UUID | Enum | None
 """Strings are text that a person wrote. Every other value is written so that a program can read it again."""
 
-# Spreadsheets begin a formula at these characters, or skip them before one (OWASP, CSV Injection).
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - they mean the same.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Excel reads a file as UTF-8 only if the file begins with this."""
+
+# Where a spreadsheet could begin a formula: at the beginning of the text (OWASP, CSV Injection), and after a semicolon,
+# tab or newline in it, because quotes hold no cell together if the spreadsheet separates cells by another character.
+_FORMULA = re.compile(r'^(?=[\t\r\n])|(^|\r\n|[;\t\r\n])(?=[\s"\ufeff\u200b]*[=+\-@＝＋－＠])')  # noqa: RUF001 - they mean the same.
 
 
 def csv_rows(rows: Iterable[Iterable[Cell]]) -> bytes:
@@ -25,6 +29,14 @@ def csv_rows(rows: Iterable[Iterable[Cell]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer).writerows([_plain(cell) for cell in row] for row in rows)
     return buffer.getvalue().encode()
+
+
+def file_words(name: str, identifier: UUID, external_id: str | None = None) -> list[str]:
+    """Return the words in the names of a student's or school's files, which another of the same name does not have."""
+    number = external_id or ""
+    # Without a number, or if the name of a file cannot have all of it, the random end of the id tells them apart.
+    is_whole = number != "" and _ascii(number) == number.lower()
+    return [name, number, "" if is_whole else identifier.hex[-12:]]
 
 
 def attachment(name: str, *parts: object, extension: str) -> dict[str, str]:
@@ -43,9 +55,11 @@ def _plain(cell: Cell) -> str:
             return ""
         case str():
             # A spreadsheet itself puts an apostrophe before text that looks like a formula.
-            return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+            # The expression is slow, an export has millions of cells, and no tab or newline is printable.
+            is_plain = cell[:1].isalnum() and ";" not in cell and cell.isprintable()
+            return cell if is_plain else _FORMULA.sub(r"\1'", cell)
         case datetime():
-            return cell.isoformat().replace("+00:00", "Z")
+            return cell.isoformat(timespec="microseconds").replace("+00:00", "Z")
         case Enum():
             return str(cell.value)
         case _:

@@ -30,7 +30,9 @@ async def test_a_school_has_its_own_currency_and_zone(api: Api) -> None:
         ("currency", ""), ("currency", None), ("currency", "XAU"), ("currency", "KWD"),
         ("currency", "CLF"), ("time_zone", "Mars/Olympus"), ("time_zone", "utc+3"),
         ("time_zone", "CET"), ("time_zone", "localtime"), ("time_zone", ""), ("time_zone", "../etc/passwd"),
-        ("colour", "yellow"), ("id", NOBODY), ("created_at", "2026-01-01T00:00:00Z"),
+        ("address", ""), ("address", " \n"), ("address", "x" * 501), ("payment_instructions", "x" * 1001),
+        ("payment_instructions", "a\x00b"), ("payment_instructions", 5), ("colour", "yellow"), ("id", NOBODY),
+        ("created_at", "2026-01-01T00:00:00Z"),
     ],
 )  # fmt: skip
 async def test_a_wrong_field_is_named(client: httpx.AsyncClient, field: str, value: object) -> None:
@@ -49,6 +51,21 @@ async def test_patch_changes_the_given_fields_only(api: Api) -> None:
     assert changed["name"] == "Shelbyville"
     assert changed["updated_at"] > school["updated_at"]
     assert changed == school | {"name": "Shelbyville", "updated_at": changed["updated_at"]}
+
+
+async def test_a_school_says_where_it_is_and_how_to_pay_and_null_clears_it(api: Api) -> None:
+    said = {"address": "19 Plympton Street\nSpringfield", "payment_instructions": "é" * 1000}
+    school, other = await api.school(**said), await api.school()
+    assert {name: school[name] for name in said} == said
+    assert {name: other[name] for name in said} == dict.fromkeys(said)
+    path = f"/schools/{school['id']}"
+    for name in said:
+        assert (await api.client.patch(path, json={name: None})).json()[name] is None
+        assert (await api.client.patch(path, json={name: "New"})).json()[name] == "New"
+    renamed = (await api.client.patch(path, json={"name": "Shelbyville"})).json()
+    assert {name: renamed[name] for name in said} == dict.fromkeys(said, "New")
+    assert await api.get(path) == renamed
+    assert (await api.get(f"/schools/{other['id']}"))["address"] is None
 
 
 async def test_an_empty_patch_changes_nothing(api: Api) -> None:

@@ -15,6 +15,7 @@ import redis
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.platform.settings import Settings
+from school_billing.statements.repository import SCHOOL
 from tests.accounts import log_in
 from tests.api import NOBODY, Api, client_of, problem
 from tests.conftest import running
@@ -209,6 +210,19 @@ async def test_a_kept_statement_goes_after_its_time(settings: Settings, shared_r
             keys = list(client.scan_iter(f"statement:school:{school['id']}:*"))
             assert len(keys) == 1
             assert 0 < int(client.ttl(keys[0])) <= 60
+
+
+async def test_a_release_that_renders_other_fields_reads_no_entry_of_this_one(
+    settings: Settings, shared_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with api_with(settings, shared_redis) as api:
+        school = await api.school()
+        path = f"/schools/{school['id']}/statement"
+        await api.get(path)
+        monkeypatch.setattr(SCHOOL, "text", f"{SCHOOL.text}\n-- with another field")
+        await api.get(path)
+        await api.get(path)
+        assert await outcomes(api) == {"miss": 2, "hit": 1, "error": 0}
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"nonsense", b"\x80", b"\xc1", b"\x82\xa8document\x01\xaanext_after\xc0"])

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -92,19 +93,24 @@ async def test_the_rows_for_a_spreadsheet_say_the_same_and_are_no_formulas(api: 
     student = await api.student(school, full_name='=HYPERLINK("x")', external_id="+1,2")
     invoice = await api.invoice(student, "100.00", description='Books, "old"\nand new')
     await api.pay(invoice, "30.00")
-    for query in ("", "?as_of=2999-12-31"):
+    void = await api.invoice(student, "7.00")
+    await api.client.post(f"/invoices/{void['id']}/void", json={"reason": "entered twice"})
+    amounts = ("total_amount", "payments_total", "refunds_total", "paid_total", "balance_due")
+    for query, day in (("", r"\d{4}-\d\d-\d\d"), ("?as_of=2999-12-31", "2999-12-31")):
         response = await api.client.get(f"/schools/{school['id']}/statement.csv{query}")
         assert response.headers["content-type"].startswith("text/csv")
-        assert response.headers["content-disposition"] == 'attachment; filename="invoices-ecole-moliere.csv"'
-        (row,) = csv.DictReader(io.StringIO(response.text, newline=""))
-        (line,) = await lines_of(api.client, school, query)
-        assert row == {
-            **{name: "" if value is None else value for name, value in line.items()},
-            "full_name": '\'=HYPERLINK("x")',
-            "external_id": "'+1,2",
-            "currency": "EUR",
-        }
-        assert (row["total_amount"], row["balance_due"]) == ("100.00", "70.00")  # 100 - 30
+        name = f"invoices-ecole-moliere-{school['id'][-12:]}-{day}.csv"
+        assert re.fullmatch(f'attachment; filename="{name}"', response.headers["content-disposition"])
+        live, void_row = csv.DictReader(io.StringIO(response.text, newline=""))
+        for row, line in zip((live, void_row), await lines_of(api.client, school, query), strict=True):
+            assert row == {
+                **{name: "" if value is None else value for name, value in line.items()},
+                "full_name": '\'=HYPERLINK("x")',
+                "external_id": "'+1,2",
+                "voided_amount": "",
+                "currency": "EUR",
+            } | (dict.fromkeys(amounts, "") | {"voided_amount": "7.00"} if row is void_row else {})
+        assert (live["total_amount"], live["balance_due"]) == ("100.00", "70.00")  # 100 - 30
 
 
 async def test_a_school_without_invoices_is_empty_and_one_that_is_none_is_404(

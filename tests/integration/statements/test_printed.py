@@ -6,7 +6,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -17,12 +17,14 @@ import httpx
 import msgspec
 import pypdf
 import pytest
+from structlog.testing import capture_logs
 
 from school_billing.auth.contracts import Role
 from school_billing.statements.printed.printable import Column, ColumnKind, Fact, PrintableStatement, Row, Table
 from school_billing.statements.printed.renderers import (
     ROWS_MOST,
     Job,
+    PdfDocument,
     PdfRenderer,
     PdfRendererBusy,
     PrintFailed,
@@ -47,6 +49,7 @@ class PageReader(HTMLParser):
         self.attributes: dict[str, dict[str, str | None]] = {}
         self.facts: dict[str, str] = {}
         self.tables: list[list[list[str]]] = []
+        self.text = ""
         self._label = self._text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -69,6 +72,7 @@ class PageReader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self._text += data
+        self.text += data
 
 
 def read(response: httpx.Response) -> PageReader:
@@ -96,7 +100,7 @@ def rows_of(response: httpx.Response) -> list[dict[str, str]]:
 
 def dollars(text: str) -> Decimal:
     """Read an amount as an American does."""
-    return Decimal(re.sub(r"[$,]", "", text))
+    return Decimal(0) if text == "\N{EN DASH}" else Decimal(re.sub(r"[$,]", "", text))
 
 
 @pytest.fixture
@@ -135,6 +139,7 @@ async def test_a_page_tells_the_account_of_a_period_line_by_line(client: httpx.A
         "Student number": "S-1024",
         "Period": "February 1, 2026 \N{EN DASH} February 28, 2026",
         "As of": "February 28, 2026",
+        "Statement date": f"{datetime.now(UTC):%B} {datetime.now(UTC).day}, {datetime.now(UTC).year}",
         "Currency": "US Dollar (USD)",
         "Opening balance": "$1,600.00",
         "Invoiced": "$0.00",
@@ -142,15 +147,17 @@ async def test_a_page_tells_the_account_of_a_period_line_by_line(client: httpx.A
         "Refunds": "$49.50",
         "Voided": "$0.00",
         "Overdue": "$1,399.50",  # 1600.00 - 250.00 + 49.50
+        "Please pay by": "January 31, 2026 (overdue)",
         "Closing balance": "$1,399.50",
     }
-    ageing, entries = page.tables
+    schedule, ageing, entries = page.tables
+    assert schedule[1:] == [["Jan 31, 2026", "Overdue", "1,399.50"], ["Total", "", "1,399.50"]]
     assert [(cells[0], cells[2]) for cells in ageing] == [
-        ("Not due yet", "$0.00"),
+        ("Not due yet", "\N{EN DASH}"),
         ("1\N{EN DASH}30 days", "$1,399.50"),
-        ("31\N{EN DASH}60 days", "$0.00"),
-        ("61\N{EN DASH}90 days", "$0.00"),
-        ("Over 90 days", "$0.00"),
+        ("31\N{EN DASH}60 days", "\N{EN DASH}"),
+        ("61\N{EN DASH}90 days", "\N{EN DASH}"),
+        ("Over 90 days", "\N{EN DASH}"),
     ]
     assert [[cell.strip("\u2068\u2069") for cell in cells] for cells in entries] == [
         ["Date", "Entry", "Details", "Charged", "Credited", "Balance"],
@@ -161,11 +168,64 @@ async def test_a_page_tells_the_account_of_a_period_line_by_line(client: httpx.A
     ]
 
 
+@pytest.mark.parametrize(
+    ("lang", "texts"),
+    [
+        ("en", ["Please pay by", "How to pay", "Payment reference", "December 31, 2998 (forecast)", "Due by then"]),
+        ("de", ["Bitte zahlen bis", "So zahlen Sie", "Verwendungszweck", "31. Dezember 2998 (Vorschau)", "Bis dahin"]),
+        ("es", ["Fecha límite de pago", "Cómo pagar", "Referencia del pago", "31 de diciembre de 2998 (previsión)"]),
+        ("fr", ["À payer au plus tard le", "Comment payer", "Référence", "31 décembre 2998 (prévision)"]),
+        ("ar", ["يرجى الدفع في موعد أقصاه", "طريقة الدفع", "مرجع الدفع", "2998 (توقّع)", "المستحق حتى ذلك التاريخ"]),
+    ],
+)
+async def test_a_parent_reads_what_to_pay_until_when_and_how(api: Api, lang: str, texts: list[str]) -> None:
+    school = await api.school(
+        name="Springfield Elementary",
+        address="19 Plympton Street\nSpringfield",
+        payment_instructions="To account 000123456,\n<b>or</b> at the office.",
+    )
+    student = await api.student(school, external_id="SPR-7")
+    issued = {"issued_at": "2998-09-01T12:00:00Z"}
+    await api.invoice(student, "100.25", due_date="2999-03-31", **issued)
+    await api.invoice(student, "30.00", due_date="2999-01-31", **issued)
+    await api.invoice(student, "20.00", due_date="2999-01-31", **issued)
+    for query in ("to=2998-12-31", "as_of=2998-12-31"):
+        path = f"/students/{student['id']}/statement.%s?{query}&lang={lang}"
+        page = read(await api.client.get(path % "html"))
+        document = text_of(await api.client.get(path % "pdf"))
+        for text in [*texts, "SPR-7", "19 Plympton Street\nSpringfield", "000123456,\n<b>or</b> at the office."]:
+            assert text in page.text
+            # In which order a reader of PDF gives Arabic letters back is its own affair.
+            assert lang == "ar" or " ".join(text.split()) in document
+        schedule = [[re.sub(r"[^\d.,]", "", row[-1]).replace(",", ".") for row in page.tables[0][1:]]]
+        assert schedule == [["50.00", "100.25", "150.25"]]
+        assert page.attributes["dl"]["class"] == "headline"  # at the top
+        other = await api.student(school, full_name="Bart Simpson")  # who owes nothing
+        owed = read(await api.client.get(f"/students/{other['id']}/statement.html?{query}&lang={lang}"))
+        assert texts[0] not in owed.text
+        assert "000123456" not in owed.text
+
+
+async def test_what_the_school_says_about_paying_changes_its_statements_at_once(api: Api, student: Json) -> None:
+    for kind in ("html", "pdf"):
+        path = f"/students/{student['id']}/statement.{kind}?{PERIOD}"
+        tags = [(await api.client.get(path)).headers["etag"]]
+        for change in ({"payment_instructions": "In cash."}, {"payment_instructions": None, "address": "Main Street"}):
+            response = await api.client.patch(f"/schools/{student['school_id']}", json=change)
+            assert response.status_code == 200
+            changed = await api.client.get(path, headers={"If-None-Match": tags[-1]})
+            assert changed.status_code == 200
+            tags.append(changed.headers["etag"])
+        assert len(set(tags)) == 3
+        await api.client.patch(f"/schools/{student['school_id']}", json={"address": None})
+        assert (await api.client.get(path)).headers["etag"] == tags[0]
+
+
 async def test_without_a_period_a_page_lists_the_invoices(client: httpx.AsyncClient, student: Json) -> None:
     response = await client.get(f"/students/{student['id']}/statement.html?as_of=2999-12-31")
     page = read(response)
     assert "Period" not in page.facts
-    assert page.tables[1][1:] == [
+    assert page.tables[-1][1:] == [
         ["Jan 5, 2026", "Jan 31, 2026", "Tuition", "Paid in part", "1,600.00", "200.50", "1,399.50"],
         ["Mar 1, 2026", "Feb 28, 2026", "Entered twice", "Void", "70.00", "0.00", "0.00"],
         ["Total", "", "", "", "1,600.00", "200.50", "1,399.50"],  # the void one counts for nothing
@@ -179,42 +239,49 @@ async def test_the_sums_on_a_page_are_those_of_the_json(api: Api, student: Json,
         json = await api.get(f"{path}/statement{query}")
         page = read(await api.client.get(f"{path}/statement.html{query}"))
         totals = json["totals"]
-        expected = {"Invoiced": totals["invoiced_total"], "Overdue": totals["overdue_total"]}
+        expected = {"Overdue": totals["overdue_total"]}
         if "period" in json:
             expected |= {"Opening balance": json["opening_balance"], "Closing balance": json["closing_balance"]}
             expected |= {"Payments": json["period"]["paid"], "Refunds": json["period"]["refunded"]}
             expected |= {"Voided": json["period"]["voided"], "Invoiced": json["period"]["invoiced"]}
         else:
             expected |= {"Payments": totals["payments_total"], "Refunds": totals["refunds_total"]}
-            expected |= {"Paid": totals["paid_total"], "Balance due": totals["balance_due_total"]}
+            expected |= {"Invoiced to date": totals["invoiced_total"], "Paid to date": totals["paid_total"]}
+            expected |= {"Balance due": totals["balance_due_total"]}
         assert {name: dollars(page.facts[name]) for name in expected} == {
             name: Decimal(amount) for name, amount in expected.items()
         }
-        assert [dollars(cells[2]) for cells in page.tables[0]] == [Decimal(sum_) for sum_ in json["ageing"].values()]
-        assert dollars(page.tables[1][-1][-1 if path.startswith("/students") else 3]) == Decimal(
+        assert [dollars(cells[2]) for cells in page.tables[-2]] == [Decimal(sum_) for sum_ in json["ageing"].values()]
+        assert dollars(page.tables[-1][-1][-1 if path.startswith("/students") else 4]) == Decimal(
             totals["balance_due_total"]
         )
 
 
 async def test_a_schools_page_has_what_each_student_owes(api: Api, student: Json) -> None:
     school = {"id": student["school_id"]}
-    await api.invoice(await api.student(school, full_name="Bart Simpson"), "10.00", issued_at="2026-01-01T00:00:00Z")
+    bart = await api.student(school, full_name="Bart Simpson", external_id="S-1025")
+    await api.invoice(bart, "10.00", issued_at="2026-01-01T00:00:00Z")
     await api.student(school, full_name="Maggie Simpson")
     path = f"/schools/{school['id']}/statement"
     json = await api.get(f"{path}?as_of=2026-03-31")
     page = read(await api.client.get(f"{path}.html?as_of=2026-03-31"))
     assert page.facts["Students"] == "3"
-    lines = page.tables[1][1:]
-    assert [line[0] for line in lines] == ["Bart Simpson", "Lisa Simpson", "Maggie Simpson", "Total"]
-    names = ("invoiced_total", "paid_total", "balance_due_total", "overdue_total")
+    names, *lines = page.tables[-1]
+    assert names[2] == "Invoiced to date"  # The sums above have what was invoiced in the period.
+    assert [line[:2] for line in lines] == [
+        ["Bart Simpson", "S-1025"], ["Lisa Simpson", "S-1024"], ["Maggie Simpson", ""], ["Total", ""]
+    ]  # fmt: skip
+    assert [told["external_id"] for told in json["students"]] == ["S-1025", "S-1024", None]
+    amounts = ("invoiced_total", "paid_total", "balance_due_total", "overdue_total")
     for line, told in zip(lines, [*json["students"], {**json["totals"], "ageing": json["ageing"]}], strict=True):
-        assert [dollars(cell) for cell in line[1:]] == [
-            *(Decimal(told[name]) for name in names),
+        assert [dollars(cell) for cell in line[2:]] == [
+            *(Decimal(told[name]) for name in amounts),
             *(Decimal(amount) for amount in told["ageing"].values()),
         ]
     document = text_of(await api.client.get(f"{path}.pdf?as_of=2026-03-31"))
     # 1600.00 - 250.00 + 49.50 + 70.00, which was not void yet, + 10.00
-    assert all(name in document for name in ("Springfield Elementary", "Bart Simpson", "Maggie Simpson", "1,479.50"))
+    for said in ("Springfield Elementary", "Bart Simpson", "S-1025", "Maggie Simpson", "1,479.50"):
+        assert said in document
 
 
 async def test_whatever_a_name_says_it_is_text(api: Api) -> None:
@@ -228,7 +295,7 @@ async def test_whatever_a_name_says_it_is_text(api: Api) -> None:
             page = read(response)
             assert not {"script", "img", "b", "i", "u", "a", "link"} & set(page.elements)
             assert page.elements.count("style") == 1
-            assert name in (page.facts["h1"] + page.tables[1][1][0])
+            assert name in (page.facts["h1"] + page.tables[-1][1][0])
     document = text_of(await api.client.get(f"/students/{student['id']}/statement.pdf?{PERIOD}"))
     for said in (name, "</style><b>School</b>", "<img src=x onerror=alert(1)>", "</td><script>"):
         assert re.sub(r"\s", "", said) in re.sub(r"[\s\u200b]", "", document)
@@ -256,7 +323,7 @@ async def test_money_is_written_for_the_schools_currency_and_the_reader(
     await api.invoice(student, total, issued_at="2026-01-05T00:00:00Z")
     for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
         page = read(await api.client.get(f"{path}/statement.html?{PERIOD}&lang={lang}"))
-        last = list(page.facts.values())[-1]
+        last = list(page.facts.values())[1]
         assert re.sub(r"[\u200e\u200f]", "", re.sub(r"\s", " ", last)) == closing
 
 
@@ -319,6 +386,27 @@ async def test_no_name_is_too_strange_to_print(api: Api, name: str) -> None:
         assert "$100.00" in text_of(await api.client.get(f"{path}/statement.pdf?{PERIOD}"))
 
 
+@pytest.mark.parametrize(
+    ("name", "unprintable"),
+    [
+        ("山田 太郎 ヤマダ", None), ("王小明 張偉 ㄅ", None), ("김민수 뷁", None), ("😀 Ελένη Жанна é ע", None),
+        ("\U00012000\U00012001 \U00012000", "2"),
+    ],
+)  # fmt: skip
+async def test_what_no_font_has_is_counted_and_all_else_is_printed(
+    api: Api, name: str, unprintable: str | None
+) -> None:
+    student = await api.student(full_name=name)
+    with capture_logs() as logs:
+        response = await api.client.get(f"/students/{student['id']}/statement.pdf")
+    assert response.headers.get("x-unprintable") == unprintable
+    # Cuneiform has no glyph, but the document says all the same what it would be.
+    printed = text_of(response)
+    assert unprintable or set(name) - {" "} <= set(unicodedata.normalize("NFC", printed))
+    assert [line["characters"] for line in logs if "no font has" in line["event"]] == ([2] if unprintable else [])
+    assert name not in str(logs)
+
+
 async def test_a_long_word_stays_on_its_page(api: Api) -> None:
     student = await api.student(full_name=LONGEST)
     response = await api.client.get(f"/students/{student['id']}/statement.pdf")
@@ -336,11 +424,13 @@ async def test_nothing_at_all_can_be_printed(api: Api) -> None:
         (f"/schools/{(await api.school())['id']}/statement.%s", "There are no students."),
     ):
         page = read(await api.client.get(path % "html"))
-        assert [said] in page.tables[1]
-        assert list(page.facts.values())[-1] == "$0.00"
+        assert [said] in page.tables[-1]
+        assert list(page.facts.values())[1] == "$0.00"
+        assert "Please pay by" not in page.facts
         assert 'width="0"' in (await api.client.get(path % "html")).text
         assert said in text_of(await api.client.get(path % "pdf"))
-    assert rows_of(await api.client.get(f"/students/{student['id']}/statement.csv")) == []
+    (opening,) = rows_of(await api.client.get(f"/students/{student['id']}/statement.csv"))
+    assert (opening["kind"], opening["amount"], opening["balance"]) == ("OPENING", "0.00", "0.00")
 
 
 async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None:
@@ -349,8 +439,8 @@ async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None
     closing = "45,153.00"  # 1 + 2 + ... + 300 = 45150, and 300 times 0.01
     path = f"/students/{student['id']}/statement.%s?from=2024-01-01&to=2026-01-01"
     page = read(await api.client.get(path % "html"))
-    assert len(page.tables[1]) == 1 + 1 + 300 + 1  # names, opening, entries, closing
-    assert page.tables[1][-1][-1] == closing
+    assert len(page.tables[-1]) == 1 + 1 + 300 + 1  # names, opening, entries, closing
+    assert page.tables[-1][-1][-1] == closing
     response = await api.client.get(path % "pdf")
     document = text_of(response)
     assert "Lisa Simpson" in document
@@ -362,7 +452,7 @@ async def test_three_hundred_entries_are_all_there(api: Api, psql: Psql) -> None
         assert f"Page {number} / {len(pages)}" in printable.extract_text()
         assert "Credited" in printable.extract_text()  # each page has the names of the columns
     rows = rows_of(await api.client.get(path % "csv"))
-    assert (len(rows), rows[-1]["balance"]) == (300, "45153.00")
+    assert (len(rows), rows[-1]["balance"]) == (1 + 300, "45153.00")  # opening, entries
 
 
 async def test_paper_is_a4_or_letter(client: httpx.AsyncClient, student: Json) -> None:
@@ -389,29 +479,66 @@ async def test_a_moment_is_told_by_the_schools_clock(api: Api) -> None:
     path = f"/students/{student['id']}/statement.html"
     page = read(await api.client.get(f"{path}?as_of=2026-03-01T05:59:59Z"))
     assert re.sub(r"\s", " ", page.facts["As of"]) == "February 28, 2026, 11:59:59 PM (America/Chicago)"
-    assert page.tables[1][1][0] == "Feb 28, 2026"
+    assert page.tables[-1][1][0] == "Feb 28, 2026"
     assert read(await api.client.get(f"{path}?as_of=2026-03-01")).facts["As of"] == "March 1, 2026"
     now = read(await api.client.get(path)).facts["As of"]
     assert re.fullmatch(r"[A-Z][a-z]+ \d+, \d{4}, \d+:\d\d\s[AP]M \(America/Chicago\)", now)
 
 
-async def test_the_rows_are_the_lines_of_the_json(api: Api, student: Json) -> None:
+@pytest.mark.parametrize(
+    ("query", "entries", "opening", "closing"),
+    [
+        ("", 5, "0.00", "1399.50"),  # 1600.00 - 250.00 + 49.50 + 70.00 - 70.00
+        ("as_of=2026-02-05", 2, "0.00", "1350.00"),
+        ("as_of=2026-02-10T09:59:59Z", 2, "0.00", "1350.00"),
+        ("from=2026-02-01&to=2026-02-28", 2, "1600.00", "1399.50"),
+        ("from=2026-02-05", 3, "1350.00", "1399.50"),
+        ("to=2026-01-31", 1, "0.00", "1600.00"),
+    ],
+)
+async def test_the_amounts_of_the_rows_add_up_to_the_closing_balance(
+    api: Api, student: Json, query: str, entries: int, opening: str, closing: str
+) -> None:
     path = f"/students/{student['id']}/statement"
-    for query, name in (("?to=2026-12-31", "entries"), ("?as_of=2026-12-31", "invoices")):
-        lines = (await api.get(f"{path}{query}"))[name]
-        response = await api.client.get(f"{path}.csv{query}")
-        rows = rows_of(response)
-        assert len(rows) == len(lines) > 1
-        for row, line in zip(rows, lines, strict=True):
-            assert row.pop("currency") == "USD"
-            instants = {key for key in row if key.endswith("_at")}
-            assert {key: row[key] for key in row.keys() - instants} == {
-                key: "" if line[key] is None else line[key] for key in line.keys() - instants
-            }
-            assert all(row[key].endswith("Z") and line[key].startswith(row[key][:19]) for key in instants)
-        assert response.content.count(b"\r\n") == len(lines) + 1
-        disposition = 'attachment; filename="statement-lisa-simpson-2026-12-31.csv"'
-        assert response.headers["content-disposition"] == disposition
+    response = await api.client.get(f"{path}.csv?{query}")
+    first, *rows = rows_of(response)
+    assert list(first) == [
+        "date", "happened_at", "kind", "invoice_id", "payment_id", "description", "method", "reference", "amount",
+        "balance", "currency",
+    ]  # fmt: skip
+    from_ = re.search(r"from=([\d-]+)", query)
+    told = {"date": from_[1] if from_ else "", "kind": "OPENING", "amount": opening, "balance": opening}
+    assert first == dict.fromkeys(first, "") | told | {"currency": "USD"}
+    assert len(rows) == entries
+    assert sum(Decimal(row["amount"]) for row in [first, *rows]) == Decimal(closing)
+    assert [first, *rows][-1]["balance"] == closing
+    signs = {"INVOICE": 1, "PAYMENT": -1, "REFUND": 1, "VOID": -1}
+    if "from" in query or "to" in query:
+        for row, line in zip(rows, (await api.get(f"{path}?{query}"))["entries"], strict=True):
+            assert row == {name: "" if value is None else value for name, value in line.items()} | {
+                "amount": str(signs[row["kind"]] * Decimal(line["amount"])), "currency": "USD",
+            }  # fmt: skip
+
+
+async def test_a_file_is_named_after_its_student_and_the_day(api: Api) -> None:
+    school = await api.school(name="Springfield Elementary")
+    names = set[str]()
+    for external_id in ("S-1", "S-2", None, None, "学-1", "生-1"):
+        student = await api.student(school, external_id=external_id)
+        for kind in ("csv", "pdf"):
+            disposition = (await api.client.get(f"/students/{student['id']}/statement.{kind}?to=2026-12-31")).headers
+            names.add(disposition["content-disposition"].partition("filename=")[2])
+    assert len(names) == 12
+    assert {'"statement-lisa-simpson-s-1-2026-12-31.csv"', '"statement-lisa-simpson-s-2-2026-12-31.pdf"'} < names
+    assert sum(bool(re.search(r"lisa-simpson-(1-)?[0-9a-f]{12}-2026-12-31", name)) for name in names) == 8
+
+
+async def test_a_file_for_excel_begins_with_a_byte_order_mark_and_is_the_same_else(api: Api, student: Json) -> None:
+    for path in (f"/students/{student['id']}", f"/schools/{student['school_id']}"):
+        plain, excel = [await api.client.get(f"{path}/statement.csv{query}") for query in ("", "?excel=true")]
+        assert excel.content == b"\xef\xbb\xbf" + plain.content
+        assert (await api.client.get(f"{path}/statement.csv?excel=false")).content == plain.content
+        problem(await api.client.get(f"{path}/statement.csv?excel=perhaps"), 400, "invalid_parameter")
 
 
 async def test_no_cell_is_a_formula(api: Api) -> None:
@@ -422,13 +549,13 @@ async def test_no_cell_is_a_formula(api: Api) -> None:
     await api.refund(invoice, "50.00", method="=1", reference="=x", paid_at="2026-02-01T00:00:00Z")
     path = f"/students/{student['id']}/statement.csv"
     rows = rows_of(await api.client.get(f"{path}?to=2026-12-31"))
-    assert [(row["description"], row["method"], row["reference"]) for row in rows] == [
+    assert [(row["description"], row["method"], row["reference"]) for row in rows[1:]] == [
         (f"'{formula}", "", ""),
         ("", "'=1", "'=x"),
         ("", "'+1", "'@SUM(A1)"),
     ]
-    # An amount stays a number, and be it below nothing: given back before it was paid.
-    assert rows_of(await api.client.get(f"{path}?as_of=2026-02-15"))[0]["paid_total"] == "-50.00"
+    # An amount stays a number, and be it below nothing.
+    assert [row["amount"] for row in rows[1:]] == ["100.00", "50.00", "-50.00"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -534,8 +661,13 @@ def job(rows: int = 1, **fields: Any) -> Job:
         title="Statement",
         day=date(2026, 1, 1),
         name="Lisa",
+        file_words=["Lisa"],
         school="School",
+        address="",
+        headline=[Fact("Sum", "1")],
         facts=[],
+        how_to_pay=None,
+        schedule=None,
         sums=[Fact("Sum", "1")],
         ageing_title="Ageing",
         ageing=[],
@@ -550,8 +682,8 @@ async def test_a_renderer_prints_a_few_at_once_lets_a_few_wait_and_sends_the_oth
     renderer = PdfRenderer(at_once=1, limit=3)
     async with asyncio.timeout(60):
         answers = await asyncio.gather(*(renderer.render(job()) for _ in range(5)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [bytes, bytes, bytes, PdfRendererBusy, PdfRendererBusy]
-    assert (await renderer.render(job())).startswith(b"%PDF-")  # and is free again
+    assert [type(answer) for answer in answers] == [*[PdfDocument] * 3, *[PdfRendererBusy] * 2]
+    assert (await renderer.render(job())).content.startswith(b"%PDF-")  # and is free again
 
 
 async def test_a_renderer_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
@@ -561,7 +693,7 @@ async def test_a_renderer_stays_usable_when_a_print_fails_or_its_reader_goes_awa
     leaving = asyncio.create_task(renderer.render(job(ROWS_MOST)))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(leaving, 0.05)  # three thousand lines take several times as long
-    assert (await renderer.render(job())).startswith(b"%PDF-")
+    assert (await renderer.render(job())).content.startswith(b"%PDF-")
 
 
 async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api, psql: Psql) -> None:
@@ -571,5 +703,5 @@ async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api,
     await raise_invoices(psql, student, ROWS_MOST + 1)
     path = f"/students/{student['id']}/statement"
     problem(await api.client.get(f"{path}.pdf"), 400, "too_long_to_print")
-    assert len(read(await api.client.get(f"{path}.html")).tables[1]) == ROWS_MOST + 3
-    assert len(rows_of(await api.client.get(f"{path}.csv"))) == ROWS_MOST + 1
+    assert len(read(await api.client.get(f"{path}.html")).tables[-1]) == ROWS_MOST + 3
+    assert len(rows_of(await api.client.get(f"{path}.csv"))) == 1 + ROWS_MOST + 1  # opening, entries

@@ -111,7 +111,11 @@ class Formats:
 
     def school_day(self, moment: datetime) -> str:
         """Write the day of a moment in the time zone of the school, in its short form."""
-        return self.day(moment.astimezone(self._zone).date())
+        return self.day(self.school_date(moment))
+
+    def school_date(self, moment: datetime) -> date:
+        """Return the day of a moment in the time zone of the school."""
+        return moment.astimezone(self._zone).date()
 
     def long_day(self, day: date) -> str:
         """Write a day with its month's name."""

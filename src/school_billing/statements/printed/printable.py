@@ -23,10 +23,12 @@ from school_billing.statements.contracts import (
 )
 from school_billing.statements.parameters import StatementRange
 from school_billing.statements.printed.language import Formats, Language
+from school_billing.statements.spreadsheets import file_words
 from school_billing.students.contracts import Student
 
 # No font has a sign for these, and no reader needs them.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_NOTHING = "\N{EN DASH}"
 _AGES = Ageing.__struct_fields__
 
 
@@ -35,6 +37,15 @@ class Fact(Struct, frozen=True):
 
     label: str
     value: str
+
+
+class HowToPay(Struct, frozen=True):
+    """How to pay the school."""
+
+    title: str
+    instructions: str
+    reference: Fact | None
+    """The words by which the school knows whose money it is."""
 
 
 class Bar(Struct, frozen=True):
@@ -71,7 +82,7 @@ class Row(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """The lines of a statement."""
+    """Lines of a statement."""
 
     caption: str
     columns: list[Column]
@@ -94,8 +105,16 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
     """The day of the figures."""
     name: str
     """The name of the student or of the school."""
+    file_words: list[str]
     school: str
+    address: str
+    """Of the school, in lines."""
+    headline: list[Fact]
+    """What is owed, and until when it is to be paid."""
     facts: list[Fact]
+    how_to_pay: HowToPay | None
+    schedule: Table | None
+    """What is due when, on the statement of a student."""
     sums: list[Fact]
     """The last one is the result."""
     ageing_title: str
@@ -121,15 +140,21 @@ def printable_statement(
         table = _invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement)
     if student is not None and student.external_id:
         facts.append(Fact(formats.label("external_id"), _printable(student.external_id)))
+    sums = _sums(formats, statement)
     return PrintableStatement(
         language=str(language),
         direction=formats.direction,
         title=formats.label("school_title" if student is None else "title"),
         day=statement.as_of_date,
         name=_printable(school.name if student is None else student.full_name),
+        file_words=_file_words(school, student),
         school=_printable(school.name),
+        address=_printable(school.address or ""),
+        headline=[sums[-1], *_demand(formats, statement)],
         facts=[*facts, *_dates(formats, statement, statement_range)],
-        sums=_sums(formats, statement),
+        how_to_pay=_how_to_pay(formats, statement, school, student),
+        schedule=_schedule(formats, statement) if isinstance(statement, StudentStatement) else None,
+        sums=sums,
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
         table=table,
@@ -138,18 +163,28 @@ def printable_statement(
     )
 
 
+def _file_words(school: School, student: Student | None) -> list[str]:
+    if student is None:
+        return file_words(school.name, school.id)
+    return file_words(student.full_name, student.id, student.external_id)
+
+
 def _dates(formats: Formats, statement: Statement, statement_range: StatementRange) -> Iterable[Fact]:
     if isinstance(statement.period, StatementPeriod):
         first, last = statement.period.from_, formats.long_day(statement.period.to)
         until = formats.label("until").format(to=last)
         yield Fact(formats.label("period"), f"{formats.long_day(first)} \N{EN DASH} {last}" if first else until)
+    now = datetime.now(UTC)
+    today = formats.school_date(now)
     if statement_range.as_of_date or statement_range.ends_on:
         # The day itself stands for its end.
-        as_of = formats.long_day(statement.as_of_date)
+        as_of, is_forecast = formats.long_day(statement.as_of_date), statement.as_of_date > today
     else:
         # Now to the minute, so that a client that asks again at once has it already.
-        as_of = formats.moment(statement_range.as_of or datetime.now(UTC).replace(second=0, microsecond=0))
-    yield Fact(formats.label("as_of"), as_of)
+        moment = statement_range.as_of or now.replace(second=0, microsecond=0)
+        as_of, is_forecast = formats.moment(moment), moment > now
+    yield Fact(formats.label("as_of"), formats.label("forecast").format(day=as_of) if is_forecast else as_of)
+    yield Fact(formats.label("issued_on"), formats.long_day(today))
     yield Fact(formats.label("currency"), formats.currency())
 
 
@@ -163,26 +198,79 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
             "payments": period.paid,
             "refunds": period.refunded,
             "voided": period.voided,
-            "overdue": totals.overdue_total,
             "closing_balance": totals.balance_due_total,
         }
     else:
         sums = {
-            "invoiced": totals.invoiced_total,
+            "invoiced_to_date": totals.invoiced_total,
             "payments": totals.payments_total,
             "refunds": totals.refunds_total,
-            "paid": totals.paid_total,
-            "overdue": totals.overdue_total,
+            "paid_to_date": totals.paid_total,
             "balance_due": totals.balance_due_total,
         }
     return [Fact(formats.label(name), formats.money(amount)) for name, amount in sums.items()]
+
+
+def _demand(formats: Formats, statement: Statement) -> Iterable[Fact]:
+    overdue = statement.totals.overdue_total
+    yield Fact(formats.label("overdue"), formats.money(overdue))
+    if isinstance(statement, StudentStatement) and statement.oldest_due_date and _is_owed(statement):
+        day = formats.long_day(statement.oldest_due_date)
+        is_overdue = statement.oldest_due_date < statement.as_of_date
+        yield Fact(formats.label("please_pay_by"), formats.label("is_overdue").format(day=day) if is_overdue else day)
+        due = _due(statement)
+        if not is_overdue and len(due) > 1:
+            yield Fact(formats.label("due_by_then"), formats.money(due[statement.oldest_due_date]))
+
+
+def _is_owed(statement: Statement) -> bool:
+    return statement.totals.balance_due_total > 0
+
+
+def _due(statement: StudentStatement) -> dict[date, Decimal]:
+    """Return what is owed by its due date, in order."""
+    due: dict[date, Decimal] = {}
+    for line in sorted(statement.invoices, key=lambda line: line.due_date):
+        if line.balance_due:
+            due[line.due_date] = due.get(line.due_date, Decimal(0)) + line.balance_due
+    return due
+
+
+def _how_to_pay(formats: Formats, statement: Statement, school: School, student: Student | None) -> HowToPay | None:
+    if student is None or not school.payment_instructions or not _is_owed(statement):
+        return None
+    reference = Fact(formats.label("reference"), _printable(student.external_id)) if student.external_id else None
+    return HowToPay(formats.label("how_to_pay"), _printable(school.payment_instructions), reference)
+
+
+def _schedule(formats: Formats, statement: StudentStatement) -> Table:
+    return _table(
+        formats,
+        "schedule",
+        {"due": ColumnKind.LABEL, "status": ColumnKind.TEXT, "amount": ColumnKind.NUMBER},
+        rows=[
+            Row(
+                [
+                    formats.day(day),
+                    formats.label("overdue" if day < statement.as_of_date else "current"),
+                    formats.number(amount),
+                ]
+            )
+            for day, amount in _due(statement).items()
+        ],
+        foot=[formats.label("total"), "", formats.number(statement.totals.balance_due_total)],
+    )
 
 
 def _bars(formats: Formats, ageing: Ageing) -> list[Bar]:
     amounts: dict[str, Decimal] = {name: getattr(ageing, name) for name in _AGES}
     longest = max(*amounts.values(), Decimal(0)) or Decimal(1)
     return [
-        Bar(formats.label(name), formats.money(amount), int(max(amount, Decimal(0)) * 1000 / longest))
+        Bar(
+            formats.label(name),
+            formats.money(amount) if amount else _NOTHING,
+            int(max(amount, Decimal(0)) * 1000 / longest),
+        )
         for name, amount in amounts.items()
     ]
 
@@ -265,22 +353,29 @@ def _invoice(formats: Formats, line: InvoiceLine) -> Row:
 
 
 def _students(formats: Formats, statement: SchoolStatement) -> Table:
-    names = ("invoiced", "paid", "balance_due", "overdue", *_AGES)
+    names = ("invoiced_to_date", "paid_to_date", "balance_due", "overdue", *_AGES)
     return _table(
         formats,
         "students",
-        {"student": ColumnKind.TEXT} | dict.fromkeys(names, ColumnKind.NUMBER),
+        {"student": ColumnKind.TEXT, "external_id": ColumnKind.TEXT} | dict.fromkeys(names, ColumnKind.NUMBER),
         rows=[
-            Row([_printable(student.full_name), *_balances(formats, student, student.ageing)])
+            Row(
+                [
+                    _printable(student.full_name),
+                    _printable(student.external_id or ""),
+                    *_balances(formats, student, student.ageing),
+                ]
+            )
             for student in statement.students
         ],
-        foot=[formats.label("total"), *_balances(formats, statement.totals, statement.ageing)],
+        foot=[formats.label("total"), "", *_balances(formats, statement.totals, statement.ageing)],
     )
 
 
 def _balances(formats: Formats, totals: Totals, ageing: Ageing) -> list[str]:
     sums = (totals.invoiced_total, totals.paid_total, totals.balance_due_total, totals.overdue_total)
-    return _numbers(formats, *sums, *(getattr(ageing, age) for age in _AGES))
+    ages = (formats.number(amount) if (amount := getattr(ageing, age)) else _NOTHING for age in _AGES)
+    return [*_numbers(formats, *sums), *ages]
 
 
 def _numbers(formats: Formats, *amounts: Decimal) -> list[str]:

@@ -50,6 +50,13 @@ class PdfRendererBusy(ApiError):
     headers = {"Retry-After": "5"}
 
 
+class PdfDocument(msgspec.Struct, frozen=True):
+    """A document, and how many different characters of its text no font of ours or of the machine has."""
+
+    content: bytes
+    unprintable: int
+
+
 class PrintFailed(Exception):
     """The process of a PDF document ended without it."""
 
@@ -104,20 +111,20 @@ class PdfRenderer:
     def __init__(self, at_once: int = 2, limit: int = 2 + 32) -> None:
         self._queue = BoundedQueue(at_once, PdfRendererBusy, limit=limit)
 
-    async def render(self, job: Job) -> bytes:
+    async def render(self, job: Job) -> PdfDocument:
         """Return the job's statement as a PDF document.
 
         Raises:
             TooLongToPrint: The statement has more rows than can be printed.
             PdfRendererBusy: Too many documents are being rendered, or this one took too long.
         """
-        if len(job.printable.table.rows) > ROWS_MOST:
+        if any(len(table.rows) > ROWS_MOST for table in (job.printable.table, job.printable.schedule) if table):
             raise TooLongToPrint
         async with self._queue.turn():
             return await _run(msgspec.json.encode(job))
 
 
-async def _run(job: bytes) -> bytes:
+async def _run(job: bytes) -> PdfDocument:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "school_billing.statements.printed.typeset"),
         stdin=asyncio.subprocess.PIPE,
@@ -127,7 +134,7 @@ async def _run(job: bytes) -> bytes:
     )
     try:
         async with asyncio.timeout(SECONDS_MOST):
-            document, complaints = await process.communicate(job)
+            output, complaints = await process.communicate(job)
     except TimeoutError:
         log.warning("a document took too long to print", seconds=SECONDS_MOST, job_bytes=len(job))
         raise PdfRendererBusy from None
@@ -138,4 +145,8 @@ async def _run(job: bytes) -> bytes:
             await process.wait()
     if process.returncode != 0:
         raise PrintFailed(complaints.decode(errors="replace")[-2_000:])
+    unprintable, _, content = output.partition(b"\n")
+    document = PdfDocument(content, int(unprintable))
+    if document.unprintable:
+        log.warning("a document has characters that no font has", characters=document.unprintable)
     return document

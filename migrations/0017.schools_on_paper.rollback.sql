@@ -1,0 +1,3 @@
+alter table schools
+  drop column if exists address,
+  drop column if exists payment_instructions;
