@@ -68,6 +68,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The wrong fields or parameters, if there are any."""
 
 
+class AnswerBrokenOff(Exception):
+    """An answer ends before its last part, for a reason that is no bug. The broken connection tells the client."""
+
+    is_logged = True
+
+
 class ApiError(Exception):
     """Something went wrong here."""
 
