@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from tests.api import NOBODY
 from tests.server import free_port, wait_until_healthy
@@ -85,8 +86,41 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
 
     # A person rolls back what was applied last, whichever that is by now.
     last = max(path.name for path in (Path(__file__).parents[2] / "migrations").glob("[0-9]*.sql")).partition(".")[0]
-    assert f"rolled back {last}" in run(tmp_path, "rollback")
+    assert f"rolled back {last}" in run(tmp_path, "rollback", "--yes")
     assert not servers_of(tmp_path)
+
+
+def test_a_rollback_names_what_is_lost_and_asks(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    with psycopg.connect(url) as psql:
+        psql.execute("insert into schools (name) values ('Springfield'), ('Shelbyville')")
+        entries = psql.execute("select count(*) from audit_log").fetchone()
+    secrets = {"JWT_SECRET": "0123456789abcdef0123456789abcdef", "ADMIN_PASSWORD": "saxophone forever"}
+
+    def roll_back(*options: str, answer: str = "", **more: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*COMMAND, "rollback", "--count=99", *options],
+            env=os.environ | {"DATABASE_URL": url, **secrets, **more},
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    for answer in ("", "n\n"):
+        code, shown = roll_back(answer=answer)
+        assert (code, "Aborted" in shown, "rolled back" in shown) == (1, True, False)
+        assert "lost: schools (2 rows)" in shown
+        assert entries is not None
+        assert f"lost: audit_log ({entries[0]} rows)" in shown
+    code, shown = roll_back("--yes", ENVIRONMENT="production")
+    assert (code, "--drop-audit-trail" in shown, "rolled back" in shown) == (1, True, False)
+    with psycopg.connect(url) as psql:
+        assert psql.execute("select count(*) from schools").fetchone() == (2,)
+    code, shown = roll_back("--drop-audit-trail", answer="y\n", ENVIRONMENT="production")
+    assert (code, "rolled back 0001" in shown) == (0, True)
 
 
 def test_a_second_command_joins_the_server_that_runs(tmp_path: Path) -> None:

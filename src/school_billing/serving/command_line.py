@@ -102,12 +102,23 @@ def migrate(settings: Settings) -> None:
 
 @main.command()
 @click.option("--count", type=_POSITIVE, default=1, show_default=True, help="How many.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--drop-audit-trail", is_flag=True, help="Allow production to lose the audit trail.")
 @_on_database
-def rollback(settings: Settings, count: int) -> None:
-    """Roll back the newest migrations."""
+def rollback(settings: Settings, count: int, yes: bool, drop_audit_trail: bool) -> None:
+    """Roll back the newest migrations. Names what is lost, and asks."""
     from school_billing.platform.database import migrations
 
-    for migration in migrations.rollback(settings.database_url, count):
+    def confirm(ids: list[str], losses: dict[str, int]) -> None:
+        print(f"This rolls back {', '.join(ids) or 'nothing'}.")
+        for name, rows in losses.items():
+            print(f"  lost: {name} ({rows} rows)")
+        if settings.environment == "production" and "audit_log" in losses and not drop_audit_trail:
+            _fail("this drops the audit trail. In production, that needs --drop-audit-trail.")
+        if ids and not yes:
+            click.confirm("Roll back?", abort=True)
+
+    for migration in migrations.rollback(settings.database_url, count, confirm=confirm):
         print(f"rolled back {migration}")
 
 
