@@ -32,6 +32,7 @@ SQL_TYPES = {
     "timestamptz[]": list[datetime],
     "date": date,
     "uuid[]": list[UUID],
+    "text[]": list[str],
     "bytea[]": list[bytes],
 }
 
