@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from tests.api import NOBODY
 from tests.server import free_port, wait_until_healthy
 
 COMMAND = [sys.executable, "-m", "school_billing"]
+ROOT = Path(__file__).parents[2]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -133,6 +135,30 @@ def test_a_second_command_joins_the_server_that_runs(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=15)
     wait_until_gone(tmp_path)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for option in (["--check-port"], []):
+            done = subprocess.run(
+                [*COMMAND, "serve", *option],
+                env=environment(tmp_path, PORT=str(port)),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            sentence = (
+                f"school-billing: Port {port} on 127.0.0.1 cannot be used: Address already in use. Stop the program"
+            )
+            assert (done.returncode, done.stderr.startswith(sentence), done.stdout) == (1, True, ""), done.stderr
+            assert (tmp_path / "data").exists() is not bool(option)
+    steps = subprocess.run(["make", "-n", "-o", "install", "run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    *before, hello, serve = steps.stdout.splitlines()
+    assert [step.rpartition("school-billing ")[2] for step in before] == ["serve --check-port", "migrate", "seed"]
+    assert "http://127.0.0.1:8000/docs" in hello
+    assert "admin with the password change_me" in hello
+    assert serve.endswith("serve --with-parent")
 
 
 def test_make_alone_lists_every_target() -> None:

@@ -66,11 +66,30 @@ def _on_database(command: Callable[Concatenate[Settings, _Options], _Async | Non
     return run
 
 
+def _check_port(_context: click.Context, _option: click.Parameter, given: bool) -> None:
+    if given:
+        from school_billing.serving import server
+
+        try:
+            server.refuse_taken_ports(Settings.from_environment(os.environ))
+        except InvalidSettings as error:
+            _fail(str(error))
+        sys.exit(0)
+
+
 def _fail(sentence: str) -> NoReturn:
     sys.exit(f"school-billing: {sentence}")
 
 
 @main.command()
+@click.option(
+    "--check-port",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_check_port,
+    help="Only check that the port is free, and serve nothing.",
+)
 @click.option("--workers", type=_POSITIVE, default=1, show_default=True, metavar="N", help="Number of processes.")
 @click.option(
     "--with-parent",

@@ -119,8 +119,24 @@ def _shared_metrics(configured: str) -> Iterator[str]:
         yield own.name
 
 
+def refuse_taken_ports(settings: Settings) -> None:
+    """Raise InvalidSettings if a port cannot be bound. uvicorn would end the process without naming the port."""
+    for name in ("port", "internal_port"):
+        port: int = getattr(settings, name)
+        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port))
+            except OSError as error:
+                raise InvalidSettings(
+                    f"Port {port} on {settings.host} cannot be used: {error.strerror}. "
+                    f"Stop the program that uses it, or set {name.upper()} to another port."
+                ) from None
+
+
 def bind(settings: Settings) -> list[socket.socket]:
     """Bind the configured ports."""
+    refuse_taken_ports(settings)
     ports = [settings.port, settings.internal_port] if settings.internal_port else [settings.port]
     sockets = [uvicorn.Config("", host=settings.host, port=port, log_config=None).bind_socket() for port in ports]
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
