@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from tests.api import NOBODY
 from tests.server import free_port, wait_until_healthy
@@ -36,9 +37,11 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def serving(folder: Path, port: int, **popen: Any) -> Iterator["subprocess.Popen[str]"]:
+def serving(folder: Path, port: int, options: Sequence[str] = (), **popen: Any) -> Iterator["subprocess.Popen[str]"]:
     """Run `school-billing serve`, and leave nothing of it behind, however the test ends."""
-    process = subprocess.Popen([*COMMAND, "serve"], env=environment(folder, PORT=str(port)), text=True, **popen)
+    process = subprocess.Popen(
+        [*COMMAND, "serve", *options], env=environment(folder, PORT=str(port)), text=True, **popen
+    )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}", process)
         yield process
@@ -134,6 +137,18 @@ def test_a_second_command_joins_the_server_that_runs(tmp_path: Path) -> None:
         assert [school["name"] for school in schools] == ["Springfield Elementary", "Riverside Academy"]
         process.send_signal(signal.SIGINT)
         process.wait(timeout=15)
+    wait_until_gone(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_whose_embedded_postgresql_was_killed_ends_and_says_why(tmp_path: Path, workers: int) -> None:
+    run(tmp_path, "migrate")
+    with serving(tmp_path, free_port(), [f"--workers={workers}"], stderr=subprocess.PIPE) as process:
+        os.kill(int((tmp_path / "data/postgres/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        _, log = process.communicate(timeout=15)
+    assert process.returncode == 1
+    assert log.splitlines()[-1].startswith("school-billing: The embedded PostgreSQL has ended by itself; ")
+    assert workers > 1 or "Traceback" not in log  # The second worker may be about to start.
     wait_until_gone(tmp_path)
 
 
