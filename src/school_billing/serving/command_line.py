@@ -1,17 +1,20 @@
-"""school-billing: serve, migrate, rollback, distribute, seed, user, ledger, settings.
+"""school-billing: serve, migrate, rollback, distribute, seed, user, ledger, psql, settings.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeAlias
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import click
@@ -32,6 +35,7 @@ _POSITIVE = click.IntRange(min=1)
 
 
 @click.group()
+@click.version_option(package_name="school-billing", prog_name="school-billing")
 def main() -> None:
     """The School Billing API. Configured by environment variables: see `school-billing settings`."""
 
@@ -165,6 +169,21 @@ async def seed(settings: Settings, demo: bool | None) -> None:
 
     for line in await seed(settings, demo=settings.environment == "development" if demo is None else demo):
         print(line)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@_on_database
+def psql(settings: Settings, arguments: tuple[str, ...]) -> None:
+    """Open psql on the database; the arguments are psql's."""
+    from school_billing.serving.embedded import binaries
+
+    program = shutil.which("psql") or str(binaries() / "psql")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for psql, which cancels its statement.
+    url, password = settings.database_url, urlsplit(settings.database_url).password
+    # Every user of the machine can see the arguments of a process.
+    url, secret = (url.replace(f":{password}@", "@", 1), {"PGPASSWORD": unquote(password)}) if password else (url, {})
+    sys.exit(subprocess.run([program, url, *arguments], env=os.environ | secret, check=False).returncode)
 
 
 @main.command("settings")
