@@ -9,7 +9,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: install migrate seed serve ## Install, migrate, seed and serve on http://127.0.0.1:8000
+run: install free-port migrate seed hello serve ## Install, migrate, seed and serve on http://127.0.0.1:8000
+
+.PHONY: free-port
+free-port: ## Check that the port is free
+	@$(BIN)/school-billing serve --check-port
+
+.PHONY: hello
+hello: ## Say where the documentation is, and how to log in
+	@echo "See http://127.0.0.1:$(or $(PORT),8000)/docs. Log in as $(or $(ADMIN_USERNAME),admin) with $(if $(ADMIN_PASSWORD),your ADMIN_PASSWORD,the password change_me)."
 
 .PHONY: install
 install: | $(UV) ## Install exactly what uv.lock says into .venv

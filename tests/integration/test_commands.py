@@ -5,20 +5,24 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
+import pytest
 
 from tests.api import NOBODY
 from tests.server import free_port, wait_until_healthy
 
 COMMAND = [sys.executable, "-m", "school_billing"]
+ROOT = Path(__file__).parents[2]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -33,9 +37,11 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def serving(folder: Path, port: int, **popen: Any) -> Iterator["subprocess.Popen[str]"]:
+def serving(folder: Path, port: int, options: Sequence[str] = (), **popen: Any) -> Iterator["subprocess.Popen[str]"]:
     """Run `school-billing serve`, and leave nothing of it behind, however the test ends."""
-    process = subprocess.Popen([*COMMAND, "serve"], env=environment(folder, PORT=str(port)), text=True, **popen)
+    process = subprocess.Popen(
+        [*COMMAND, "serve", *options], env=environment(folder, PORT=str(port)), text=True, **popen
+    )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}", process)
         yield process
@@ -61,6 +67,8 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
     assert "applied 0001" in run(tmp_path, "migrate")
     assert "up to date" in run(tmp_path, "migrate")
     assert "Springfield" in run(tmp_path, "seed")
+    assert run(tmp_path, "psql", "-Atc", "select count(*) from schools") == "2\n"
+    assert run(tmp_path, "--version").split()[0] == "school-billing,"
     assert not servers_of(tmp_path)
 
     for ending, code in ((signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGKILL, -9), (signal.SIGINT, None)):
@@ -85,8 +93,41 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
 
     # A person rolls back what was applied last, whichever that is by now.
     last = max(path.name for path in (Path(__file__).parents[2] / "migrations").glob("[0-9]*.sql")).partition(".")[0]
-    assert f"rolled back {last}" in run(tmp_path, "rollback")
+    assert f"rolled back {last}" in run(tmp_path, "rollback", "--yes")
     assert not servers_of(tmp_path)
+
+
+def test_a_rollback_names_what_is_lost_and_asks(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    with psycopg.connect(url) as psql:
+        psql.execute("insert into schools (name) values ('Springfield'), ('Shelbyville')")
+        entries = psql.execute("select count(*) from audit_log").fetchone()
+    secrets = {"JWT_SECRET": "0123456789abcdef0123456789abcdef", "ADMIN_PASSWORD": "saxophone forever"}
+
+    def roll_back(*options: str, answer: str = "", **more: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*COMMAND, "rollback", "--count=99", *options],
+            env=os.environ | {"DATABASE_URL": url, **secrets, **more},
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    for answer in ("", "n\n"):
+        code, shown = roll_back(answer=answer)
+        assert (code, "Aborted" in shown, "rolled back" in shown) == (1, True, False)
+        assert "lost: schools (2 rows)" in shown
+        assert entries is not None
+        assert f"lost: audit_log ({entries[0]} rows)" in shown
+    code, shown = roll_back("--yes", ENVIRONMENT="production")
+    assert (code, "--drop-audit-trail" in shown, "rolled back" in shown) == (1, True, False)
+    with psycopg.connect(url) as psql:
+        assert psql.execute("select count(*) from schools").fetchone() == (2,)
+    code, shown = roll_back("--drop-audit-trail", answer="y\n", ENVIRONMENT="production")
+    assert (code, "rolled back 0001" in shown) == (0, True)
 
 
 def test_a_second_command_joins_the_server_that_runs_and_a_reset_waits_for_its_end(tmp_path: Path) -> None:
@@ -110,6 +151,42 @@ def test_a_second_command_joins_the_server_that_runs_and_a_reset_waits_for_its_e
     wait_until_gone(tmp_path)
     assert f"removing {ours.parent / 'postgres'}\n" in run(tmp_path, "reset")
     assert list(ours.parent.iterdir()) == [ours]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_whose_embedded_postgresql_was_killed_ends_and_says_why(tmp_path: Path, workers: int) -> None:
+    run(tmp_path, "migrate")
+    with serving(tmp_path, free_port(), [f"--workers={workers}"], stderr=subprocess.PIPE) as process:
+        os.kill(int((tmp_path / "data/postgres/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        _, log = process.communicate(timeout=15)
+    assert process.returncode == 1
+    assert log.splitlines()[-1].startswith("school-billing: The embedded PostgreSQL has ended by itself; ")
+    assert workers > 1 or "Traceback" not in log  # The second worker may be about to start.
+    wait_until_gone(tmp_path)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for option in (["--check-port"], []):
+            done = subprocess.run(
+                [*COMMAND, "serve", *option],
+                env=environment(tmp_path, PORT=str(port)),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            sentence = (
+                f"school-billing: Port {port} on 127.0.0.1 cannot be used: Address already in use. Stop the program"
+            )
+            assert (done.returncode, done.stderr.startswith(sentence), done.stdout) == (1, True, ""), done.stderr
+            assert (tmp_path / "data").exists() is not bool(option)
+    steps = subprocess.run(["make", "-n", "-o", "install", "run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    *before, hello, serve = steps.stdout.splitlines()
+    assert [step.rpartition("school-billing ")[2] for step in before] == ["serve --check-port", "migrate", "seed"]
+    assert "http://127.0.0.1:8000/docs" in hello
+    assert "admin with the password change_me" in hello
+    assert serve.endswith("serve --with-parent")
 
 
 def test_make_alone_lists_every_target() -> None:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,23 @@ def test_what_touches_a_tenants_table_takes_the_tenant(path: Path) -> None:
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
 def test_every_migration_has_its_rollback(path: Path) -> None:
     assert path.with_suffix(".rollback.sql").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=name_of)
+def test_no_test_depends_on_the_clock_of_its_collection(path: Path) -> None:
+    """A test may run long after it was collected, and then "five minutes from now" is the past."""
+
+    def at_import(node: ast.AST) -> Iterator[ast.AST]:
+        """Yield what runs when the file is imported: no body of a function, but its decorators and defaults."""
+        yield node
+        inner = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inner = [*node.decorator_list, node.args]
+        for child in [] if isinstance(node, ast.Lambda) else inner:
+            yield from at_import(child)
+
+    calls = [ast.unparse(node.func) for node in at_import(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not {call for call in calls if call.endswith((".now", ".today", ".utcnow", "time.time", ".monotonic"))}
 
 
 def test_every_make_target_that_the_readme_and_contributing_name_exists() -> None:

@@ -3,12 +3,14 @@
 from typing import Any, cast
 
 import pytest
+from litestar.exceptions import LitestarException
 from structlog.testing import capture_logs
 
-from school_billing.platform.database.errors import DatabaseUnavailable
+from school_billing.platform.database.errors import DatabaseUnavailable, StatementCanceled
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.middleware import Observed
 from school_billing.platform.settings import Settings
+from school_billing.platform.web.errors import AnswerBrokenOff
 
 Event = dict[str, Any]
 
@@ -42,9 +44,12 @@ async def answer(app: Failing) -> tuple[list[Event], list[Event], Observed]:
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "scheme": "http", "http_version": "1.1"}
     with capture_logs() as logged:
-        if app.begins:
-            with pytest.raises(type(app.error)):
+        if app.begins and not app.listens:
+            with pytest.raises((AnswerBrokenOff, type(app.error))) as raised:
                 await observed(cast("Any", scope), cast("Any", receive), cast("Any", send))
+            # The connection breaks. The server logs the error, unless it was logged here.
+            is_bug = any(line["event"] == "unhandled error" for line in logged)
+            assert getattr(raised.value, "is_logged", False) is not is_bug
         else:
             await observed(cast("Any", scope), cast("Any", receive), cast("Any", send))
     return sent, cast("list[Event]", logged), observed
@@ -64,12 +69,27 @@ async def test_a_bug_in_the_middle_of_an_answer_is_logged_and_the_connection_bre
     assert [line["event"] for line in logged] == ["unhandled error", "request"]
 
 
-@pytest.mark.parametrize("error", [TimeoutError(), DatabaseUnavailable("statements/school_lines")])
-async def test_an_answer_that_is_broken_off_is_no_bug(error: Exception) -> None:
-    _, logged, _ = await answer(Failing(error, begins=True))
-    assert [line["event"] for line in logged] == ["request"]
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [
+        ([AnswerBrokenOff("its reader stalled")], "its reader stalled"),
+        ([StatementCanceled(), DatabaseUnavailable("statements/school_lines")], "StatementCanceled"),
+        ([DatabaseUnavailable("statements/school_lines"), RuntimeError("bug")], None),
+    ],
+)
+async def test_an_answer_that_is_broken_off_is_no_bug_unless_a_bug_is_among_its_causes(
+    errors: list[Exception], reason: str | None
+) -> None:
+    wrapped = LitestarException("Exception caught after response started")
+    wrapped.__cause__ = ExceptionGroup("unhandled errors in a TaskGroup", errors)
+    for error in (wrapped, wrapped.__cause__, *(errors if len(errors) == 1 else ())):
+        _, logged, _ = await answer(Failing(error, begins=True))
+        event = "an answer was broken off" if reason else "unhandled error"
+        assert [(line["event"], line.get("reason")) for line in logged] == [(event, reason), ("request", None)]
 
 
-async def test_what_fails_because_the_client_has_left_is_neither_a_bug_nor_a_500() -> None:
-    _, logged, _ = await answer(Failing(RuntimeError("gone"), begins=False, listens=True))
+@pytest.mark.parametrize("begins", [False, True])
+async def test_what_fails_because_the_client_has_left_is_neither_a_bug_nor_a_500(*, begins: bool) -> None:
+    _, logged, observed = await answer(Failing(RuntimeError("gone"), begins=begins, listens=True))
     assert [(line["event"], line["status"]) for line in logged] == [("request", 499)]
+    assert b"http_errors_total{" not in observed.metrics.exposition()

@@ -6,6 +6,7 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "JWT_SECRET": "0123456789abcdef0123456789abcdef",
     "ADMIN_PASSWORD": "correct horse battery",
+    "DATABASE_URL": "postgresql://billing@db/billing",
 }
 
 
@@ -108,6 +109,14 @@ def test_a_wrong_database_url_is_refused_without_repeating_its_password(name: st
 def test_production_refuses_a_default_or_weak_secret_and_says_which(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=name):
         Settings.from_environment(PRODUCTION | {name: value})
+
+
+def test_production_starts_on_no_new_database_unless_that_is_said_aloud() -> None:
+    for misspelt in ({}, {"DATABASE_URI": PRODUCTION["DATABASE_URL"]}, {"EMBEDDED_DATABASE": "false"}):
+        with pytest.raises(InvalidSettings, match=r"^DATABASE_URL is not set.*EMBEDDED_DATABASE=true"):
+            Settings.from_environment(PRODUCTION | {"DATABASE_URL": ""} | misspelt)
+    assert not Settings.from_environment(PRODUCTION | {"DATABASE_URL": "", "EMBEDDED_DATABASE": "True"}).database_url
+    assert not Settings.from_environment({}).database_url
 
 
 def test_production_closes_reads_unless_told_otherwise() -> None:

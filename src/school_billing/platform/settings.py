@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     database_url: str = ""
     """The database, as postgresql://user:password@host:port/name. If empty, PostgreSQL runs embedded in DATA_DIR."""
+    embedded_database: bool = False
+    """Production refuses to start without DATABASE_URL, unless this is true."""
     read_database_url: str = ""
     """The database's streaming standby. It serves statements while level with the primary. If empty, none is used."""
     data_dir: str = ".data"
@@ -168,7 +170,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         """
         names = {field.encode_name for field in msgspec.structs.fields(cls)}
         values = {name: value for name, value in environment.items() if name in names and value}
-        for name in values.keys() & {"LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", "PUBLIC_READS", "OTEL_SDK_DISABLED"}:
+        booleans = {"PUBLIC_READS", "OTEL_SDK_DISABLED", "EMBEDDED_DATABASE"}
+        for name in values.keys() & {"LOG_LEVEL", "LOG_FORMAT", "ENVIRONMENT", *booleans}:
             values[name] = values[name].lower()
         try:
             settings = msgspec.convert(values, cls, strict=False)
@@ -178,6 +181,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         settings._check()
         if settings.environment == "production":
             settings._check_secrets()
+            if not settings.database_url and not settings.embedded_database:
+                raise InvalidSettings(
+                    "DATABASE_URL is not set, and production does not start on a new, empty database by itself. "
+                    "Set DATABASE_URL, or set EMBEDDED_DATABASE=true to keep the data in DATA_DIR."
+                )
         return settings
 
     def _check(self) -> None:

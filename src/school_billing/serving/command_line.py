@@ -1,4 +1,4 @@
-"""school-billing: serve, migrate, rollback, distribute, reset, seed, user, ledger, settings.
+"""school-billing: serve, migrate, rollback, distribute, reset, seed, user, ledger, psql, settings.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
@@ -6,13 +6,16 @@ Each command imports what it needs when it runs: only `serve` waits for the web 
 import asyncio
 import importlib
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, ParamSpec, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 import click
 import msgspec
@@ -48,6 +51,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands)
+@click.version_option(package_name="school-billing", prog_name="school-billing")
 @click.pass_context
 def main(context: click.Context) -> None:
     """The School Billing API. Configured by environment variables: see `school-billing settings`."""
@@ -94,7 +98,26 @@ async def _run_on_database(settings: Settings, work: "Callable[[Database], Await
         await work(database)
 
 
+def _check_port(_context: click.Context, _option: click.Parameter, given: bool) -> None:
+    if given:
+        from school_billing.serving import server
+
+        try:
+            server.refuse_taken_ports(Settings.from_environment(os.environ))
+        except InvalidSettings as error:
+            fail(str(error))
+        sys.exit(0)
+
+
 @main.command()
+@click.option(
+    "--check-port",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_check_port,
+    help="Only check that the port is free, and serve nothing.",
+)
 @click.option("--workers", type=_POSITIVE, default=1, show_default=True, metavar="N", help="Number of processes.")
 @click.option(
     "--with-parent",
@@ -126,12 +149,23 @@ def migrate(settings: Settings) -> None:
 
 @main.command()
 @click.option("--count", type=_POSITIVE, default=1, show_default=True, help="How many.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--drop-audit-trail", is_flag=True, help="Allow production to lose the audit trail.")
 @_on_database
-def rollback(settings: Settings, count: int) -> None:
-    """Roll back the newest migrations."""
+def rollback(settings: Settings, count: int, yes: bool, drop_audit_trail: bool) -> None:
+    """Roll back the newest migrations. Names what is lost, and asks."""
     from school_billing.platform.database import migrations
 
-    for migration in migrations.rollback(settings.database_url, count):
+    def confirm(ids: list[str], losses: dict[str, int]) -> None:
+        print(f"This rolls back {', '.join(ids) or 'nothing'}.")
+        for name, rows in losses.items():
+            print(f"  lost: {name} ({rows} rows)")
+        if settings.environment == "production" and "audit_log" in losses and not drop_audit_trail:
+            fail("this drops the audit trail. In production, that needs --drop-audit-trail.")
+        if ids and not yes:
+            click.confirm("Roll back?", abort=True)
+
+    for migration in migrations.rollback(settings.database_url, count, confirm=confirm):
         print(f"rolled back {migration}")
 
 
@@ -179,6 +213,21 @@ async def seed(settings: Settings, demo: bool | None) -> None:
 
     for line in await seed(settings, demo=settings.environment == "development" if demo is None else demo):
         print(line)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@_on_database
+def psql(settings: Settings, arguments: tuple[str, ...]) -> None:
+    """Open psql on the database; the arguments are psql's."""
+    from school_billing.serving.embedded import binaries
+
+    program = shutil.which("psql") or str(binaries() / "psql")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for psql, which cancels its statement.
+    url, password = settings.database_url, urlsplit(settings.database_url).password
+    # Every user of the machine can see the arguments of a process.
+    url, secret = (url.replace(f":{password}@", "@", 1), {"PGPASSWORD": unquote(password)}) if password else (url, {})
+    sys.exit(subprocess.run([program, url, *arguments], env=os.environ | secret, check=False).returncode)
 
 
 @main.command("settings")

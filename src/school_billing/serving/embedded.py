@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 from school_billing.platform.database.errors import DatabaseUnavailable
 from school_billing.serving.parent import end_with_parent, prctl
@@ -171,15 +172,31 @@ class _Cluster:
         }
         options = [f"--{name}={value}" for name, value in {**ours, **settings}.items()]
         process = self._spawn("postgres", "-D", self._data, *options)
+        is_over = has_died = False
 
         def stop() -> None:
+            nonlocal is_over
+            is_over = True
             if process.poll() is None:
                 self._end(process.pid)
                 process.wait()
+            if has_died:
+                raise EmbeddedUnavailable(f"The embedded PostgreSQL has ended by itself; {self._log} may say why.")
+
+        def watch() -> None:
+            nonlocal has_died
+            # The main thread waits for some signals, and would miss those that this thread took.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            process.wait()
+            if not is_over:
+                has_died = True
+                os.kill(os.getpid(), signal.SIGTERM)  # A service without its database helps nobody.
 
         stack.callback(stop)
         _wait_until(lambda: self.ready_port() or process.poll() is not None)
-        return self.ready_port()
+        if port := self.ready_port():
+            Thread(target=watch, daemon=True).start()
+        return port
 
     def _end(self, pid: int) -> None:
         """Stop the server cleanly. If it does not stop, end it so that the next start replays the log."""

@@ -30,12 +30,12 @@ log = structlog.get_logger("school_billing.serving.workers")
 def supervise(
     works: Sequence[Work], sockets: Sequence[socket.socket], stop_seconds: float, on_death: Callable[[int], None]
 ) -> None:
-    """Run each of `works` in its own process until SIGTERM or SIGINT. Call this last, and with one thread only.
+    """Run each of `works` in its own process until SIGTERM or SIGINT.
 
-    A worker that dies is replaced if it was ready, and `on_death` gets its process id. If it was not ready, its
-    replacement would die as well, so all workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers,
-    and kills the workers that still run after `stop_seconds`. The signals stay blocked, so a second Ctrl-C does not
-    interrupt the stop.
+    Call this last, and with no other thread than the one that waits for the embedded PostgreSQL. A worker that dies is
+    replaced if it was ready, and `on_death` gets its process id. If it was not ready, its replacement would die, too, so
+    all workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers, and kills the workers that still
+    run after `stop_seconds`. The signals stay blocked, so a second Ctrl-C does not interrupt the stop.
     """
     signal.signal(signal.SIGCHLD, lambda *_: None)  # Without a handler some systems drop it, even if it is blocked.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

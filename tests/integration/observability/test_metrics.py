@@ -161,7 +161,7 @@ async def test_no_request_however_unusual_adds_a_label_of_its_own(settings: Sett
     assert seen.labels("query") <= set(Query.registered)
     assert seen.labels("currency") == set()
     assert seen.labels("state") == {"idle", "in_use", "limit"}
-    assert seen.labels("outcome") == {"succeeded", "refused", "throttled", "reused", "hit", "miss", "error"}
+    assert seen.labels("outcome") == {"succeeded", "refused", "throttled", "reused", "hit", "miss", "invalid", "error"}
     assert seen.labels("source") == {"standby", "primary"}
     assert seen.labels("reason") == {"level", "behind", "busy", "canceled", "unavailable"}
     labels = {name for sample in seen.samples for name in sample.labels} - {"le", "version", "python"}

@@ -1,6 +1,7 @@
 """The cache of statements, on a real Redis: never older than a write whose answer is known, and never an error."""
 
 import asyncio
+import hmac
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import redis
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.platform.settings import Settings
+from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.repository import SCHOOL
 from tests.accounts import log_in
 from tests.api import NOBODY, Api, client_of, problem
@@ -35,6 +37,7 @@ async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterato
         Settings(
             database_url=settings.database_url,
             redis_url=url,
+            jwt_secret=settings.jwt_secret,
             redis_timeout_ms=changed.pop("redis_timeout_ms", 5_000),
             database_acquire_timeout_ms=20_000,
             **changed,  # type: ignore[arg-type] # numbers all
@@ -64,9 +67,9 @@ async def test_a_statement_is_computed_once_until_something_changes(settings: Se
             f"/students/{student['id']}/statement?to=2026-12-31",
         ]
         first = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 0, "miss": 4, "error": 0}
+        assert await outcomes(api) == {"hit": 0, "miss": 4, "invalid": 0, "error": 0}
         again = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 4, "miss": 4, "error": 0}
+        assert await outcomes(api) == {"hit": 4, "miss": 4, "invalid": 0, "error": 0}
         for one, two in zip(first, again, strict=True):
             assert one.content == two.content
             assert one.headers["etag"] == two.headers["etag"]
@@ -100,10 +103,10 @@ async def test_every_change_makes_a_new_version_whoever_makes_it(
         with psycopg.connect(database_url) as psql:
             psql.execute(f"{change} where {key} = %s", [school["id"]])
             await api.get(path)
-            assert (await outcomes(api)) == {"hit": 1, "miss": 1, "error": 0}  # Not committed yet.
+            assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}  # Not committed yet.
             psql.commit()
         await api.get(path)
-        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "error": 0}
+        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "invalid": 0, "error": 0}
 
 
 async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_redis: str, database_url: str) -> None:
@@ -118,7 +121,7 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         async with Database(Settings(database_url=database_url)) as database:
             await Ledger(database).seal()
         await api.get(path)
-        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "error": 0}
+        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}
 
 
 async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known(
@@ -222,20 +225,56 @@ async def test_a_release_that_renders_other_fields_reads_no_entry_of_this_one(
         monkeypatch.setattr(SCHOOL, "text", f"{SCHOOL.text}\n-- with another field")
         await api.get(path)
         await api.get(path)
-        assert await outcomes(api) == {"miss": 2, "hit": 1, "error": 0}
+        assert await outcomes(api) == {"miss": 1, "hit": 1, "invalid": 1, "error": 0}
 
 
-@pytest.mark.parametrize("nonsense", [b"", b"nonsense", b"\x80", b"\xc1", b"\x82\xa8document\x01\xaanext_after\xc0"])
-async def test_what_is_no_statement_is_computed_anew(settings: Settings, shared_redis: str, nonsense: bytes) -> None:
-    async with api_with(settings, shared_redis) as api:
+async def test_what_another_hand_or_another_program_wrote_is_a_miss_and_is_replaced(
+    settings: Settings, shared_redis: str
+) -> None:
+    """Whoever can write to Redis can write neither a statement nor a 500, in any form of the answer."""
+    old_text = StatementDocument("{}", None)
+    rotated = msgspec.structs.replace(settings, jwt_secret="another-secret-another-secret-another")
+    async with api_with(settings, shared_redis) as api, api_with(rotated, shared_redis) as other_secret:
         school = await api.school()
-        path = f"/schools/{school['id']}/statement"
-        expected = await api.get(path)
+        student, other = await api.student(school), await api.student(school)
+        await api.invoice(student, "100.00")
+        path = f"/students/{student['id']}/statement"
+        expected = {form: (await api.client.get(path + form)).content for form in ("", ".html", ".csv")}
+        await other_secret.client.get(f"/students/{other['id']}/statement")
         with redis.Redis.from_url(shared_redis) as client:
-            (key,) = client.scan_iter(f"statement:school:{school['id']}:*")
-            client.set(key, nonsense)
-        assert await api.get(path) == expected
-        assert (await outcomes(api))["error"] == 1
+            (key,) = client.scan_iter(f"statement:student:{student['id']}:*")
+            (others_key,) = client.scan_iter(f"statement:student:{other['id']}:*")
+            ours, of_another_secret = client.get(key), client.get(others_key)
+            await api.client.get(f"/students/{other['id']}/statement")
+            of_another_key = client.get(others_key)
+            assert isinstance(ours, bytes)
+            forged = [
+                b"",
+                b"nonsense",
+                ours[:-1],
+                ours[:40] + b"\x00" + ours[41:],
+                hmac.digest(b"", msgspec.msgpack.encode(old_text), "sha256") + msgspec.msgpack.encode(old_text),
+                msgspec.msgpack.encode((key.decode(), old_text)),  # As the version before this one wrote it.
+                of_another_secret,
+                of_another_key,
+                ["a list, and no text"],
+            ]
+            before = await outcomes(api)
+            for value in forged:
+                for form, content in expected.items():
+                    client.delete(key)
+                    _ = client.rpush(key, *value) if isinstance(value, list) else client.set(key, value)
+                    for _ in range(2):
+                        answer = await api.client.get(path + form)
+                        assert (answer.status_code, answer.content) == (200, content), (value, form)
+        after = await outcomes(api)
+        count = len(forged) * len(expected)
+        assert {name: after[name] - before[name] for name in after} == {
+            "hit": count,
+            "miss": 0,
+            "invalid": count,
+            "error": 0,
+        }
 
 
 async def test_redis_slow_full_or_gone_means_computed_answers_one_log_line_and_no_error(settings: Settings) -> None:
@@ -286,7 +325,7 @@ async def test_without_redis_nothing_is_asked(api: Api) -> None:
     before = await queries(api)
     await api.get(f"/schools/{school['id']}/statement")
     assert await queries(api) - before == 2  # The session, and the statement.
-    assert await outcomes(api) == {"hit": 0, "miss": 0, "error": 0}
+    assert await outcomes(api) == {"hit": 0, "miss": 0, "invalid": 0, "error": 0}
 
 
 async def queries(api: Api) -> float:

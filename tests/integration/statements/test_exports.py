@@ -4,20 +4,33 @@ import asyncio
 import csv
 import io
 import json
+import logging
 import re
-from collections.abc import Callable
+import socket
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import psycopg
+import pytest
+import uvicorn
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
+from school_billing.platform.observability.logging import LinesToStructlog
 from school_billing.platform.settings import Settings
+from school_billing.serving.server import bind
+from school_billing.statements import downloads
 from tests.accounts import log_in
 from tests.api import NOBODY, Api, Json, client_of, problem
 from tests.conftest import running
+from tests.integration.observability.receivers import sentry
 from tests.server import Server, serve
 
 MakeClient = Callable[..., httpx.AsyncClient]
@@ -163,6 +176,151 @@ async def test_a_reader_who_leaves_frees_the_connection_at_once(server: Server, 
         whole = (await http.get(path)).text.splitlines()
         assert len(whole) == 50_000
         assert len({json.loads(line)["id"] for line in whole}) == 50_000
+
+
+class Reader:
+    """A client that reads as slowly as the test says."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131_072)
+        self._socket.connect(("127.0.0.1", port))
+        self._socket.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self.received = 0
+        self.end = b""
+
+    async def ask(self, path: str, token: str) -> None:
+        request = f"GET {path} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        await self._loop.sock_sendall(self._socket, request.encode())
+        assert await self.read() > 0
+
+    async def read(self) -> int:
+        """Read what is there, and return how much."""
+        try:
+            part = await self._loop.sock_recv(self._socket, 65_536)
+        except ConnectionError:
+            part = b""
+        self.received += len(part)
+        self.end = (self.end + part)[-7:]
+        return len(part)
+
+    async def read_all(self, bytes_per_second: float = 1e9) -> bool:
+        """Read to the end, and return whether the answer is complete."""
+        while count := await self.read():  # noqa: ASYNC110 - it reads
+            await asyncio.sleep(count / bytes_per_second)
+        return self.end.endswith(b"\r\n0\r\n\r\n")
+
+    def leave(self, *, by_reset: bool = False) -> None:
+        if by_reset:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[int]:
+    """Serve the application on a port of its own, in this process."""
+    sockets = bind(replace(settings, port=0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+    # What uvicorn logs goes where the product lets it go.
+    lines = LinesToStructlog()
+    logging.getLogger("uvicorn.error").addHandler(lines)
+    serving = asyncio.create_task(server.serve(sockets))
+    try:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        yield sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+        logging.getLogger("uvicorn.error").removeHandler(lines)
+
+
+async def test_an_answer_that_breaks_off_is_one_log_line_and_no_bug(
+    settings: Settings, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reader leaves, stalls, or takes too long; or its database is lost. The client sees that the end lacks."""
+    url = new_database()
+    token = log_in(url, settings.jwt_secret, Role.ADMIN)
+    school, student = UUID(int=1), UUID(int=2)
+    with psycopg.connect(url) as psql:
+        psql.execute("insert into schools (id, name) values (%s, 'Many')", [school])
+        psql.execute("insert into students (id, school_id, full_name) values (%s, %s, 'Lisa')", [student, school])
+    add_many(url, {"id": school}, 5_000)
+    paths = [f"/schools/{school}/statement.csv", f"/schools/{school}/statement.ndjson"]
+
+    with sentry() as there:
+        quiet = replace(settings, log_slow_query_ms=0, audit_seal_interval_ms=3_600_000)
+        async with served(replace(quiet, database_url=url, sentry_dsn=there.dsn, database_pool_max=4)) as port:
+
+            async def broken_off(path: str, act: Callable[[Reader], Any]) -> list[str]:
+                """Ask, break the answer off by `act`, and return the lines of the log."""
+                reader = Reader(port)
+                with capture_logs() as logs:
+                    await reader.ask(path, token)
+                    if (acting := act(reader)) is not None:
+                        await acting
+                        assert not await reader.read_all()
+                    async with asyncio.timeout(5):
+                        while not any(line["event"] == "request" for line in logs):  # noqa: ASYNC110 - no event
+                            await asyncio.sleep(0.01)
+                    await asyncio.sleep(0)
+                reader.leave()
+                return [f"{line['event']}: {line.get('reason') or line.get('status')}" for line in logs]
+
+            async def kill(_reader: Reader) -> None:
+                with psycopg.connect(url, autocommit=True) as psql:
+                    psql.execute(
+                        "select pg_terminate_backend(pid) from pg_stat_activity"
+                        " where datname = current_database() and state = 'idle in transaction'"
+                    )
+
+            for path in paths:
+                for _ in range(2):
+                    assert await broken_off(path, lambda reader: reader.leave()) == ["request: 499"]
+                    assert await broken_off(path, lambda reader: reader.leave(by_reset=True)) == ["request: 499"]
+                with monkeypatch.context() as patched:
+                    patched.setattr(downloads, "STALL_SECONDS", 0.3)
+                    stalled = ["an answer was broken off: its reader took nothing for 0.3 seconds", "request: 200"]
+                    assert await broken_off(path, lambda _reader: asyncio.sleep(0.6)) == stalled
+                lost = ["an answer was broken off: DatabaseUnavailable", "request: 200"]
+                assert await broken_off(path, kill) == lost
+            with monkeypatch.context() as patched:
+                patched.setattr(downloads, "TOTAL_SECONDS", 0.5)
+                endless = ["an answer was broken off: it took longer than 0.5 seconds", "request: 200"]
+                assert await broken_off(paths[0], lambda reader: reader.read_all(400_000)) == endless
+
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+                metrics = (await http.get("/metrics")).text
+        assert 'status="499"} 4.0' in metrics
+        assert 'status="500"' not in metrics
+        assert "http_errors_total{" not in metrics
+    assert there.events == []
+
+
+async def test_a_slow_but_steady_reader_gets_the_whole_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress counts, and not how soon a large part is gone; the ratios of 100 KB/s and 30 seconds."""
+    monkeypatch.setattr(downloads, "STALL_SECONDS", 0.3)
+    sent, complete = bytearray(), asyncio.Event()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(len(message["body"]) / 10_000_000)
+            sent.extend(message["body"])
+            if not message["more_body"]:
+                complete.set()
+
+    async def receive() -> Any:
+        await complete.wait()
+        return {"type": "http.disconnect"}
+
+    async def others() -> AsyncGenerator[bytes]:
+        yield b"y" * 3_000_000
+
+    answer = downloads.Download((b"x" * 3_000_000, others()), "text/csv")
+    request: Any = SimpleNamespace(scope={})
+    await answer.to_asgi_response(None, request)(request.scope, receive, send)
+    assert sent == b"x" * 3_000_000 + b"y" * 3_000_000
 
 
 async def test_downloads_leave_half_of_the_connections_to_others(

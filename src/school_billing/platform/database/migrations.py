@@ -10,16 +10,21 @@ would stay on a connection that another client uses later.
 
 import getpass
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import yoyo
+from psycopg.sql import SQL, Identifier
 
 from school_billing.platform.database.errors import SchemaOutdated
 from school_billing.platform.database.sql import resource_folder
+
+_DROPPED_TABLE = re.compile(r"\bdrop table (?:if exists )?(\w+)", re.IGNORECASE)
+_CUT_TABLE = re.compile(r"\balter table (?:if exists )?(\w+)[^;]*?\bdrop column\b", re.IGNORECASE)
 
 
 def migrate(url: str) -> list[str]:
@@ -31,13 +36,38 @@ def migrate(url: str) -> list[str]:
         return ids
 
 
-def rollback(url: str, count: int | None = None) -> list[str]:
-    """Roll back the newest `count` migrations, or all, and return their ids, newest first."""
+def rollback(
+    url: str, count: int | None = None, *, confirm: Callable[[list[str], dict[str, int]], object] | None = None
+) -> list[str]:
+    """Roll back the newest `count` migrations, or all, and return their ids, newest first.
+
+    `confirm` gets the ids and what is lost: the tables, or "columns of" them, and their numbers of rows. It raises an
+    exception to stop the rollback. Meanwhile other migrators wait.
+    """
     with _backend(url) as (backend, migrations):
         newest = backend.to_rollback(migrations)[:count]
         ids = [migration.id for migration in newest]
+        if confirm is not None:
+            confirm(ids, _losses(url, ids))
         backend.rollback_migrations(newest)
         return ids
+
+
+def _losses(url: str, ids: list[str]) -> dict[str, int]:
+    folder = resource_folder("migrations")
+    code = "".join((folder / f"{id_}.rollback.sql").read_text(encoding="utf-8") for id_ in ids)
+    dropped = _DROPPED_TABLE.findall(code)
+    names = {name: name for name in dropped} | {
+        f"columns of {name}": name for name in _CUT_TABLE.findall(code) if name not in dropped
+    }
+    losses = {}
+    # A connection of its own, because the one with the lock would keep the tables locked.
+    with psycopg.connect(url, autocommit=True) as psql:
+        for label, name in names.items():
+            if psql.execute("select to_regclass(%s)", [name]).fetchone() != (None,):
+                count = psql.execute(SQL("select count(*) from {}").format(Identifier(name))).fetchone()
+                losses[label] = count[0] if count else 0
+    return losses
 
 
 @contextmanager

@@ -70,13 +70,16 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_ToStructlog()], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[LinesToStructlog()], level=level.upper(), force=True)
 
 
-class _ToStructlog(logging.Handler):
+class LinesToStructlog(logging.Handler):
     """Passes the lines of the standard library on to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, unless it is about an error that the application has logged itself."""
+        if record.exc_info and getattr(record.exc_info[1], "is_logged", False):
+            return
         try:
             log = structlog.get_logger(record.name)
             log.log(record.levelno // 10 * 10, record.getMessage(), exc_info=record.exc_info)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from litestar import Request
 from litestar.enums import ScopeType
+from litestar.exceptions import LitestarException
 from msgspec import UNSET
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from school_billing.platform.database.context import RequestContext, current_context
-from school_billing.platform.database.errors import DatabaseError
+from school_billing.platform.database.errors import DatabaseUnavailable
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.logging import UNMATCHED, AccessLine
-from school_billing.platform.web.errors import BUG, PROBLEM_CODE, ServerStopping, answer_error
+from school_billing.platform.web.errors import BUG, PROBLEM_CODE, AnswerBrokenOff, ServerStopping, answer_error
 from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, choose_request_id
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ log = structlog.get_logger("school_billing.access")
 _HEADER = REQUEST_ID_HEADER.lower().encode()
 # No cache may store an answer unless the route allows it (RFC 9111 section 5.2.2.5).
 _NOT_STORED = (b"cache-control", b"no-store")
-# It is no bug if the client stalls, or if the database is lost, in the middle of an answer.
-_NO_BUG_IN_AN_ANSWER = (TimeoutError, DatabaseError)
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+_CLIENT_LEFT = 499  # nginx's status for a client that left before it had the whole answer.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -71,8 +71,6 @@ class Observed:
             await self.litestar(scope, receive, send)
             return
         started = perf_counter()
-        status = 500
-        client_left = is_answered = False
         # A client can send any word as the method, and must not choose the label of a metric.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         request_id = choose_request_id(next((value for name, value in scope["headers"] if name == _HEADER), None))
@@ -81,56 +79,42 @@ class Observed:
         own_headers = [(_HEADER, request_id.encode("ascii")), *self._headers]
         if self._tracing is not None:
             own_headers.append((b"traceresponse", self._tracing.begin_request(scope, method, context)))
+        answer = _Answer(receive, send, own_headers)
 
         # HEAD is GET without the body (RFC 9110 section 9.3.2). uvicorn leaves the body out.
         inner = cast("HTTPScope", {**scope, "method": "GET", IS_HEAD: True}) if method == "HEAD" else scope
 
-        async def send_with_headers(message: "Message") -> None:
-            nonlocal status, is_answered
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                is_answered = True
-                message["headers"] = _complete([*message["headers"], *own_headers])
-            await send(message)
-
-        async def receive_and_notice() -> "ReceiveMessage":
-            nonlocal client_left
-            message = await receive()
-            client_left = client_left or message["type"] == "http.disconnect"
-            return message
-
         self.metrics.in_flight.inc()
         try:
-            await self._app(inner, receive_and_notice, send_with_headers)
+            await self._app(inner, answer.receive, answer.send)
         except asyncio.CancelledError:
             # The server cancels the requests that still run at the end of its time to stop.
-            if is_answered:
-                raise
+            if answer.has_begun:
+                raise _broken_off("the server is stopping") from None
             request = Request[Any, Any, Any](inner)
             response = answer_error(request, ServerStopping()).to_asgi_response(app=None, request=request)
-            await response(inner, receive, send_with_headers)
+            await response(inner, receive, answer.send)
         except Exception as error:
-            if not (is_answered and isinstance(error, _NO_BUG_IN_AN_ANSWER)):
-                cast("dict[str, object]", inner)[BUG] = error
-            if is_answered:
+            if answer.has_begun and answer.client_left:
+                return
+            if answer.has_begun and (reason := _why_broken_off(error)):
+                raise _broken_off(reason) from error
+            cast("dict[str, object]", inner)[BUG] = error
+            if answer.has_begun:
                 raise
             # Litestar's exception handlers failed as well.
             body = b"Something went wrong here."
-            await send_with_headers({"type": "http.response.start", "status": 500, "headers": [_PLAIN]})
-            await send_with_headers({"type": "http.response.body", "body": body, "more_body": False})
+            await answer.send({"type": "http.response.start", "status": 500, "headers": [_PLAIN]})
+            await answer.send({"type": "http.response.body", "body": body, "more_body": False})
         finally:
             self.metrics.in_flight.dec()
-            self._record(inner, context, method, status, perf_counter() - started, client_left)
+            self._record(inner, context, method, answer.final_status, perf_counter() - started)
 
-    def _record(
-        self, scope: "HTTPScope", context: RequestContext, method: str, status: int, seconds: float, client_left: bool
-    ) -> None:
+    def _record(self, scope: "HTTPScope", context: RequestContext, method: str, status: int, seconds: float) -> None:
         code = cast("str | None", scope.get(PROBLEM_CODE))
         bug = cast("BaseException | None", scope.get(BUG))
-        if client_left:
-            bug = None
-            if status == 500:
-                status, code = 499, None  # nginx's status for a client that left before it had an answer.
+        if status == _CLIENT_LEFT:
+            bug = code = None
         line = AccessLine(
             method=method,
             route=scope.get("path_template") or UNMATCHED,
@@ -162,6 +146,64 @@ def _complete(headers: "list[tuple[bytes, bytes]]") -> "list[tuple[bytes, bytes]
     if b"content-language" in named:  # The handler cannot add it, because Litestar's CORS would replace it.
         headers.append((b"vary", b"Accept-Language"))
     return headers
+
+
+class _Answer:
+    """An answer while it is sent, with the `headers` that every answer has."""
+
+    def __init__(self, receive: "Receive", send: "Send", headers: "list[tuple[bytes, bytes]]") -> None:
+        self._receive = receive
+        self._send = send
+        self._headers = headers
+        self._status = 500
+        self._is_complete = False
+        self.has_begun = False
+        self.client_left = False
+
+    async def send(self, message: "Message") -> None:
+        """Send a part of the answer."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self.has_begun = True
+            message["headers"] = _complete([*message["headers"], *self._headers])
+        try:
+            await self._send(message)
+        except OSError:  # Some servers say in this way that the client has left.
+            self.client_left = True
+            raise
+        if message["type"] == "http.response.body":
+            self._is_complete = not message.get("more_body")
+
+    async def receive(self) -> "ReceiveMessage":
+        """Receive a part of the request, or hear that the client has left."""
+        message = await self._receive()
+        # uvicorn says this after a complete answer, too.
+        if message["type"] == "http.disconnect" and not self._is_complete:
+            self.client_left = True
+        return message
+
+    @property
+    def final_status(self) -> int:
+        """The status for the log and the metrics."""
+        is_lost = self.client_left and (self._status == 500 or not self._is_complete)
+        return _CLIENT_LEFT if is_lost else self._status
+
+
+def _why_broken_off(error: BaseException) -> str:
+    """Return why an answer ends in its middle, or "" if the reason is a bug."""
+    if isinstance(error, BaseExceptionGroup):
+        reasons = [_why_broken_off(inner) for inner in error.exceptions]
+        return reasons[0] if all(reasons) else ""
+    if type(error) is LitestarException and error.__cause__ is not None:  # What it raises after an answer has begun.
+        return _why_broken_off(error.__cause__)
+    if isinstance(error, DatabaseUnavailable):
+        return type(error).__name__
+    return str(error) if isinstance(error, AnswerBrokenOff) else ""
+
+
+def _broken_off(reason: str) -> AnswerBrokenOff:
+    log.warning("an answer was broken off", reason=reason)
+    return AnswerBrokenOff(reason)
 
 
 def _loggable_path(scope: "HTTPScope") -> str | None:

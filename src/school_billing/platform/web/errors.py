@@ -6,7 +6,7 @@ that noun, and says which constraint of the schema means which error.
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
@@ -18,7 +18,12 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from school_billing.platform.database.context import context
-from school_billing.platform.database.errors import ConstraintViolated, DatabaseUnavailable, ValueRefused
+from school_billing.platform.database.errors import (
+    ConstraintViolated,
+    DatabaseUnavailable,
+    SchemaOutdated,
+    ValueRefused,
+)
 
 BUG = "school_billing.bug"
 """The scope key of an unexpected exception."""
@@ -69,6 +74,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The X-Request-Id. The log lines of the request have it too."""
     errors: list[FieldError] = []
     """The wrong fields or parameters, if there are any."""
+
+
+class AnswerBrokenOff(Exception):
+    """An answer ends before its last part, for a reason that is no bug. The broken connection tells the client."""
+
+    is_logged = True
 
 
 class ApiError(Exception):
@@ -191,6 +202,12 @@ class Unavailable(ApiError):
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
+class DatabaseNotMigrated(Unavailable):
+    """The database lacks a change that this release needs. Please try again later."""
+
+    code = "schema_outdated"
+
+
 class ServerStopping(Unavailable):
     """The server is stopping, so the change may or may not be made. Retry with the same Idempotency-Key."""
 
@@ -256,8 +273,17 @@ def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> R
 
 
 def _on_unavailable(request: Request[Any, Any, Any], error: DatabaseUnavailable) -> Response[Problem]:
+    if isinstance(error, SchemaOutdated):
+        _tell_to_migrate()
+        return answer_error(request, DatabaseNotMigrated())
     log.warning("database unavailable", query=str(error), cause=repr(error.__cause__))
     return answer_error(request, Unavailable())
+
+
+@cache
+def _tell_to_migrate() -> None:
+    """Log once in this process what to do, because every request fails alike."""
+    log.error("the database lacks a migration: run `school-billing migrate`")
 
 
 def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
