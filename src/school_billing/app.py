@@ -23,6 +23,7 @@ from school_billing import DESCRIPTION, TITLE
 from school_billing.auth.authenticator import Authenticator
 from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
 from school_billing.auth.tokens import Tokens
+from school_billing.examples import EXAMPLES
 from school_billing.platform import idempotency
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.instrumentation import Instrumentation
@@ -31,9 +32,9 @@ from school_billing.platform.rooms import Room, provide
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.conditional import provide_if_match
 from school_billing.platform.web.docs import docs_routes, openapi_config
-from school_billing.platform.web.errors import ConstraintErrors, exception_handlers, problem_codes
+from school_billing.platform.web.errors import ConstraintErrors, error_classes, exception_handlers
 from school_billing.platform.web.json_body import ContractRequest
-from school_billing.platform.web.openapi import DocumentErrors, ScalarSchemas
+from school_billing.platform.web.openapi import ContractSchemas, DocumentErrors
 from school_billing.platform.web.pages import provide_page
 from school_billing.platform.web.requests import (
     answer_options,
@@ -49,7 +50,7 @@ from school_billing.statements.standby import standby_of
 def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observed:
     """Make the ASGI application, of its own rooms and `more`; it connects to settings.database_url when it starts."""
     release = version("school-billing")
-    instrumentation = Instrumentation(settings, release, problem_codes())
+    instrumentation = Instrumentation(settings, release, error_classes())
     metrics = instrumentation.metrics
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     primary = Database.of(settings)
@@ -104,7 +105,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         openapi_config=openapi_config(
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}
         ),
-        plugins=[ScalarSchemas(), DocumentAccess(settings), DocumentErrors()],
+        plugins=[ContractSchemas(EXAMPLES), DocumentAccess(settings), DocumentErrors()],
         cors_config=cors_config(settings.origins),
         logging_config=None,
         state=State({"database": primary, "constraint_errors": constraint_errors}),

@@ -16,8 +16,8 @@ SQL_FILES = sorted((ROOT / "sql").rglob("*.sql"))
 MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("[0-9]*.sql") if not path.stem.endswith(".rollback"))
 
 ROOMS = [
-    "platform", "money", "auth", "health", "schools", "users", "api_keys", "audit", "ledger", "students", "invoices",
-    "payments", "statements", "seed", "app", "serving",
+    "platform", "money", "examples", "auth", "health", "schools", "users", "api_keys", "audit", "ledger", "students",
+    "invoices", "payments", "statements", "seed", "app", "serving",
 ]  # fmt: skip
 """Every part of the package; each may import those before it."""
 

@@ -6,20 +6,20 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class ApiKeyNotFound(NotFound):
-    """There is no such API key."""
+    """There is no such API key. Check the id, and that you may see its school."""
 
     code = "api_key_not_found"
 
 
 class DuplicateName(Conflict):
-    """The school already uses a key with this name."""
+    """The school already uses a key with this name. Choose another name, or revoke that key."""
 
     code = "duplicate_name"
     field = "name"
 
 
 class SchoolHasApiKeys(InUse):
-    """The school has API keys and cannot be deleted."""
+    """The school has API keys and cannot be deleted. Revoke the keys instead."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {

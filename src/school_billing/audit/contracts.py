@@ -1,11 +1,12 @@
 """The body of /audit."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+
+from school_billing.platform.web.types import Instant
 
 
 class AuditedEntity(StrEnum):
@@ -19,6 +20,17 @@ class AuditedEntity(StrEnum):
     API_KEYS = "api_keys"
 
 
+class AuditAction(StrEnum):
+    """What happened to the row."""
+
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    LOGIN = "LOGIN"
+    LOGIN_FAILED = "LOGIN_FAILED"
+    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - the name of an event, not a token.
+
+
 class AuditEntry(Struct, frozen=True):
     """One change of one row, or one log-in."""
 
@@ -27,8 +39,8 @@ class AuditEntry(Struct, frozen=True):
     """The nil UUID if the row belongs to no school, such as an administrator of all schools."""
     entity: AuditedEntity
     entity_id: UUID
-    action: str
-    """INSERT, UPDATE or DELETE; for users also LOGIN, LOGIN_FAILED or TOKEN_REUSED (a refresh token came twice)."""
+    action: AuditAction
+    """Only users have LOGIN, LOGIN_FAILED and TOKEN_REUSED (a refresh token came twice)."""
     actor: str
     """The username or the API key; "role:..." for a change that did not come through the API."""
     database_role: str
@@ -43,5 +55,5 @@ class AuditEntry(Struct, frozen=True):
     """The position in the chain of the school; null until the entry is sealed, a moment after the change."""
     hash: str | None
     """SHA-256 of the hash of the entry before and the content of this entry, in hexadecimal digits."""
-    created_at: datetime
+    created_at: Instant
     """When the change was made."""

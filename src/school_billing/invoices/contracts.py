@@ -1,6 +1,6 @@
 """The bodies of /invoices."""
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -41,10 +41,10 @@ class Invoice(Struct, frozen=True):
     student_id: UUID
     total_amount: Money
     status: InvoiceStatus
-    issued_at: datetime
+    issued_at: Instant
     due_date: DueDate
     description: Description | None
-    voided_at: datetime | None
+    voided_at: Instant | None
     void_reason: VoidReason | None
     payments_total: Money
     """The sum of its payments."""
@@ -54,8 +54,8 @@ class Invoice(Struct, frozen=True):
     """Payments less refunds."""
     balance_due: Money
     """The amount still owed; 0.00 if the invoice is void."""
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from school_billing.students.errors import StudentNotFound
 
 
 class InvoiceNotFound(NotFound):
-    """There is no such invoice."""
+    """There is no such invoice. Check the id, and that you may see its school."""
 
     code = "invoice_not_found"
 
@@ -21,13 +21,13 @@ class InvoiceHasPayments(Conflict):
 
 
 class InvoiceIsVoid(Conflict):
-    """The invoice is void and cannot be changed."""
+    """The invoice is void and cannot be changed. Add a new invoice instead."""
 
     code = "invoice_void"
 
 
 class Overpayment(Conflict):
-    """The payments would exceed the total amount of the invoice."""
+    """The payments would exceed the total amount of the invoice. Pay at most its balance_due."""
 
     code = "overpayment"
 
@@ -38,7 +38,7 @@ class Overpayment(Conflict):
 
 
 class OverRefund(Conflict):
-    """The refunds would exceed the payments on the invoice."""
+    """The refunds would exceed the payments on the invoice. Refund at most its paid_total."""
 
     code = "over_refund"
 
@@ -49,13 +49,13 @@ class OverRefund(Conflict):
 
 
 class TotalsDiffer(Conflict):
-    """The totals of an invoice follow from its payments and cannot be set."""
+    """The totals of an invoice follow from its payments and cannot be set. Change the payments instead."""
 
     code = "totals_differ"
 
 
 class StudentHasInvoices(InUse):
-    """The student has invoices and cannot be deleted."""
+    """The student has invoices and cannot be deleted. Delete the invoices first."""
 
 
 _CALENDAR = "A date is between 1900-01-01 and 2999-12-31."

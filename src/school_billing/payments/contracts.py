@@ -1,6 +1,5 @@
 """The bodies of /payments."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -36,11 +35,11 @@ class Payment(Struct, frozen=True):
     """The currency of the school."""
     method: Method | None
     reference: Reference | None
-    paid_at: datetime
+    paid_at: Instant
     """When the money was paid or refunded."""
-    created_at: datetime
+    created_at: Instant
     """When it was recorded."""
-    updated_at: datetime
+    updated_at: Instant
 
 
 class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +48,7 @@ class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     invoice_id: UUID
     amount: Amount
     kind: PaymentKind = PaymentKind.PAYMENT
+    """PAYMENT by default."""
     method: Method | None = None
     reference: Reference | None = None
     paid_at: Instant | None = None

@@ -7,13 +7,13 @@ from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, In
 
 
 class PaymentNotFound(NotFound):
-    """There is no such payment or refund."""
+    """There is no such payment or refund. Check the id, and that you may see its school."""
 
     code = "payment_not_found"
 
 
 class InvoiceInUse(InUse):
-    """The invoice has payments and cannot be deleted."""
+    """The invoice has payments and cannot be deleted. Refund them and void the invoice instead."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {

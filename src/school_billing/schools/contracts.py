@@ -1,15 +1,14 @@
 """The bodies of /schools."""
 
-from datetime import datetime
 from functools import cache
 from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
 import babel.core
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from school_billing.platform.web.types import Name, Scalar
+from school_billing.platform.web.types import Instant, Name, Scalar
 
 
 class Currency(Scalar, str):
@@ -66,16 +65,19 @@ class School(Struct, frozen=True):
     """The currency of all amounts of the school (ISO 4217)."""
     time_zone: TimeZone
     """The IANA time zone that decides when the school's days begin and end."""
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new school."""
 
     name: SchoolName
-    currency: Currency = Currency("USD")
-    time_zone: TimeZone = TimeZone("UTC")
+    # A factory, because the JSON schema cannot show a default that is a Scalar.
+    currency: Currency = field(default_factory=lambda: Currency("USD"))
+    """USD by default (ISO 4217)."""
+    time_zone: TimeZone = field(default_factory=lambda: TimeZone("UTC"))
+    """UTC by default. A name of the IANA database."""
 
 
 class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,7 +46,7 @@ class Moment(Scalar):
     __slots__ = ("day", "instant")
 
     schema = {
-        "any_of": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
         "examples": ["2026-03-31", "2026-03-31T12:00:00Z"],
     }
 

@@ -4,19 +4,19 @@ from school_billing.platform.web.errors import Conflict, ConstraintErrors, Dupli
 
 
 class SchoolNotFound(NotFound):
-    """There is no such school."""
+    """There is no such school. Check the id, and that you may see the school."""
 
     code = "school_not_found"
 
 
 class CurrencyInUse(Conflict):
-    """The school has invoices, so its currency cannot change."""
+    """The school has invoices, so its currency cannot change. Add a school with the other currency."""
 
     code = "currency_in_use"
 
 
 class SchoolIsFixed(Conflict):
-    """Payments, users and API keys cannot move to another school."""
+    """Payments, users and API keys cannot move to another school. Add a new one there."""
 
     code = "school_is_fixed"
 

@@ -11,6 +11,7 @@ import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
 from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
@@ -31,6 +32,7 @@ from school_billing.statements.contracts import (
     ExportedLine,
     ExportedRow,
     InvoiceLine,
+    PdfDocument,
     SchoolStatement,
     StudentStatement,
 )
@@ -74,13 +76,17 @@ _AMOUNTS = {"total_amount", "payments_total", "refunds_total", "paid_total", "ba
 _encoder = msgspec.json.Encoder()
 
 
-def _answer(kind: Any, media_type: str = "application/json") -> dict[int, ResponseSpec]:
-    return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False)}
+def _answer(kind: Any, media_type: str = "application/json", example: str | None = None) -> dict[int, ResponseSpec]:
+    examples = [Example(value=example)] if example else None
+    return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False, examples=examples)}
 
 
-_PAGE = _answer(str, HTML_MEDIA_TYPE)
-_DOCUMENT = _answer(bytes, PDF_MEDIA_TYPE)
-_ROWS = _answer(str, CSV_MEDIA_TYPE)
+def _rows_of(line: type[Struct]) -> dict[int, ResponseSpec]:
+    return _answer(str, CSV_MEDIA_TYPE, csv_rows([[*line.__struct_fields__, "currency"]]).decode())
+
+
+_PAGE = _answer(str, HTML_MEDIA_TYPE, "<!doctype html>")
+_DOCUMENT = _answer(PdfDocument, PDF_MEDIA_TYPE)
 
 # The parameters of the handlers.
 Id: TypeAlias = FromPath[UUID]
@@ -131,7 +137,7 @@ class StatementController(Controller):
         responses=_PAGE,
         errors=(StudentNotFound,),
     )
-    async def get_student_statement_page(
+    async def get_student_statement_html(
         self, student_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
@@ -143,7 +149,7 @@ class StatementController(Controller):
         responses=_DOCUMENT,
         errors=(StudentNotFound, TooLongToPrint, PdfRendererBusy),
     )
-    async def get_student_statement_document(
+    async def get_student_statement_pdf(
         self,
         request: AnyRequest,
         student_id: Id,
@@ -159,10 +165,10 @@ class StatementController(Controller):
     @get(
         "/students/{student_id:str}/statement.csv",
         summary="Get the lines of a student's statement as CSV",
-        responses=_ROWS,
+        responses=_rows_of(InvoiceLine),
         errors=(StudentNotFound,),
     )
-    async def get_student_statement_rows(
+    async def download_student_statement_csv(
         self,
         student_id: Id,
         statement_range: Range,
@@ -207,7 +213,7 @@ class StatementController(Controller):
         responses=_PAGE,
         errors=(SchoolNotFound,),
     )
-    async def get_school_statement_page(
+    async def get_school_statement_html(
         self, school_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
@@ -219,7 +225,7 @@ class StatementController(Controller):
         responses=_DOCUMENT,
         errors=(SchoolNotFound, TooLongToPrint, PdfRendererBusy),
     )
-    async def get_school_statement_document(
+    async def get_school_statement_pdf(
         self,
         request: AnyRequest,
         school_id: Id,
@@ -236,10 +242,10 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.ndjson",
         summary="Download a school's invoices as JSON lines",
         media_type=NDJSON_MEDIA_TYPE,
-        responses=_answer(ExportedLine, NDJSON_MEDIA_TYPE),
+        responses=_answer(list[ExportedLine], NDJSON_MEDIA_TYPE),
         errors=(SchoolNotFound,),
     )
-    async def download_ndjson(
+    async def download_school_statement_ndjson(
         self,
         request: AnyRequest,
         school_id: Id,
@@ -262,10 +268,10 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.csv",
         summary="Download a school's invoices as CSV",
         media_type=CSV_MEDIA_TYPE,
-        responses=_ROWS,
+        responses=_rows_of(ExportedRow),
         errors=(SchoolNotFound,),
     )
-    async def download_csv(
+    async def download_school_statement_csv(
         self,
         request: AnyRequest,
         school_id: Id,

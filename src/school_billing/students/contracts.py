@@ -1,12 +1,11 @@
 """The bodies of /students."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from school_billing.platform.web.types import Name
+from school_billing.platform.web.types import Instant, Name
 
 FullName = Annotated[Name, Meta(examples=["Lisa Simpson"])]
 ExternalId = Annotated[
@@ -21,8 +20,8 @@ class Student(Struct, frozen=True):
     school_id: UUID
     full_name: FullName
     external_id: ExternalId | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class StudentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

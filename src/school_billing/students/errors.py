@@ -5,20 +5,20 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class StudentNotFound(NotFound):
-    """There is no such student."""
+    """There is no such student. Check the id, and that you may see its school."""
 
     code = "student_not_found"
 
 
 class DuplicateExternalId(Conflict):
-    """The school already has a student with this external id."""
+    """The school already has a student with this external id. Find it with GET /students?external_id=."""
 
     code = "duplicate_external_id"
     field = "external_id"
 
 
 class SchoolHasStudents(InUse):
-    """The school has students and cannot be deleted."""
+    """The school has students and cannot be deleted. Delete the students first."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {

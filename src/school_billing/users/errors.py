@@ -6,13 +6,13 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class UserNotFound(NotFound):
-    """There is no such user."""
+    """There is no such user. Check the id, and that you may see the user's school."""
 
     code = "user_not_found"
 
 
 class DuplicateUsername(Conflict):
-    """Another user has this username."""
+    """Another user has this username. Choose another."""
 
     code = "duplicate_username"
     field = "username"
@@ -25,7 +25,7 @@ class OwnAccount(Conflict):
 
 
 class SchoolHasUsers(InUse):
-    """The school has users and cannot be deleted."""
+    """The school has users and cannot be deleted. Disable the users instead."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {

@@ -103,7 +103,7 @@ def cors_config(origins: Sequence[str]) -> CORSConfig | None:
     if not origins:
         return None
     request_headers = "Authorization Content-Type Idempotency-Key If-Match If-None-Match X-Request-Id traceparent"
-    response_headers = "ETag Idempotency-Replayed Link Location Retry-After X-Request-Id traceresponse"
+    response_headers = "ETag Idempotency-Replayed Link Location Retry-After X-Next-Cursor X-Request-Id traceresponse"
     # The API uses no cookies, so "credentials" stay off, and the origin "*" is safe.
     return CORSConfig(
         allow_origins=list(origins),
