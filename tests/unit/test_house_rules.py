@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from school_billing.platform.database.sql import Query
+from school_billing.platform.web.errors import error_classes
 from school_billing.schools.distribution import DISTRIBUTED, LOCAL
 
 ROOT = Path(__file__).parent.parent.parent
@@ -193,3 +194,10 @@ def test_the_docs_list_every_file_that_is_not_routed_to_one_school() -> None:
 def test_no_statement_joins_the_coordinators_tables_with_distributed_ones(path: Path) -> None:
     tables = tables_of(code_of(path))
     assert not (tables & set(SHARDED) and tables & set(LOCAL))
+
+
+def test_every_error_says_what_happened_and_then_what_to_do() -> None:
+    for code, kind in error_classes().items():
+        meaning, _, advice = (kind.__doc__ or "").partition(". ")
+        assert meaning[0].isupper(), code
+        assert advice.endswith("."), code

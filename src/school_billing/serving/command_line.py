@@ -1,4 +1,4 @@
-"""school-billing: serve, migrate, rollback, distribute, seed, user, ledger, settings.
+"""school-billing: serve, migrate, rollback, distribute, seed, user, ledger, settings, errors.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
@@ -141,6 +141,15 @@ async def seed(settings: Settings, demo: bool | None) -> None:
 def show_settings() -> None:
     """Print the table of all environment variables."""
     print(settings_table())
+
+
+@main.command("errors")
+def show_errors() -> None:
+    """Print the table of all errors."""
+    import school_billing.app  # noqa: F401 - it imports the errors of every room.
+    from school_billing.platform.web.errors import errors_table
+
+    print(errors_table())
 
 
 @main.group()

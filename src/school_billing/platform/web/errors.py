@@ -69,7 +69,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ApiError(Exception):
-    """Something went wrong here. Try again later, and give the operator the request_id if it stays."""
+    """Something went wrong here. Try again later. If it stays, tell the operator the request_id."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -132,7 +132,7 @@ class SlowBody(ApiError):
 
 
 class Conflict(ApiError):
-    """The change conflicts with the current state. Fetch what you change again, and decide anew."""
+    """The change conflicts with the current state. Fetch it again and retry."""
 
     status = 409
     code = "conflict"
@@ -219,7 +219,7 @@ def error_classes() -> dict[str, type[ApiError]]:
 
 
 def errors_table() -> str:
-    """Return the table of all errors, for docs/errors.md."""
+    """Return the table of docs/errors.md: all errors of the modules that are imported."""
     rows = ["| code | status | meaning | what to do |", "| --- | --- | --- | --- |"]
     for code, kind in error_classes().items():
         meaning, _, advice = (kind.__doc__ or "").partition(". ")
