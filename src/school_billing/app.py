@@ -7,6 +7,7 @@ from importlib.metadata import version
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import ValidationException
 
 import school_billing.api_keys.controller as api_keys
 import school_billing.audit.controller as audit
@@ -37,6 +38,7 @@ from school_billing.platform.web.json_body import ContractRequest
 from school_billing.platform.web.openapi import ContractSchemas, DocumentErrors
 from school_billing.platform.web.pages import provide_page
 from school_billing.platform.web.requests import (
+    answer_invalid_parameters,
     answer_options,
     before_request,
     provide_in_turn,
@@ -100,7 +102,11 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
-        exception_handlers={**exception_handlers(constraint_errors), idempotency.KeyUsed: idempotency.replay},
+        exception_handlers={
+            **exception_handlers(constraint_errors),
+            ValidationException: answer_invalid_parameters,
+            idempotency.KeyUsed: idempotency.replay,
+        },
         lifespan=[running],
         openapi_config=openapi_config(
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}

@@ -30,7 +30,7 @@ class Money(Scalar, Decimal):
     def parse(cls, value: object) -> Self:
         """Read an amount of an answer. ValueError if it is not a string with two decimals."""
         if not isinstance(value, str | Decimal) or not _MONEY.fullmatch(str(value)):
-            raise ValueError('Expected a sum such as "600.00"')
+            raise ValueError('must be a sum such as "600.00"')
         return cls(value)
 
 
@@ -44,8 +44,8 @@ class Amount(Scalar, Decimal):
     def parse(cls, value: object) -> Self:
         """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-            raise ValueError('Expected an amount such as "600.00"')
+            raise ValueError('must be an amount such as "600.00"')
         text = _plain(value) if isinstance(value, Decimal) else str(value)
         if not _AMOUNT.fullmatch(text) or not (amount := cls(text)):
-            raise ValueError("Expected an amount above zero, at most 9999999999.99, with at most two decimals")
+            raise ValueError("must be an amount above zero, at most 9999999999.99, with at most two decimals")
         return amount

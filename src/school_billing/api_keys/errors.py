@@ -26,7 +26,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "api_keys_pkey": DuplicateId,
     "api_keys_key_hash_key": DuplicateId,
     "api_keys_name_key": DuplicateName,
-    "api_keys_name_length": breaks_rule("name", "A name has 1 to 100 characters."),
+    "api_keys_name_length": breaks_rule("name", "must have 1 to 100 characters"),
     "api_keys_role_known": UNKNOWN_ROLE,
     "api_keys_school_id_fkey": SchoolNotFound,
     ("api_keys_school_id_fkey", "schools/delete"): SchoolHasApiKeys,

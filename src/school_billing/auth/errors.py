@@ -63,7 +63,7 @@ class SessionNotFound(NotFound):
     code = "session_not_found"
 
 
-UNKNOWN_ROLE = breaks_rule("role", "A role is admin, accountant or viewer.")
+UNKNOWN_ROLE = breaks_rule("role", "must be one of admin, accountant, viewer")
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "sessions_pkey": DuplicateId,

@@ -58,18 +58,18 @@ class StudentHasInvoices(InUse):
     """The student has invoices and cannot be deleted. Delete the invoices first."""
 
 
-_CALENDAR = "A date is between 1900-01-01 and 2999-12-31."
+_CALENDAR = "must be between 1900-01-01 and 2999-12-31"
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_pkey": DuplicateId,
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
-    "invoices_total_amount_positive": breaks_rule("total_amount", "An amount is above zero."),
+    "invoices_total_amount_positive": breaks_rule("total_amount", "must be above zero"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
     "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
-    "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),
-    "invoices_void_reason_length": breaks_rule("reason", "A reason has 1 to 500 characters."),
-    "invoices_void_has_reason": breaks_rule("reason", "A void invoice has a reason."),
+    "invoices_description_length": breaks_rule("description", "must have at most 500 characters"),
+    "invoices_void_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
+    "invoices_void_has_reason": breaks_rule("reason", "must be given for a void invoice"),
     "invoices_payments_not_negative": TotalsDiffer,
     "invoices_paid_at_most_total": Overpayment,
     "invoices_refunded_at_most_paid": OverRefund,

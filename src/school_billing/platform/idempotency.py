@@ -60,12 +60,12 @@ class IdempotencyKeyInFlight(Conflict):
     code = "idempotency_key_in_flight"
 
 
-_LENGTH = "A key has 1 to 255 characters."
+_RULE = "must be 1 to 255 printable ASCII characters"
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "idempotency_key_in_flight": IdempotencyKeyInFlight,
     "idempotency_keys_pkey": IdempotencyKeyInFlight,
-    "idempotency_keys_key_length": partial(InvalidParameter, _LENGTH, [FieldError(IDEMPOTENCY_KEY_HEADER, _LENGTH)]),
+    "idempotency_keys_key_length": partial(InvalidParameter, None, [FieldError(IDEMPOTENCY_KEY_HEADER, _RULE)]),
 }
 
 
@@ -83,8 +83,7 @@ async def read_idempotency_key(request: Request[Any, Any, Any]) -> None:
     if request.method != "POST" or not (keys := header_values(request, b"idempotency-key")):
         return
     if not _KEY.fullmatch(keys[0]):
-        message = "Expected 1 to 255 printable ASCII characters"
-        raise InvalidParameter(f"{IDEMPOTENCY_KEY_HEADER}: {message}.", [FieldError(IDEMPOTENCY_KEY_HEADER, message)])
+        raise InvalidParameter(errors=[FieldError(IDEMPOTENCY_KEY_HEADER, _RULE)])
     current = context()
     # The same key of another user, school or path is another key.
     current.idempotency_scope = f"{current.actor} {current.actor_school} POST {path_of(request).rstrip('/')}"

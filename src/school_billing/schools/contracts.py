@@ -20,7 +20,7 @@ class Currency(Scalar, str):
     def parse(cls, value: object) -> Self:
         """Read a currency code. ValueError if no country uses such a currency."""
         if not isinstance(value, str) or value not in _currencies():
-            raise ValueError("Expected an ISO 4217 currency code such as USD")
+            raise ValueError("must be an ISO 4217 currency code such as USD")
         return cls(value)
 
 
@@ -33,7 +33,7 @@ class TimeZone(Scalar, str):
     def parse(cls, value: object) -> Self:
         """Read the name of a time zone. ValueError if there is no such zone."""
         if not isinstance(value, str) or value not in _time_zones():
-            raise ValueError("Expected an IANA time zone such as America/Chicago")
+            raise ValueError("must be an IANA time zone such as America/Chicago")
         return cls(value)
 
 

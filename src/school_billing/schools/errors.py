@@ -23,8 +23,8 @@ class SchoolIsFixed(Conflict):
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
-    "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
-    "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
-    "schools_time_zone_is_known": breaks_rule("time_zone", "A time zone is an IANA name, such as America/Chicago."),
+    "schools_name_length": breaks_rule("name", "must have 1 to 255 characters"),
+    "schools_currency_is_iso_4217": breaks_rule("currency", "must be an ISO 4217 code such as USD"),
+    "schools_time_zone_is_known": breaks_rule("time_zone", "must be an IANA time zone such as America/Chicago"),
     "school_id_is_fixed": SchoolIsFixed,
 }

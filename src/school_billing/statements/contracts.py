@@ -67,6 +67,12 @@ class ExportedLine(InvoiceLine, frozen=True, kw_only=True):
     external_id: ExternalId | None
 
 
+class ExportedLines(Scalar):
+    """JSON lines: each line is an ExportedLine."""
+
+    schema = {"type": "string", "contentMediaType": "application/x-ndjson", "contentSchema": ExportedLine}
+
+
 class ExportedRow(Struct, frozen=True):
     """An ExportedLine as the database renders it."""
 
@@ -227,7 +233,7 @@ class Rate(Scalar, Decimal):
             ValueError: It is not a string with four decimals.
         """
         if not isinstance(value, str) or not _RATE.fullmatch(value):
-            raise ValueError('Expected a ratio such as "0.8750"')
+            raise ValueError('must be a ratio such as "0.8750"')
         return cls(value)
 
 

@@ -29,7 +29,7 @@ from school_billing.statements.contracts import (
     CollectionsBy,
     Debtor,
     Entry,
-    ExportedLine,
+    ExportedLines,
     ExportedRow,
     InvoiceLine,
     PdfDocument,
@@ -242,7 +242,7 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.ndjson",
         summary="Download a school's invoices as JSON lines",
         media_type=NDJSON_MEDIA_TYPE,
-        responses=_answer(list[ExportedLine], NDJSON_MEDIA_TYPE),
+        responses=_answer(ExportedLines, NDJSON_MEDIA_TYPE),
         errors=(SchoolNotFound,),
     )
     async def download_school_statement_ndjson(

@@ -86,7 +86,7 @@ class ReversedPeriod(InvalidParameter):
     """The period begins after its end."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"from: {message}.", [FieldError("from", message)])
+        super().__init__(errors=[FieldError("from", message)])
 
 
 class StatementRange(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
 def require_order(from_: date | None, to: date | None) -> None:
     """Raise ReversedPeriod if a period begins after its end."""
     if from_ is not None and to is not None and from_ > to:
-        raise ReversedPeriod(f"{from_} lies after to, {to}")
+        raise ReversedPeriod(f"({from_}) lies after to ({to})")
 
 
 def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = None) -> StatementRange:
@@ -133,10 +133,7 @@ def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = Non
         ReversedPeriod: from lies after to.
     """
     if as_of is not None and (from_ is not None or to is not None):
-        raise InvalidParameter(
-            "as_of cannot be combined with from and to.",
-            [FieldError("as_of", "Cannot be combined with from and to")],
-        )
+        raise InvalidParameter(errors=[FieldError("as_of", "cannot be combined with from and to")])
     require_order(from_, to)
     if as_of is not None:
         return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)

@@ -160,15 +160,15 @@ class Statements:
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:
-            raise ReversedPeriod(f"{collections.starts_on} lies after today, {collections.ends_on}")
+            raise ReversedPeriod(f"({collections.starts_on}) lies after today ({collections.ends_on})")
         if collections.rows_count > ROWS_MOST:
-            message = f"{collections.rows_count} rows are more than {ROWS_MOST}: take longer parts, or a shorter period"
-            raise InvalidParameter(f"by: {message}.", [FieldError("by", message)])
+            rule = f"makes {collections.rows_count} rows, more than {ROWS_MOST}: take longer parts, or a shorter period"
+            raise InvalidParameter(errors=[FieldError("by", rule)])
         return collections
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:
     """Refuse an empty document: only the database knows whether a period begins after the school's today."""
     if not statement.document:
-        raise ReversedPeriod("This day lies in the future; a period that begins there needs a to")
+        raise ReversedPeriod("lies in the future; a period that begins there needs a to")
     return statement

@@ -26,6 +26,6 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "students_school_id_fkey": SchoolNotFound,
     ("students_school_id_fkey", "schools/delete"): SchoolHasStudents,
     "students_external_id_key": DuplicateExternalId,
-    "students_full_name_length": breaks_rule("full_name", "A name has 1 to 255 characters."),
-    "students_external_id_length": breaks_rule("external_id", "An external id has 1 to 255 characters."),
+    "students_full_name_length": breaks_rule("full_name", "must have 1 to 255 characters"),
+    "students_external_id_length": breaks_rule("external_id", "must have 1 to 255 characters"),
 }

@@ -77,7 +77,7 @@ def ask_password_hash(username: str) -> str:
     if not password.isprintable():
         _fail("a password has only characters that can be printed, in UTF-8")
     if problem := password_problem(username, password):
-        _fail(problem)
+        _fail(f"the password {problem}")
     return hash_password(password)
 
 

@@ -31,8 +31,8 @@ class SchoolHasUsers(InUse):
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "users_pkey": DuplicateId,
     "users_username_key": DuplicateUsername,
-    "users_username_shape": breaks_rule("username", "A username has 1 to 255 characters, in lower case."),
-    "users_password_hash_is_argon2id": breaks_rule("password", "A password is stored as an argon2id hash."),
+    "users_username_shape": breaks_rule("username", "must have 1 to 255 characters, in lower case"),
+    "users_password_hash_is_argon2id": breaks_rule("password", "must be stored as an argon2id hash"),
     "users_role_known": UNKNOWN_ROLE,
     "users_school_id_fkey": SchoolNotFound,
     ("users_school_id_fkey", "schools/delete"): SchoolHasUsers,

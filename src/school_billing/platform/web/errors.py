@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from school_billing.platform.database.context import context
@@ -46,6 +46,7 @@ class FieldError(msgspec.Struct, frozen=True):
     field: str
     """The field's path, such as "amount"; "" means the whole body."""
     message: str
+    """The rest of a sentence that begins with the field, such as "must be above zero"."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,13 +75,19 @@ class ApiError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     field: ClassVar[str] = ""
-    """The field of the body that is wrong, if it is always the same."""
+    """The field of the body whose value is in use already, if it is always the same."""
     headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
-        self.detail = detail or type(self).__doc__ or self.code
-        self.errors = list(errors) or ([FieldError(self.field, self.detail)] if self.field else [])
+        self.detail = detail or _sentence_of(errors) or type(self).__doc__ or self.code
+        self.errors = list(errors) or ([FieldError(self.field, "is already in use")] if self.field else [])
         super().__init__(self.detail)
+
+
+def _sentence_of(errors: Sequence[FieldError]) -> str:
+    """Return the first of `errors` as one sentence; `errors` of the problem document has all."""
+    sentence = "; ".join(f"{error.field or 'The body'} {error.message}" for error in errors[:5])
+    return sentence and f"{sentence}."
 
 
 class BadRequest(ApiError):
@@ -203,9 +210,9 @@ ConstraintErrors = Mapping[str | tuple[str, str], ErrorFactory]
 """The error for a constraint, by the constraint's name, or by its name and the name of the query."""
 
 
-def breaks_rule(field: str, sentence: str) -> ErrorFactory:
-    """Return a factory of the error that `field` of the body breaks the rule in `sentence`."""
-    return partial(InvalidBody, sentence, [FieldError(field, sentence)])
+def breaks_rule(field: str, rule: str) -> ErrorFactory:
+    """Return a factory of the error that `field` of the body breaks the rule, such as "must be above zero"."""
+    return partial(InvalidBody, None, [FieldError(field, rule)])
 
 
 def error_classes() -> dict[str, type[ApiError]]:
@@ -239,7 +246,6 @@ def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlers
         ConstraintViolated: on_constraint,
         ValueRefused: _on_value_refused,
         DatabaseUnavailable: _on_unavailable,
-        ValidationException: _on_invalid_parameters,
         HTTPException: _on_http_exception,
         Exception: on_bug,
     }
@@ -264,19 +270,6 @@ def _on_value_refused(request: Request[Any, Any, Any], error: ValueRefused) -> R
 def _on_unavailable(request: Request[Any, Any, Any], error: DatabaseUnavailable) -> Response[Problem]:
     log.warning("database unavailable", query=str(error), cause=repr(error.__cause__))
     return answer_error(request, Unavailable())
-
-
-def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
-    entries = [entry for entry in error.extra or () if isinstance(entry, dict)]
-    if any(entry.get("key") == "data" for entry in entries):
-        return answer_error(request, MalformedBody("The body is empty; it must be JSON."))
-    # The key is the name of the handler's argument. It ends with a _ if the parameter's name is a keyword of Python.
-    errors = [
-        FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", ""))
-        for entry in entries
-    ]
-    detail = ", ".join(f"{entry.field}: {entry.message}" for entry in errors) or error.detail
-    return answer_error(request, InvalidParameter(f"{detail}.", errors))
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

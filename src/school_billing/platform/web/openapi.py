@@ -97,7 +97,6 @@ _HEADER_OF_ERROR = {
 }
 """The request header that can cause an error, by the error's code."""
 
-
 _NULL = {"type": "null"}
 
 
@@ -120,7 +119,10 @@ class ContractSchemas(OpenAPISchemaPlugin):
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Any:
         """Return a reference to the schema."""
-        self.kinds.add(field_definition.annotation)
+        kind = field_definition.annotation
+        self.kinds.add(kind)
+        if issubclass(kind, Scalar) and "contentSchema" in kind.schema:
+            self.kinds.add(kind.schema["contentSchema"])
         registry = schema_creator.schema_registry
         registry.get_schema_for_field_definition(field_definition)
         return registry.get_reference_for_field_definition(field_definition)
@@ -186,11 +188,12 @@ def complete_document(app: Litestar) -> dict[str, Any]:
         for handler in getattr(route, "route_handlers", ())
         if isinstance(handler, HTTPRouteHandler)
     }
+    used = {error.code for of_one in errors.values() for error in of_one}
     schemas = _schemas(contracts.kinds, contracts.examples)
     document["components"] |= {
         "schemas": schemas,
         "headers": _HEADERS,
-        "examples": {error.code: {"value": _example_of(error)} for of_one in errors.values() for error in of_one},
+        "examples": {code: {"value": _example_of(error)} for code, error in error_classes().items() if code in used},
     }
     for path in document["paths"].values():
         for operation in path.values():
@@ -205,6 +208,8 @@ def _schemas(kinds: AbstractSet[type], examples: Mapping[str, object]) -> dict[s
 
     def refer(kind: type[Scalar]) -> dict[str, str]:
         scalars[kind.__name__] = {"title": kind.__name__, "description": inspect.getdoc(kind), **kind.schema}
+        if content := kind.schema.get("contentSchema"):
+            scalars[kind.__name__]["contentSchema"] = {"$ref": f"#/components/schemas/{content.__name__}"}
         return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
     _, schemas = msgspec.json.schema_components(kinds, schema_hook=refer, ref_template="#/components/schemas/{name}")
@@ -231,16 +236,12 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     if "enum" in schema:  # All enums here are of text.
         return {"type": "string", **schema}
     for word in schema.keys() & {"allOf", "anyOf", "oneOf"}:
-        choices: list[dict[str, Any]] = schema[word]
         others = {key: value for key, value in schema.items() if key != word}
-        if len(choices) == 1:
-            return choices[0] | others
-        if (
-            len(choices) == 2
-            and _NULL in choices
-            and "type" in (one := next(choice for choice in choices if choice != _NULL))
-        ):
-            return one | {"type": [one["type"], "null"]} | others
+        match [choice for choice in schema[word] if choice != _NULL]:
+            case [one] if len(schema[word]) == 1:
+                return {**one, **others}
+            case [one] if "type" in one:
+                return {**one, "type": [one["type"], "null"], **others}
     return schema
 
 
@@ -303,18 +304,21 @@ def _parameter_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> object:
     """Return the example of a schema. That of a struct has the required fields."""
+    example: object = None
     match schema:
-        case {"examples": [first, *_]} | {"enum": [first, *_]}:
-            return first
+        case {"examples": [example, *_]} | {"enum": [example, *_]}:
+            pass
         case {"$ref": str(reference)}:
-            return _example(schemas[reference.rpartition("/")[2]], schemas)
-        case {"anyOf": [first, *_]}:
-            return _example(first, schemas)
+            example = _example(schemas[reference.rpartition("/")[2]], schemas)
+        case {"anyOf": [one, *_]}:
+            example = _example(one, schemas)
+        case {"contentSchema": line}:
+            example = f"{msgspec.json.encode(_example(line, schemas)).decode()}\n"
         case {"items": items}:
-            return [_example(items, schemas)]
+            example = [_example(items, schemas)]
         case {"properties": properties, "required": required}:
-            return {name: _example(properties[name], schemas) for name in required}
-    return None
+            example = {name: _example(properties[name], schemas) for name in required}
+    return example
 
 
 def _example_of(error: type[ApiError]) -> dict[str, object]:

@@ -76,10 +76,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class UnknownCursor(InvalidParameter):
-    """cursor: Expected a cursor from a Link header."""
+    """cursor must be the X-Next-Cursor of the page before. Begin again without it."""
 
     def __init__(self) -> None:
-        super().__init__(errors=[FieldError("cursor", "Expected a cursor from a Link header")])
+        super().__init__(errors=[FieldError("cursor", "must be the X-Next-Cursor of the page before")])
 
 
 def encode_cursor(place: bytes) -> str:
@@ -111,6 +111,5 @@ async def provide_page(
 def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None, after: UUID) -> Page:
     """Return the page after the item `after`, which the caller has read from the cursor."""
     if cursor is not None and offset:
-        message = "Cannot be combined with cursor"
-        raise InvalidParameter("Send cursor or offset, not both.", [FieldError("offset", message)])
+        raise InvalidParameter(errors=[FieldError("offset", "cannot be combined with cursor")])
     return Page(limit, offset, after, path=path_of(request), query=tuple(request.query_params.multi_items()))
