@@ -70,6 +70,15 @@ test-faults: install ## Kill servers and PostgreSQL under a stream of payments, 
 schema: install ## Write migrations/schema.sql again, after a change of the migrations
 	$(BIN)/python -m tests.schema
 
+.PHONY: clients
+clients: install ## Make the Python client and, where there is npm, the TypeScript one; check their examples
+	$(BIN)/python -m tests.openapi > clients/openapi.json
+	$(BIN)/openapi-python-client generate --path clients/openapi.json --config clients/python/config.yaml \
+		--meta none --output-path clients/python/school_billing_client --overwrite
+	cd clients/python && ../../$(BIN)/mypy --config-file= --strict example.py
+	@if command -v npm; then cd clients/typescript && npm install --no-audit --no-fund && npm run check; \
+		else echo "There is no npm here, so there is no TypeScript client."; fi
+
 .PHONY: bench
 bench: | $(UV) ## Measure every kind of request beside the machine's own limits
 	$(UV) sync --locked --quiet --group bench

@@ -1,6 +1,7 @@
 """The API in the words of the domain: factories with good defaults, so that a test spells out what matters."""
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
@@ -80,6 +81,12 @@ def figures(problem: Json) -> tuple[str, ...]:
 def wrong_fields(response: httpx.Response) -> list[str]:
     """Return the fields that a 422 names."""
     return [error["field"] for error in problem(response, 422)["errors"]]
+
+
+def is_plain(message: str) -> bool:
+    """Tell whether the message of a wrong field is the rest of a sentence, without a word of a type checker."""
+    machine = r"`|expected|invalid|\b(got|str|int|float|bool|dict|array|enum|datetime|regex|decimal|struct)\b"
+    return re.match(r"(must|is|comes|cannot) ", message) is not None and not re.search(machine, message, re.IGNORECASE)
 
 
 def client_of(service: Observed, **headers: str) -> httpx.AsyncClient:

@@ -24,33 +24,51 @@ new_students as (
   returning id, school_id, external_id
 ),
 new_invoices as (
-  insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
+  insert into invoices (id, school_id, student_id, total_amount, issued_at, due_date, description)
   select
-    new_students.school_id, new_students.id, planned.total_amount, planned.issued_at, planned.due_date,
+    planned.id, new_students.school_id, new_students.id, planned.total_amount, planned.issued_at, planned.due_date,
     'Annual tuition'
   from new_students
   join (
     values
-      ('SPR-001', 1000.00, timestamptz '2026-01-05 13:00Z', date '2026-02-28'),
-      ('SPR-002', 800.00, timestamptz '2026-01-05 13:00Z', date '2026-02-28')
-  ) as planned (external_id, total_amount, issued_at, due_date)
+      (
+        uuid '01980000-0000-7000-8000-000000000201', 'SPR-001', 1000.00,
+        timestamptz '2026-01-05 13:00Z', date '2026-02-28'
+      ),
+      (
+        uuid '01980000-0000-7000-8000-000000000202', 'SPR-002', 800.00,
+        timestamptz '2026-01-05 13:00Z', date '2026-02-28'
+      )
+  ) as planned (id, external_id, total_amount, issued_at, due_date)
     using (external_id)
   returning id, school_id, student_id
 ),
 new_payments as (
-  insert into payments (school_id, invoice_id, kind, amount, method, reference, paid_at)
+  insert into payments (id, school_id, invoice_id, kind, amount, method, reference, paid_at)
   select
-    new_invoices.school_id, new_invoices.id, planned.kind, planned.amount, planned.method, planned.reference,
-    planned.paid_at
+    planned.id, new_invoices.school_id, new_invoices.id, planned.kind, planned.amount, planned.method,
+    planned.reference, planned.paid_at
   from new_invoices
   join new_students on new_students.id = new_invoices.student_id
   join (
     values
-      ('SPR-001', 'PAYMENT', 600.00, 'bank_transfer', 'DEMO-PAID-1', timestamptz '2026-01-10 13:00Z'),
-      ('SPR-001', 'PAYMENT', 400.00, 'card', 'DEMO-PAID-2', timestamptz '2026-01-20 13:00Z'),
-      ('SPR-002', 'PAYMENT', 300.00, 'cash', 'DEMO-PARTIAL-1', timestamptz '2026-01-15 13:00Z'),
-      ('SPR-002', 'REFUND', 50.00, 'cash', 'DEMO-REFUND-1', timestamptz '2026-01-25 13:00Z')
-  ) as planned (external_id, kind, amount, method, reference, paid_at)
+      (
+        uuid '01980000-0000-7000-8000-000000000301', 'SPR-001', 'PAYMENT', 600.00, 'bank_transfer', 'DEMO-PAID-1',
+        timestamptz '2026-01-10 13:00Z'
+      ),
+      (
+        uuid '01980000-0000-7000-8000-000000000302', 'SPR-002', 'PAYMENT', 300.00, 'cash', 'DEMO-PARTIAL-1',
+        timestamptz '2026-01-15 13:00Z'
+      ),
+      (
+        uuid '01980000-0000-7000-8000-000000000303', 'SPR-001', 'PAYMENT', 400.00, 'card', 'DEMO-PAID-2',
+        timestamptz '2026-01-20 13:00Z'
+      ),
+      (
+        uuid '01980000-0000-7000-8000-000000000304', 'SPR-002', 'REFUND', 50.00, 'cash', 'DEMO-REFUND-1',
+        timestamptz '2026-01-25 13:00Z'
+      )
+  ) as planned (id, external_id, kind, amount, method, reference, paid_at)
     using (external_id)
   order by planned.paid_at
   returning id

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import ValidationException
 
 import school_billing.api_keys.controller as api_keys
 import school_billing.audit.controller as audit
@@ -23,6 +24,7 @@ from school_billing import DESCRIPTION, TITLE
 from school_billing.auth.authenticator import Authenticator
 from school_billing.auth.guards import INTERNAL, DocumentAccess, Guard, provide_caller
 from school_billing.auth.tokens import Tokens
+from school_billing.examples import EXAMPLES
 from school_billing.platform import idempotency
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.instrumentation import Instrumentation
@@ -31,11 +33,12 @@ from school_billing.platform.rooms import Room, provide
 from school_billing.platform.settings import Settings, listed
 from school_billing.platform.web.conditional import provide_if_match
 from school_billing.platform.web.docs import docs_routes, openapi_config
-from school_billing.platform.web.errors import ConstraintErrors, exception_handlers, problem_codes
+from school_billing.platform.web.errors import ConstraintErrors, error_classes, exception_handlers
 from school_billing.platform.web.json_body import ContractRequest
-from school_billing.platform.web.openapi import DocumentErrors, ScalarSchemas
+from school_billing.platform.web.openapi import ContractSchemas, DocumentErrors
 from school_billing.platform.web.pages import provide_page
 from school_billing.platform.web.requests import (
+    answer_invalid_parameters,
     answer_options,
     before_request,
     provide_in_turn,
@@ -49,7 +52,7 @@ from school_billing.statements.standby import standby_of
 def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observed:
     """Make the ASGI application, of its own rooms and `more`; it connects to settings.database_url when it starts."""
     release = version("school-billing")
-    instrumentation = Instrumentation(settings, release, problem_codes())
+    instrumentation = Instrumentation(settings, release, error_classes())
     metrics = instrumentation.metrics
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     primary = Database(settings)
@@ -99,12 +102,16 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         type_decoders=[(is_scalar, decode_scalar)],
         request_class=ContractRequest,
         request_max_body_size=settings.request_max_body_bytes,
-        exception_handlers={**exception_handlers(constraint_errors), idempotency.KeyUsed: idempotency.replay},
+        exception_handlers={
+            **exception_handlers(constraint_errors),
+            ValidationException: answer_invalid_parameters,
+            idempotency.KeyUsed: idempotency.replay,
+        },
         lifespan=[running],
         openapi_config=openapi_config(
             TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}
         ),
-        plugins=[ScalarSchemas(), DocumentAccess(settings), DocumentErrors()],
+        plugins=[ContractSchemas(EXAMPLES), DocumentAccess(settings), DocumentErrors()],
         cors_config=cors_config(listed(settings.cors_origins)),
         logging_config=None,
         state=State({"database": primary, "constraint_errors": constraint_errors}),

@@ -238,8 +238,8 @@ def test_users_are_managed_at_the_command_line(tmp_path: Path) -> None:
         assert (logs_in("saxophone forever"), logs_in("trombone forever")) == (401, 200)
 
         for arguments, typed, sentence in (
-            (["add", "bart"], "short\n", "Expected 12 to 128 characters"),
-            (["add", "bart"], "", "Expected 12 to 128 characters"),
+            (["add", "bart"], "short\n", "the password must have 12 to 128 characters"),
+            (["add", "bart"], "", "the password must have 12 to 128 characters"),
             (["add", "Bart Simpson"], "trombone forever\n", "a username has"),
             (["add", "lisa"], "trombone forever\n", "Another user has this username."),
             (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),

@@ -75,10 +75,11 @@ def test_the_readme_lists_every_route(demo: Server) -> None:
     assert sorted(listed) == sorted({re.sub(r"\{\w+\}", "{id}", path) for path in paths} | {"/docs", "/openapi.json"})
 
 
-def test_the_table_of_settings_is_what_the_command_prints() -> None:
-    command = [sys.executable, "-m", "school_billing", "settings"]
-    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert table in (ROOT / "docs" / "configuration.md").read_text()
+@pytest.mark.parametrize(("command", "page"), [("settings", "configuration.md"), ("errors", "errors.md")])
+def test_a_table_is_what_the_command_prints(command: str, page: str) -> None:
+    arguments = [sys.executable, "-m", "school_billing", command]
+    table = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    assert table in (ROOT / "docs" / page).read_text()
 
 
 def test_the_table_of_metrics_names_every_metric(demo: Server) -> None:

@@ -1,15 +1,20 @@
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import school_billing.app  # noqa: F401 - it imports every contract.
 from school_billing.invoices.contracts import InvoicePatch
 from school_billing.money import Amount
-from school_billing.platform.web.errors import InvalidBody, MalformedBody
+from school_billing.platform.web.errors import FieldError, InvalidBody, MalformedBody
 from school_billing.platform.web.json_body import decode
 from school_billing.platform.web.types import Instant, Text
+from tests.api import is_plain
 
 
 class Name(Text):
@@ -20,12 +25,17 @@ class Lines(Text, least=0, most=20, lines=True):
     """A text of several lines."""
 
 
+class Part(msgspec.Struct, forbid_unknown_fields=True):
+    share: int
+
+
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: Name
     id: UUID
     amount: Amount
     at: Instant | None = None
     tags: list[Annotated[str, msgspec.Meta(max_length=3)]] = []
+    parts: list[Part] | None = None
 
 
 GOOD = b'{"name":"Lisa","id":"01980000-0000-7000-8000-000000000001","amount":"1.00"}'
@@ -122,3 +132,51 @@ def test_an_instant_needs_an_offset() -> None:
     body = decode(GOOD[:-1] + b',"at":"2026-01-10T13:00:00+02:00"}', Body)
     assert body.at == datetime.fromisoformat("2026-01-10T11:00:00+00:00")
     assert fields_of(GOOD[:-1] + b',"at":"2026-01-10T13:00:00"}') == ["at"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "", "must not be empty"),
+        ("name", None, "must be text that is not blank and has no NUL character, 1 to 255 characters long"),
+        ("id", "x", "must be an id such as 01980000-0000-7000-8000-000000000001"),
+        ("amount", 0, "must be an amount above zero, at most 9999999999.99, with at most two decimals"),
+        ("at", 1, "must be an instant with its offset from UTC, such as 2026-01-10T13:00:00Z, or null"),
+        ("tags", "x", "must be a list"),
+        ("tags[1]", ["a", "abcd"], "must be text, at most 3 characters long"),
+        ("parts[0].share", [{}], "is required"),
+        ("parts[0].share", [{"share": "x"}], "must be a whole number"),
+        ("parts[0].more", [{"share": 1, "more": 1}], "is not a field of this request"),
+    ],
+)
+def test_a_message_says_what_the_field_must_be(field: str, value: object, message: str) -> None:
+    body = msgspec.json.decode(GOOD) | {field.partition("[")[0]: value}
+    with pytest.raises(InvalidBody) as refused:
+        decode(msgspec.json.encode(body), Body)
+    assert [(error.field, error.message) for error in refused.value.errors] == [(field, message)]
+    assert refused.value.detail == f"{field} {message}."
+
+
+def contracts(base: type[msgspec.Struct] = msgspec.Struct) -> Iterator[type[msgspec.Struct]]:
+    for struct in base.__subclasses__():
+        if struct.__module__.startswith("school_billing.") and struct.__struct_config__.forbid_unknown_fields:
+            yield struct
+        yield from contracts(struct)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["", "x" * 2000, 1.5, "2026-02-30"])
+VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(), SCALARS, max_size=2)
+
+
+@pytest.mark.parametrize("contract", [*contracts()], ids=lambda contract: contract.__name__)
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_message_of_any_contract_speaks_of_types(contract: Any, data: st.DataObject) -> None:
+    names = [*contract.__struct_encode_fields__, "surplus"]
+    body = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES)) | VALUES)
+    errors: list[FieldError] = []
+    try:
+        decode(msgspec.json.encode(body), contract)
+    except InvalidBody as refused:
+        errors = refused.errors
+    assert all(is_plain(error.message) for error in errors), errors

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from school_billing.platform.database.sql import Query
+from school_billing.platform.web.errors import error_classes
 from school_billing.schools.distribution import DISTRIBUTED, LOCAL
 
 ROOT = Path(__file__).parent.parent.parent
@@ -17,8 +18,8 @@ SQL_FILES = sorted((ROOT / "sql").rglob("*.sql"))
 MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("[0-9]*.sql") if not path.stem.endswith(".rollback"))
 
 ROOMS = [
-    "platform", "money", "auth", "health", "schools", "users", "api_keys", "audit", "ledger", "students", "invoices",
-    "payments", "statements", "seed", "app", "serving",
+    "platform", "money", "examples", "auth", "health", "schools", "users", "api_keys", "audit", "ledger", "students",
+    "invoices", "payments", "statements", "seed", "app", "serving",
 ]  # fmt: skip
 """Every part of the package; each may import those before it."""
 
@@ -220,3 +221,12 @@ def test_the_docs_list_every_file_that_is_not_routed_to_one_school() -> None:
 def test_no_statement_joins_the_coordinators_tables_with_distributed_ones(path: Path) -> None:
     tables = tables_of(code_of(path))
     assert not (tables & set(SHARDED) and tables & set(LOCAL))
+
+
+def test_every_error_says_what_happened_and_then_what_to_do() -> None:
+    for code, kind in error_classes().items():
+        if kind.__module__.startswith("tests."):
+            continue  # Another test's.
+        meaning, _, advice = (kind.__doc__ or "").partition(". ")
+        assert meaning[0].isupper(), code
+        assert advice.endswith("."), code

@@ -1,13 +1,12 @@
 """The bodies of /api-keys."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from school_billing.auth.contracts import Role
-from school_billing.platform.web.types import Text
+from school_billing.platform.web.types import Instant, Text
 
 
 class KeyName(Text, most=100, examples=["back office"]):
@@ -25,12 +24,12 @@ class ApiKey(Struct, frozen=True):
     """The only school that the key can see and change; null for all schools. It never changes."""
     created_by: str
     """The user who added the key."""
-    last_used_at: datetime | None
+    last_used_at: Instant | None
     """When the key was last used, to the minute; null if it was never used."""
-    revoked_at: datetime | None
+    revoked_at: Instant | None
     """When the key was revoked; null if it is in use."""
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class NewApiKey(ApiKey, frozen=True):

@@ -1,12 +1,14 @@
 """The body of /audit."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+
+from school_billing.platform.web.types import Instant
 
 
 class AuditedEntity(StrEnum):
@@ -32,7 +34,7 @@ class AuditAction(StrEnum):
     DELETE = "DELETE"
     LOGIN = "LOGIN"
     LOGIN_FAILED = "LOGIN_FAILED"
-    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - no password
+    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - the name of an event, not a token.
     """A refresh token came twice."""
 
 
@@ -57,7 +59,7 @@ class AuditEntry(Struct, frozen=True):
     entity: AuditedEntity
     entity_id: UUID
     action: AuditAction
-    """INSERT, UPDATE or DELETE; for users also LOGIN, LOGIN_FAILED or TOKEN_REUSED (a refresh token came twice)."""
+    """Only users have LOGIN, LOGIN_FAILED and TOKEN_REUSED (a refresh token came twice)."""
     actor: str
     """The username or the API key; "role:..." for a change that did not come through the API."""
     database_role: str
@@ -72,5 +74,5 @@ class AuditEntry(Struct, frozen=True):
     """The position in the chain of the school; null until the entry is sealed, a moment after the change."""
     hash: str | None
     """SHA-256 of the hash of the entry before and the content of this entry, in hexadecimal digits."""
-    created_at: datetime
+    created_at: Instant
     """When the change was made."""

@@ -6,7 +6,7 @@ from school_billing.platform.web.errors import Conflict, ConstraintErrors, Dupli
 
 
 class AuditTrailProtected(Conflict):
-    """The audit trail can only be added to."""
+    """The audit trail can only be added to. Leave its entries as they are."""
 
     code = "audit_trail"
 

@@ -1,7 +1,7 @@
 """The bodies of /auth, and the caller of a request."""
 
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -83,7 +83,7 @@ class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
 
     access_token: Annotated[str, Meta(examples=["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.c2ln"])]
     """Send it in the header `Authorization: Bearer <access_token>` (RFC 6750)."""
-    token_type: Annotated[str, Meta(examples=["Bearer"])]
+    token_type: Literal["Bearer"]
     expires_in: Annotated[int, Meta(description="The seconds until the access token expires.", examples=[900])]
     refresh_token: RefreshTokenText
     """Send it to POST /auth/refresh once; the answer has the next one."""

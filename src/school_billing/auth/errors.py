@@ -14,7 +14,7 @@ from school_billing.platform.web.errors import (
 
 
 class NotAuthenticated(ApiError):
-    """Send a valid access token."""
+    """You are not logged in. Send a valid access token or API key as Authorization: Bearer."""
 
     status = 401
     code = "not_authenticated"
@@ -22,14 +22,14 @@ class NotAuthenticated(ApiError):
 
 
 class Forbidden(ApiError):
-    """Your role does not allow this."""
+    """Your role does not allow this. Ask an administrator."""
 
     status = 403
     code = "forbidden"
 
 
 class WrongCredentials(NotAuthenticated):
-    """The username or the password is wrong."""
+    """The username or the password is wrong. Correct it; after several failures you have to wait."""
 
     code = "wrong_credentials"
 
@@ -64,12 +64,12 @@ class TooBusy(Unavailable):
 
 
 class SessionNotFound(NotFound):
-    """There is no such session."""
+    """There is no such session. Log in again."""
 
     code = "session_not_found"
 
 
-UNKNOWN_ROLE = breaks_rule("role", "A role is admin, accountant or viewer.")
+UNKNOWN_ROLE = breaks_rule("role", "must be one of admin, accountant, viewer")
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "sessions_pkey": DuplicateId,

@@ -42,7 +42,7 @@ _ANONYMOUS = Caller(name="", role=Role.VIEWER, tenant=None)
 
 
 class InternalTokenNeeded(NotAuthenticated):
-    """Send the operator's token (INTERNAL_TOKEN)."""
+    """This page is for operators. Send the operator's token (INTERNAL_TOKEN)."""
 
     # A browser asks for a Basic password (RFC 7617), and the token is that password.
     headers = {"WWW-Authenticate": 'Basic realm="school-billing internal", charset="UTF-8"'}

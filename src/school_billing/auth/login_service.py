@@ -70,7 +70,7 @@ class LoginService:
             new_password_hash = await hash_new_password(change.new_password, address)
             if await self._sessions.change_password(attempt, new_password_hash):
                 return
-        raise InvalidBody(errors=[FieldError("current_password", "This is not your password")])
+        raise InvalidBody(errors=[FieldError("current_password", "is not your password")])
 
     async def _verify(
         self, username: str, password: str, address: str | None, refresh_token: str | None = None

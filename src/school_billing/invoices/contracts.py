@@ -1,6 +1,6 @@
 """The bodies of /invoices."""
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Scalar, Text
+from school_billing.platform.web.types import Instant, Scalar, Text
 from school_billing.schools.days import Moment
 
 
@@ -52,7 +52,7 @@ class Statuses(Scalar, str):
     def parse(cls, value: object) -> Self:
         """Read statuses. ValueError if one is unknown."""
         if not isinstance(value, str) or not set(InvoiceStatus).issuperset(value.split(",")):
-            raise ValueError(f"Expected one or more of {', '.join(InvoiceStatus)}, separated by commas")
+            raise ValueError(f"must be one or more of {', '.join(InvoiceStatus)}, separated by commas")
         return cls(value)
 
 
@@ -76,10 +76,10 @@ class Invoice(Struct, frozen=True):
     student_id: UUID
     total_amount: Money
     status: InvoiceStatus
-    issued_at: datetime
+    issued_at: Instant
     due_date: DueDate
     description: Description | None
-    voided_at: datetime | None
+    voided_at: Instant | None
     void_reason: VoidReason | None
     payments_total: Money
     """The sum of its payments."""
@@ -89,8 +89,8 @@ class Invoice(Struct, frozen=True):
     """Payments less refunds."""
     balance_due: Money
     """The amount still owed; 0.00 if the invoice is void."""
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

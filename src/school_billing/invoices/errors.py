@@ -13,7 +13,7 @@ from school_billing.students.errors import StudentNotFound
 
 
 class InvoiceNotFound(NotFound):
-    """There is no such invoice."""
+    """There is no such invoice. Check the id, and that you may see its school."""
 
     code = "invoice_not_found"
 
@@ -25,13 +25,13 @@ class InvoiceHasPayments(Conflict):
 
 
 class InvoiceIsVoid(Conflict):
-    """The invoice is void and cannot be changed."""
+    """The invoice is void and cannot be changed. Add a new invoice instead."""
 
     code = "invoice_void"
 
 
 class Overpayment(Conflict):
-    """The payments would exceed the total amount of the invoice."""
+    """The payments would exceed the total amount of the invoice. Pay at most its balance_due."""
 
     code = "overpayment"
 
@@ -47,7 +47,7 @@ class Overpayment(Conflict):
 
 
 class OverRefund(Conflict):
-    """The refunds would exceed the payments on the invoice."""
+    """The refunds would exceed the payments on the invoice. Refund at most its paid_total."""
 
     code = "over_refund"
 
@@ -61,30 +61,30 @@ class OverRefund(Conflict):
 
 
 class TotalsDiffer(Conflict):
-    """The totals of an invoice follow from its payments and cannot be set."""
+    """The totals of an invoice follow from its payments and cannot be set. Change the payments instead."""
 
     code = "totals_differ"
 
 
 class StudentHasInvoices(InUse):
-    """The student has invoices and cannot be deleted."""
+    """The student has invoices and cannot be deleted. Delete the invoices first."""
 
 
-_CALENDAR = "A date is between 1900-01-01 and 2999-12-31."
+_CALENDAR = "must be between 1900-01-01 and 2999-12-31"
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_pkey": DuplicateId,
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
-    "invoices_total_amount_positive": breaks_rule("total_amount", "An amount is above zero."),
+    "invoices_total_amount_positive": breaks_rule("total_amount", "must be above zero"),
     "amounts_fit_the_currency": refuse_cents("total_amount"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
     "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
-    "invoices_description_length": breaks_rule("description", "A description has at most 500 characters."),
-    "invoices_void_reason_length": breaks_rule("reason", "A reason has 1 to 500 characters."),
+    "invoices_description_length": breaks_rule("description", "must have at most 500 characters"),
+    "invoices_void_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
     "invoices_description_plain": breaks_rule("description", PLAIN_TEXT),
     "invoices_void_reason_plain": breaks_rule("reason", PLAIN_TEXT),
-    "invoices_void_has_reason": breaks_rule("reason", "A void invoice has a reason."),
+    "invoices_void_has_reason": breaks_rule("reason", "must be given for a void invoice"),
     "invoices_payments_not_negative": TotalsDiffer,
     "invoices_paid_at_most_total": Overpayment,
     "invoices_refunded_at_most_paid": OverRefund,

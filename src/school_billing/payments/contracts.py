@@ -1,14 +1,14 @@
 """The bodies of /payments."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
 from school_billing.money import Amount, Money
-from school_billing.platform.web.types import Text
+from school_billing.platform.web.types import Instant, Text
 from school_billing.schools.contracts import Currency
 from school_billing.schools.days import Moment
 
@@ -64,11 +64,11 @@ class Payment(Struct, frozen=True):
     """The currency of the school."""
     method: Method | None
     reference: Reference | None
-    paid_at: datetime
+    paid_at: Instant
     """When the money was paid or refunded."""
-    created_at: datetime
+    created_at: Instant
     """When it was recorded."""
-    updated_at: datetime
+    updated_at: Instant
 
 
 class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,6 +77,7 @@ class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     invoice_id: UUID
     amount: Amount
     kind: PaymentKind = PaymentKind.PAYMENT
+    """PAYMENT by default."""
     method: Method | None = None
     reference: Reference | None = None
     paid_at: Moment | None = None

@@ -9,28 +9,28 @@ from school_billing.schools.errors import refuse_cents
 
 
 class PaymentNotFound(NotFound):
-    """There is no such payment or refund."""
+    """There is no such payment or refund. Check the id, and that you may see its school."""
 
     code = "payment_not_found"
 
 
 class InvoiceInUse(InUse):
-    """The invoice has payments and cannot be deleted."""
+    """The invoice has payments and cannot be deleted. Refund them and void the invoice instead."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_pkey": DuplicateId,
     "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
     ("payments_invoice_id_fkey", "invoices/delete"): InvoiceInUse,
-    "payments_kind_known": breaks_rule("kind", "A kind is PAYMENT or REFUND."),
-    "payments_kind_is_fixed": breaks_rule("kind", "A kind cannot change. Delete the payment and record it anew."),
-    "payments_amount_positive": breaks_rule("amount", "An amount is above zero."),
+    "payments_kind_known": breaks_rule("kind", "must be one of PAYMENT, REFUND"),
+    "payments_kind_is_fixed": breaks_rule("kind", "cannot change: delete the payment and record it anew"),
+    "payments_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", "payments/create"): refuse_cents("amount"),
     ("amounts_fit_the_currency", "payments/update"): refuse_cents("amount"),
-    "payments_method_length": breaks_rule("method", "A method has 1 to 50 characters."),
-    "payments_reference_length": breaks_rule("reference", "A reference has 1 to 255 characters."),
-    "payments_method_plain": breaks_rule("method", "A method is in lower case, with _ between words."),
+    "payments_method_length": breaks_rule("method", "must have 1 to 50 characters"),
+    "payments_reference_length": breaks_rule("reference", "must have 1 to 255 characters"),
+    "payments_method_plain": breaks_rule("method", "must be in lower case, with _ between words"),
     "payments_reference_plain": breaks_rule("reference", PLAIN_TEXT),
-    "payments_paid_at_in_calendar": breaks_rule("paid_at", "A payment is dated 1900-01-01 or later."),
-    "payments_paid_at_not_in_future": breaks_rule("paid_at", "A payment cannot be dated in the future."),
+    "payments_paid_at_in_calendar": breaks_rule("paid_at", "must be 1900-01-01 or later"),
+    "payments_paid_at_not_in_future": breaks_rule("paid_at", "must not be in the future"),
 }

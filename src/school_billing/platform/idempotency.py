@@ -36,7 +36,7 @@ IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_INVALID_KEY = FieldError(IDEMPOTENCY_KEY_HEADER, "Expected one key of 1 to 255 printable ASCII characters")
+_INVALID_KEY = FieldError(IDEMPOTENCY_KEY_HEADER, "must be one key of 1 to 255 printable ASCII characters")
 
 
 class Remembered(msgspec.Struct, frozen=True):

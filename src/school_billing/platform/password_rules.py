@@ -31,16 +31,16 @@ _AGAIN_AND_AGAIN = re.compile(r"(.+?)\1+")
 def password_problem(username: str, password: str) -> str | None:
     """Return a sentence that says why the user may not take `password`, or None if the user may."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        return f"Expected {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+        return f"must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
     folded = unicodedata.normalize("NFKC", password).casefold()
     words = _words(folded)
     name = username.casefold()
     if folded.strip() == name or words & (_words(name) | _words(name.partition("@")[0])):
-        return "Expected a password other than the username"
+        return "must not be the username"
     if words & _common_passwords() or any(len(word) > 2 and word in row for word in words for row in _ROWS):
-        return "This is one of the most common passwords"
+        return "must not be one of the most common passwords"
     if len(set(folded)) < _FEWEST_DIFFERENT_CHARACTERS:
-        return f"Expected at least {_FEWEST_DIFFERENT_CHARACTERS} different characters"
+        return f"must have at least {_FEWEST_DIFFERENT_CHARACTERS} different characters"
     return None
 
 

@@ -224,7 +224,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         if self.internal_token in self.jwt_secrets:
             raise InvalidSettings("INTERNAL_TOKEN is the same as JWT_SECRET.")
         if problem := password_problem(self.admin_username, self.admin_password):
-            raise InvalidSettings(f"ADMIN_PASSWORD: {problem}.")
+            raise InvalidSettings(f"ADMIN_PASSWORD {problem}.")
 
 
 def settings_table() -> str:

@@ -1,15 +1,14 @@
 """The bodies of /schools."""
 
-from datetime import datetime
 from functools import cache
 from typing import Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
 import babel.core
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
-from school_billing.platform.web.types import Scalar, Text
+from school_billing.platform.web.types import Instant, Scalar, Text
 
 
 class Currency(Scalar, str):
@@ -21,7 +20,7 @@ class Currency(Scalar, str):
     def parse(cls, value: object) -> Self:
         """Read a currency code. ValueError if no country uses such a currency."""
         if not isinstance(value, str) or value not in _currencies():
-            raise ValueError("Expected an ISO 4217 currency code such as USD")
+            raise ValueError("must be an ISO 4217 currency code such as USD")
         return cls(value)
 
 
@@ -34,7 +33,7 @@ class TimeZone(Scalar, str):
     def parse(cls, value: object) -> Self:
         """Read the name of a time zone. ValueError if there is no such zone."""
         if not isinstance(value, str) or value not in _time_zones():
-            raise ValueError("Expected an IANA time zone such as America/Chicago")
+            raise ValueError("must be an IANA time zone such as America/Chicago")
         return cls(value)
 
 
@@ -79,17 +78,19 @@ class School(Struct, frozen=True):
     """The IANA time zone that decides when the school's days begin and end."""
     address: Address | None
     payment_instructions: PaymentInstructions | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new school."""
 
     name: SchoolName
-    currency: Currency = Currency("USD")
-    """A currency with at most two decimals."""
-    time_zone: TimeZone = TimeZone("UTC")
+    # A factory, because the JSON schema cannot show a default that is a Scalar.
+    currency: Currency = field(default_factory=lambda: Currency("USD"))
+    """USD by default (ISO 4217); a currency with at most two decimals."""
+    time_zone: TimeZone = field(default_factory=lambda: TimeZone("UTC"))
+    """UTC by default. A name of the IANA database."""
     address: Address | None = None
     payment_instructions: PaymentInstructions | None = None
 

@@ -19,7 +19,7 @@ _AwareDatetime = Annotated[datetime, Meta(tz=True)]
 
 def _in_calendar(moment: date) -> None:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise ValueError(f"Expected a date from {FIRST_YEAR}-01-01 to {LAST_YEAR}-12-31")
+        raise ValueError(f"must be a date from {FIRST_YEAR}-01-01 to {LAST_YEAR}-12-31")
 
 
 class Day(Scalar, date):
@@ -31,11 +31,11 @@ class Day(Scalar, date):
     def parse(cls, value: object) -> Self:
         """Read a day."""
         if not isinstance(value, str) or not _DATE.fullmatch(value):
-            raise ValueError("Expected a date such as 2026-03-31")
+            raise ValueError("must be a date such as 2026-03-31")
         try:
             day = cls.fromisoformat(value)
         except ValueError:
-            raise ValueError("Expected a date that exists, such as 2026-03-31") from None
+            raise ValueError("must be a date that exists, such as 2026-03-31") from None
         _in_calendar(day)
         return day
 
@@ -46,7 +46,7 @@ class Moment(Scalar):
     __slots__ = ("day", "instant")
 
     schema = {
-        "any_of": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
         "examples": ["2026-03-31", "2026-03-31T12:00:00Z"],
     }
 
@@ -63,7 +63,7 @@ class Moment(Scalar):
             instant = msgspec.convert(value, _AwareDatetime)
         except msgspec.ValidationError:
             raise ValueError(
-                "Expected a date such as 2026-03-31, or an instant with its offset such as 2026-03-31T12:00:00Z"
+                "must be a date such as 2026-03-31, or an instant with its offset such as 2026-03-31T12:00:00Z"
                 " (in a URL, write + as %2B)"
             ) from None
         _in_calendar(instant)

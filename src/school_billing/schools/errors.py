@@ -13,19 +13,19 @@ from school_billing.platform.web.types import PLAIN_TEXT
 
 
 class SchoolNotFound(NotFound):
-    """There is no such school."""
+    """There is no such school. Check the id, and that you may see the school."""
 
     code = "school_not_found"
 
 
 class CurrencyInUse(Conflict):
-    """The school has invoices, so its currency cannot change."""
+    """The school has invoices, so its currency cannot change. Add a school with the other currency."""
 
     code = "currency_in_use"
 
 
 class SchoolIsFixed(Conflict):
-    """Payments, users and API keys cannot move to another school."""
+    """Payments, users and API keys cannot move to another school. Add a new one there."""
 
     code = "school_is_fixed"
 
@@ -41,19 +41,17 @@ def refuse_cents(field: str) -> ErrorFactory:
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
-    "schools_name_length": breaks_rule("name", "A name has 1 to 255 characters."),
+    "schools_name_length": breaks_rule("name", "must have 1 to 255 characters"),
     "schools_name_plain": breaks_rule("name", PLAIN_TEXT),
+    "schools_address_length": breaks_rule("address", "must have 1 to 500 characters"),
     "schools_address_plain": breaks_rule("address", PLAIN_TEXT),
+    "schools_payment_instructions_length": breaks_rule("payment_instructions", "must have 1 to 1000 characters"),
     "schools_payment_instructions_plain": breaks_rule("payment_instructions", PLAIN_TEXT),
-    "schools_currency_is_iso_4217": breaks_rule("currency", "A currency is an ISO 4217 code, such as USD."),
+    "schools_currency_is_iso_4217": breaks_rule("currency", "must be an ISO 4217 code such as USD"),
     "schools_currency_fits_the_books": breaks_rule(
-        "currency", "Amounts have two decimals. A currency with three or more, such as KWD, does not fit."
+        "currency", "must have at most two decimals, as the books do, so KWD does not fit"
     ),
     "schools_currency_is_fixed": CurrencyInUse,
-    "schools_time_zone_is_known": breaks_rule("time_zone", "A time zone is an IANA name, such as America/Chicago."),
-    "schools_address_length": breaks_rule("address", "An address has 1 to 500 characters."),
-    "schools_payment_instructions_length": breaks_rule(
-        "payment_instructions", "Payment instructions have 1 to 1000 characters."
-    ),
+    "schools_time_zone_is_known": breaks_rule("time_zone", "must be an IANA time zone such as America/Chicago"),
     "school_id_is_fixed": SchoolIsFixed,
 }

@@ -1,4 +1,4 @@
-"""school-billing: serve, migrate, rollback, distribute, reset, seed, user, ledger, psql, settings.
+"""school-billing: serve, migrate, rollback, distribute, reset, seed, user, ledger, psql, settings, errors.
 
 Each command imports what it needs when it runs: only `serve` waits for the web framework.
 """
@@ -234,3 +234,12 @@ def psql(settings: Settings, arguments: tuple[str, ...]) -> None:
 def show_settings() -> None:
     """Print the table of all environment variables."""
     print(settings_table())
+
+
+@main.command("errors")
+def show_errors() -> None:
+    """Print the table of all errors."""
+    import school_billing.app  # noqa: F401 - it imports the errors of every room.
+    from school_billing.platform.web.errors import errors_table
+
+    print(errors_table())

@@ -33,8 +33,8 @@ def supervise(
     """Run each of `works` in its own process until SIGTERM or SIGINT.
 
     Call this last, and with no other thread than the one that waits for the embedded PostgreSQL. A worker that dies is
-    replaced if it was ready, and `on_death` gets its process id. If it was not ready, its replacement would die, too, so
-    all workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers, and kills the workers that still
+    replaced if it was ready, and `on_death` gets its process id. If it was not ready, its replacement would die, so all
+    workers are stopped. The stop closes `sockets`, sends SIGTERM to the workers, and kills the workers that still
     run after `stop_seconds`. The signals stay blocked, so a second Ctrl-C does not interrupt the stop.
     """
     signal.signal(signal.SIGCHLD, lambda *_: None)  # Without a handler some systems drop it, even if it is blocked.

@@ -1,7 +1,7 @@
 """The answers of the statement routes. The database renders them as JSON; these structs describe it for OpenAPI."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Self
@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from school_billing.invoices.contracts import Description, InvoiceStatus
 from school_billing.money import Money
 from school_billing.payments.contracts import Method, Reference
-from school_billing.platform.web.types import Scalar
+from school_billing.platform.web.types import Instant, Scalar
 from school_billing.schools.contracts import Currency
 from school_billing.students.contracts import ExternalId, FullName
 
@@ -50,7 +50,7 @@ class InvoiceLine(Struct, frozen=True, kw_only=True):
     id: UUID
     student_id: UUID
     total_amount: Money
-    issued_at: datetime
+    issued_at: Instant
     due_date: date
     description: Description | None
     payments_total: Money
@@ -65,6 +65,12 @@ class ExportedLine(InvoiceLine, frozen=True, kw_only=True):
 
     full_name: FullName
     external_id: ExternalId | None
+
+
+class ExportedLines(Scalar):
+    """JSON lines: each line is an ExportedLine."""
+
+    schema = {"type": "string", "contentMediaType": "application/x-ndjson", "contentSchema": ExportedLine}
 
 
 class ExportedRow(Struct, frozen=True):
@@ -117,7 +123,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     date: date
     """The day in the school's time zone."""
-    happened_at: datetime
+    happened_at: Instant
     """The moment from which it counts. A payment counts neither before its invoice nor after the void."""
     kind: EntryKind
     invoice_id: UUID
@@ -143,7 +149,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     ageing: Ageing
     oldest_due_date: date | None
     """The earliest due date of an unpaid invoice, or null."""
-    as_of: datetime | UnsetType = UNSET
+    as_of: Instant | UnsetType = UNSET
     """The moment of the figures. A statement of now has none, so it stays the same while nothing happens."""
     opening_balance: Money | UnsetType = UNSET
     """The balance before the period. Only statements of a period have this and the next two fields."""
@@ -228,8 +234,14 @@ class Rate(Scalar, Decimal):
             ValueError: It is not a string with four decimals.
         """
         if not isinstance(value, str) or not _RATE.fullmatch(value):
-            raise ValueError('Expected a ratio such as "0.8750"')
+            raise ValueError('must be a ratio such as "0.8750"')
         return cls(value)
+
+
+class PdfDocument(Scalar):
+    """A PDF document."""
+
+    schema = {"type": "string", "format": "binary", "examples": ["%PDF-1.7"]}
 
 
 class CollectionsTotals(Struct, frozen=True, kw_only=True):

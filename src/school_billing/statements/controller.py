@@ -13,6 +13,7 @@ import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
 from litestar.params import FromPath
 
 from school_billing.auth.contracts import Caller
@@ -33,8 +34,9 @@ from school_billing.statements.contracts import (
     CollectionsBy,
     Debtor,
     Entry,
-    ExportedLine,
+    ExportedLines,
     ExportedRow,
+    PdfDocument,
     SchoolStatement,
     StudentStatement,
 )
@@ -89,13 +91,23 @@ _AMOUNTS = {"total_amount", "payments_total", "refunds_total", "paid_total", "ba
 _encoder = msgspec.json.Encoder()
 
 
-def _answer(kind: Any, media_type: str = "application/json") -> dict[int, ResponseSpec]:
-    return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False)}
+def _answer(kind: Any, media_type: str = "application/json", example: str | None = None) -> dict[int, ResponseSpec]:
+    examples = [Example(value=example)] if example else None
+    return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False, examples=examples)}
 
 
-_PAGE = _answer(str, HTML_MEDIA_TYPE)
-_DOCUMENT = _answer(bytes, PDF_MEDIA_TYPE)
-_ROWS = _answer(str, CSV_MEDIA_TYPE)
+def _rows_of(*columns: str) -> dict[int, ResponseSpec]:
+    return _answer(str, CSV_MEDIA_TYPE, csv_rows([columns]).decode())
+
+
+_ENTRY_COLUMNS = (*Entry.__struct_fields__, "currency")
+_INVOICE_COLUMNS = (*ExportedRow.__struct_fields__, "voided_amount", "currency")
+_DEBTOR_FIELDS = [name for name in Debtor.__struct_fields__ if name != "ageing"]
+_DEBTOR_COLUMNS = (*_DEBTOR_FIELDS, *Ageing.__struct_fields__, "currency")
+
+
+_PAGE = _answer(str, HTML_MEDIA_TYPE, "<!doctype html>")
+_DOCUMENT = _answer(PdfDocument, PDF_MEDIA_TYPE)
 
 # The parameters of the handlers.
 Id: TypeAlias = FromPath[UUID]
@@ -148,7 +160,7 @@ class StatementController(Controller):
         responses=_PAGE,
         errors=(StudentNotFound,),
     )
-    async def get_student_statement_page(
+    async def get_student_statement_html(
         self, student_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
@@ -160,7 +172,7 @@ class StatementController(Controller):
         responses=_DOCUMENT,
         errors=(StudentNotFound, TooLongToPrint, PdfRendererBusy),
     )
-    async def get_student_statement_document(
+    async def get_student_statement_pdf(
         self,
         request: AnyRequest,
         student_id: Id,
@@ -176,10 +188,10 @@ class StatementController(Controller):
     @get(
         "/students/{student_id:str}/statement.csv",
         summary="Get the lines of a student's statement as CSV",
-        responses=_ROWS,
+        responses=_rows_of(*_ENTRY_COLUMNS),
         errors=(StudentNotFound,),
     )
-    async def get_student_statement_rows(
+    async def download_student_statement_csv(
         self,
         student_id: Id,
         statement_range: Range,
@@ -228,7 +240,7 @@ class StatementController(Controller):
         responses=_PAGE,
         errors=(SchoolNotFound,),
     )
-    async def get_school_statement_page(
+    async def get_school_statement_html(
         self, school_id: Id, printables: Printables, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
@@ -240,7 +252,7 @@ class StatementController(Controller):
         responses=_DOCUMENT,
         errors=(SchoolNotFound, TooLongToPrint, PdfRendererBusy),
     )
-    async def get_school_statement_document(
+    async def get_school_statement_pdf(
         self,
         request: AnyRequest,
         school_id: Id,
@@ -257,10 +269,10 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.ndjson",
         summary="Download a school's invoices as JSON lines",
         media_type=NDJSON_MEDIA_TYPE,
-        responses=_answer(ExportedLine, NDJSON_MEDIA_TYPE),
+        responses=_answer(ExportedLines, NDJSON_MEDIA_TYPE),
         errors=(SchoolNotFound,),
     )
-    async def download_ndjson(
+    async def download_school_statement_ndjson(
         self,
         request: AnyRequest,
         school_id: Id,
@@ -283,10 +295,10 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.csv",
         summary="Download a school's invoices as CSV",
         media_type=CSV_MEDIA_TYPE,
-        responses=_ROWS,
+        responses=_rows_of(*_INVOICE_COLUMNS),
         errors=(SchoolNotFound,),
     )
-    async def download_csv(
+    async def download_school_statement_csv(
         self,
         request: AnyRequest,
         school_id: Id,
@@ -333,7 +345,7 @@ class StatementController(Controller):
     @get(
         "/schools/{school_id:str}/debtors.csv",
         summary="Get all debtors of a school as CSV",
-        responses=_ROWS,
+        responses=_rows_of(*_DEBTOR_COLUMNS),
         errors=(SchoolNotFound,),
     )
     async def get_debtors_rows(
@@ -417,8 +429,9 @@ def _rows(document: str, student: Student, starts_on: date | None, *, excel: boo
     for entry in statement.entries or ():
         change, balance = entry.balance - balance, entry.balance
         rows.append(list(msgspec.structs.astuple(msgspec.structs.replace(entry, amount=change))))
-    columns: list[Cell] = [*Entry.__struct_fields__, "currency"]
-    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows([columns, *([*row, statement.currency] for row in rows)])
+    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows(
+        [_ENTRY_COLUMNS, *([*row, statement.currency] for row in rows)]
+    )
     words = file_words(student.full_name, student.id, student.external_id)
     headers = attachment("statement", *words, statement.as_of_date, extension="csv")
     return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
@@ -427,13 +440,12 @@ def _rows(document: str, student: Student, starts_on: date | None, *, excel: boo
 def _debtor_rows(document: str, words: list[str], currency: str, *, excel: bool) -> WithETag[bytes]:
     """Return debtors as CSV, with a column for each age of their debts."""
     debtors: list[Debtor] = exact_decoder(list[Debtor]).decode(document)
-    columns = [column for column in Debtor.__struct_fields__ if column != "ageing"]
     rows = [
-        [*(getattr(debtor, column) for column in columns), *msgspec.structs.astuple(debtor.ageing), currency]
+        [*(getattr(debtor, name) for name in _DEBTOR_FIELDS), *msgspec.structs.astuple(debtor.ageing), currency]
         for debtor in debtors
     ]
     head = BYTE_ORDER_MARK if excel else b""
-    content = head + csv_rows([[*columns, *Ageing.__struct_fields__, "currency"], *rows])
+    content = head + csv_rows([_DEBTOR_COLUMNS, *rows])
     headers = attachment("debtors", *words, extension="csv")
     return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
 

@@ -149,7 +149,7 @@ class DebtorsPage(msgspec.Struct, frozen=True):
 def require_order(from_: date | None, to: date | None) -> None:
     """Raise ReversedPeriod if a period begins after its end."""
     if from_ is not None and to is not None and from_ > to:
-        raise ReversedPeriod(f"{from_} is later than to, {to}")
+        raise ReversedPeriod(f"({from_}) must not be later than to ({to})")
 
 
 def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = None) -> StatementRange:
@@ -160,7 +160,7 @@ def provide_statement_range(as_of: AsOf = None, from_: From = None, to: To = Non
         ReversedPeriod: from is later than to.
     """
     if as_of is not None and (from_ is not None or to is not None):
-        raise InvalidParameter(FieldError("as_of", "Cannot be combined with from and to"))
+        raise InvalidParameter(FieldError("as_of", "cannot be combined with from and to"))
     require_order(from_, to)
     if as_of is not None:
         return StatementRange(as_of=as_of.instant, as_of_date=as_of.day)

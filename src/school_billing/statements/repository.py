@@ -187,15 +187,15 @@ class Statements:
         if collections is None:
             raise SchoolNotFound
         if collections.starts_on > collections.ends_on:
-            raise ReversedPeriod(f"{collections.starts_on} is later than today, {collections.ends_on}")
+            raise ReversedPeriod(f"({collections.starts_on}) must not be later than today ({collections.ends_on})")
         if collections.rows_count > ROWS_MOST:
-            message = f"{collections.rows_count} rows are more than {ROWS_MOST}. Use longer parts or a shorter period"
-            raise InvalidParameter(FieldError("by", message))
+            rule = f"makes {collections.rows_count} rows, more than {ROWS_MOST}: use longer parts or a shorter period"
+            raise InvalidParameter(FieldError("by", rule))
         return collections
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:
     """Refuse an empty document: only the database knows whether a period begins after the school's today."""
     if not statement.document:
-        raise ReversedPeriod("This day is in the future. Send to as well")
+        raise ReversedPeriod("is in the future, so it needs a to")
     return statement

@@ -1,11 +1,10 @@
 """The bodies of /students."""
 
-from datetime import datetime
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
-from school_billing.platform.web.types import Text
+from school_billing.platform.web.types import Instant, Text
 
 
 class FullName(Text, examples=["Lisa Simpson"]):
@@ -23,8 +22,8 @@ class Student(Struct, frozen=True):
     school_id: UUID
     full_name: FullName
     external_id: ExternalId | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
 
 class StudentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,20 +6,20 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class StudentNotFound(NotFound):
-    """There is no such student."""
+    """There is no such student. Check the id, and that you may see its school."""
 
     code = "student_not_found"
 
 
 class DuplicateExternalId(Conflict):
-    """The school already has a student with this external id, perhaps in another case."""
+    """The school has a student with this external id, in some case. Find it with GET /students?external_id=."""
 
     code = "duplicate_external_id"
     field = "external_id"
 
 
 class SchoolHasStudents(InUse):
-    """The school has students and cannot be deleted."""
+    """The school has students and cannot be deleted. Delete the students first."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
@@ -27,8 +27,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "students_school_id_fkey": SchoolNotFound,
     ("students_school_id_fkey", "schools/delete"): SchoolHasStudents,
     "students_school_id_external_id_key": DuplicateExternalId,
-    "students_full_name_length": breaks_rule("full_name", "A name has 1 to 255 characters."),
+    "students_full_name_length": breaks_rule("full_name", "must have 1 to 255 characters"),
     "students_full_name_plain": breaks_rule("full_name", PLAIN_TEXT),
+    "students_external_id_length": breaks_rule("external_id", "must have 1 to 255 characters"),
     "students_external_id_plain": breaks_rule("external_id", PLAIN_TEXT),
-    "students_external_id_length": breaks_rule("external_id", "An external id has 1 to 255 characters."),
 }

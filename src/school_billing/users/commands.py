@@ -137,7 +137,7 @@ def _ask_password_hash(username: str) -> str:
     if not password.isprintable():
         fail("a password has only characters that can be printed, in UTF-8")
     if problem := password_problem(username, password):
-        fail(problem)
+        fail(f"the password {problem}")
     return hash_password(password)
 
 

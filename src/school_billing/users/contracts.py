@@ -1,6 +1,5 @@
 """The bodies of /users."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.auth.contracts import NewPassword, Role
 from school_billing.platform.password_rules import USERNAME_PATTERN
+from school_billing.platform.web.types import Instant
 
 Username = Annotated[
     str,
@@ -29,11 +29,11 @@ class User(Struct, frozen=True):
     role: Role
     school_id: UUID | None
     """The only school that the user can see and change; null for all schools. It never changes."""
-    disabled_at: datetime | None
+    disabled_at: Instant | None
     """When the user was disabled; null if the user can log in."""
-    password_changed_at: datetime
-    created_at: datetime
-    updated_at: datetime
+    password_changed_at: Instant
+    created_at: Instant
+    updated_at: Instant
 
 
 class UserIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -92,7 +92,7 @@ class UserController(Controller):
         summary="Set a user's password",
         errors=(UserNotFound, OwnAccount, PreconditionFailed),
     )
-    async def set_password(
+    async def set_user_password(
         self,
         user_id: FromPath[UUID],
         data: JSONBody[PasswordIn],

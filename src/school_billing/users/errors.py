@@ -6,13 +6,13 @@ from school_billing.schools.errors import SchoolNotFound
 
 
 class UserNotFound(NotFound):
-    """There is no such user."""
+    """There is no such user. Check the id, and that you may see the user's school."""
 
     code = "user_not_found"
 
 
 class DuplicateUsername(Conflict):
-    """Another user has this username."""
+    """Another user has this username. Choose another."""
 
     code = "duplicate_username"
     field = "username"
@@ -31,14 +31,14 @@ class LastAdministrator(Conflict):
 
 
 class SchoolHasUsers(InUse):
-    """The school has users and cannot be deleted."""
+    """The school has users and cannot be deleted. Disable the users instead."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "users_pkey": DuplicateId,
     "users_username_key": DuplicateUsername,
-    "users_username_shape": breaks_rule("username", "A username has 1 to 255 characters, in lower case."),
-    "users_password_hash_is_argon2id": breaks_rule("password", "A password is stored as an argon2id hash."),
+    "users_username_shape": breaks_rule("username", "must have 1 to 255 characters, in lower case"),
+    "users_password_hash_is_argon2id": breaks_rule("password", "must be stored as an argon2id hash"),
     "users_role_known": UNKNOWN_ROLE,
     "users_one_administrator_stays": LastAdministrator,
     "users_school_id_fkey": SchoolNotFound,

@@ -8,6 +8,7 @@ import pytest
 
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
+from school_billing.auth.errors import WrongCredentials
 from school_billing.auth.passwords import hash_password
 from school_billing.platform.database.pool import Database
 from school_billing.platform.settings import Settings
@@ -44,7 +45,7 @@ async def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(
 ) -> None:
     credentials = {"username": user[0], "password": user[1]} | body
     response = await anonymous.post("/auth/login", json=credentials)
-    assert problem(response, 401)["detail"] == "The username or the password is wrong."
+    assert problem(response, 401)["detail"] == WrongCredentials.__doc__
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 

@@ -116,7 +116,7 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
             {"username": uuid4().hex, "password": PASSWORD, "role": "admin", "school_id": ids["school_id"]}
         ],
         "update_user": [{"role": "viewer"}, {"disabled": True}, {}],
-        "set_password": [{"new_password": "another horse battery"}],
+        "set_user_password": [{"new_password": "another horse battery"}],
         "create_api_key": [{"name": uuid4().hex, "role": "admin", "school_id": ids["school_id"]}],
         "create_school": [{"name": "x"}],
         "update_school": [{"name": "x"}, {}],

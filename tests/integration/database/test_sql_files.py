@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 import asyncpg
@@ -54,6 +54,8 @@ def plain(declared: Any) -> Any:
         return kind
     if declared is msgspec.Raw or get_origin(declared) is dict:
         return dict
+    if get_origin(declared) is Literal:
+        declared = type(get_args(declared)[0])
     if get_origin(declared) is list:
         return declared
     if issubclass(declared, Enum):

@@ -17,7 +17,7 @@ from school_billing.app import create_app
 from school_billing.platform.database.sql import Query
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.errors import problem_codes
+from school_billing.platform.web.errors import error_classes
 from tests.api import NOBODY, Api, client_of, problem, until_waiting
 from tests.conftest import running
 
@@ -147,7 +147,7 @@ UNUSUAL: list[tuple[str, str, dict[str, Any]]] = [
 async def test_no_request_however_unusual_adds_a_label_of_its_own(settings: Settings, api: Api) -> None:
     service = create_app(settings)
     routes = {"unmatched"} | {re.sub(r":\w+\}", "}", route.path) for route in service.litestar.routes}
-    codes = problem_codes() | {"other"}
+    codes = error_classes().keys() | {"other"}
     async with running(service), client_of(service, Authorization=api.client.headers["authorization"]) as client:
         for method, path, options in UNUSUAL:
             await client.request(method, path, **options)

@@ -210,7 +210,7 @@ async def test_there_are_at_most_ten_years_of_days(api: Api, query: str, rows: i
         assert refusal["errors"] == [
             {
                 "field": "by",
-                "message": "3661 rows are more than 3660. Use longer parts or a shorter period",
+                "message": "makes 3661 rows, more than 3660: use longer parts or a shorter period",
             }
         ]
 

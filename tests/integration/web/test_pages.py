@@ -18,6 +18,8 @@ async def test_cursors_walk_a_list_without_gap_or_repeat_while_it_grows(api: Api
         if len(seen) == 2:
             students.append((await api.student(school))["id"])
         path = response.links.get("next", {}).get("url")
+        cursor = response.headers.get("x-next-cursor")
+        assert (cursor is not None and f"cursor={cursor}" in path) if path else cursor is None
     assert seen == students
 
 

@@ -1,12 +1,13 @@
 """What holds for every request: ids, methods, media types, sizes."""
 
 import json
+import re
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from tests.api import NOBODY, Api, problem, wrong_fields
+from tests.api import NOBODY, Api, is_plain, problem, wrong_fields
 
 
 async def test_every_answer_has_a_request_id(client: httpx.AsyncClient) -> None:
@@ -81,6 +82,29 @@ async def test_an_id_that_is_none_is_a_400_that_names_it(client: httpx.AsyncClie
     assert wrong_fields(await client.post("/payments", json={"invoice_id": identifier, "amount": "1"})) == [
         "invoice_id"
     ]
+
+
+async def test_no_message_about_a_parameter_speaks_of_types(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    tried = set()
+    for path, methods in document["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", []):
+            kind = json.dumps([parameter["name"], parameter["schema"]])
+            if parameter["in"] == "header" or kind in tried:
+                continue
+            tried.add(kind)
+            of_path = f"{{{parameter['name']}}}"
+            for value in ("x", "", "-1", "null", "x" * 300, "2026-02-30"):
+                target = path.replace(of_path, value or "%20") if of_path in path else re.sub("{.*?}", NOBODY, path)
+                query = {} if of_path in path else {parameter["name"]: value}
+                answer = await client.get(target, params=query)
+                if answer.status_code == 400:
+                    refusal = problem(answer, 400, "invalid_parameter")
+                    (error,) = refusal["errors"]
+                    assert error["field"] == parameter["name"]
+                    assert is_plain(error["message"]), error
+                    assert refusal["detail"] == f"{error['field']} {error['message']}."
+    assert len(tried) > 25
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"{'name': 'x'}", b"name=x", b"{}{}"])

@@ -91,8 +91,8 @@ def read_tags(header: str, values: Sequence[str]) -> list[str]:
         return []
     value = ",".join(values).strip(" \t")
     if len(value) > TAGS_LENGTH_MOST or not re.fullmatch(_TAGS, value):
-        message = f'Expected * or entity tags in quotes, such as "62a1f", in at most {TAGS_LENGTH_MOST} characters'
-        raise InvalidParameter(FieldError(header, message))
+        rule = f'must be * or entity tags in quotes, such as "62a1f", in at most {TAGS_LENGTH_MOST} characters'
+        raise InvalidParameter(FieldError(header, rule))
     return ["*"] if value == "*" else re.findall(_TAG, value)
 
 

@@ -14,7 +14,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.openapi.spec import Components, Contact, License, SecurityScheme, Tag
 from litestar.response import File, Redirect
 
 from school_billing.platform.web.errors import path_of
@@ -70,6 +70,7 @@ def openapi_config(
         title=title,
         version=version,
         description=description.strip(),
+        contact=Contact(name="The maintainers of School Billing"),
         license=License(name="MIT", identifier="MIT"),
         tags=list(tags),
         use_handler_docstrings=True,

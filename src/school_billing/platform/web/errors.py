@@ -1,20 +1,20 @@
 """Errors and their answers: RFC 9457 problem details, `application/problem+json`.
 
-The docstring of an error is its default text. Programs rely on its `code`. The errors.py of each noun has the errors of
-that noun, and says which constraint of the schema means which error.
+The docstring of an error is its default text: what happened, then what to do. Programs rely on its `code`. The
+errors.py of each noun has the errors of that noun, and says which constraint of the schema means which error.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, partial
 from http import HTTPStatus
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 from urllib.parse import quote
 
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from school_billing.platform.database.context import context
@@ -51,6 +51,7 @@ class FieldError(msgspec.Struct, frozen=True):
     field: str
     """The field's path, such as "amount"; "" means the whole body."""
     message: str
+    """The rest of a sentence that begins with the field, such as "must be above zero"."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,8 +60,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A figure is a string, such as "balance_due": "350.00".
     """
 
-    type: str
-    """Always "about:blank", because `code` identifies the problem."""
+    type: Literal["about:blank"]
+    """`code` identifies the problem."""
     title: str
     """The status in words."""
     status: int
@@ -83,12 +84,12 @@ class AnswerBrokenOff(Exception):
 
 
 class ApiError(Exception):
-    """Something went wrong here."""
+    """Something went wrong here. Try again later. If it stays, tell the operator the request_id."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     field: ClassVar[str] = ""
-    """The field of the body that is wrong, if it is always the same."""
+    """The field of the body whose value is in use already, if it is always the same."""
     headers: Mapping[str, str] = {}
 
     def __init__(
@@ -97,44 +98,64 @@ class ApiError(Exception):
         errors: Sequence[FieldError] = (),
         figures: Mapping[str, object] | None = None,
     ) -> None:
-        self.detail = detail or type(self).__doc__ or self.code
-        self.errors = list(errors) or ([FieldError(self.field, self.detail)] if self.field else [])
+        self.detail = detail or _sentence_of(errors) or type(self).__doc__ or self.code
+        self.errors = list(errors) or ([FieldError(self.field, "is already in use")] if self.field else [])
         self.figures = {name: str(figure) for name, figure in (figures or {}).items()}
         """What the client needs next, such as balance_due: members of the problem document."""
         super().__init__(self.detail)
 
 
+def _sentence_of(errors: Sequence[FieldError]) -> str:
+    """Return the first of `errors` as one sentence; `errors` of the problem document has all."""
+    sentence = "; ".join(f"{error.field or 'The body'} {error.message}" for error in errors[:5])
+    return sentence and f"{sentence}."
+
+
 class BadRequest(ApiError):
-    """The request could not be read."""
+    """The request could not be read. Correct it: the same request fails again."""
 
     status = 400
     code = "bad_request"
 
 
 class MalformedBody(BadRequest):
-    """The body is not valid JSON."""
+    """The body is not valid JSON. Send JSON in UTF-8."""
 
     code = "malformed_json"
 
 
 class InvalidParameter(BadRequest):
-    """A parameter of the path or the query is not valid."""
+    """A parameter is not valid. Correct what `errors` lists."""
 
     code = "invalid_parameter"
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors) + ".", errors)
+        super().__init__(errors=errors)
 
 
 class NotFound(ApiError):
-    """There is no such thing."""
+    """There is no such thing. Check the id."""
 
     status = 404
     code = "not_found"
 
 
+class RouteNotFound(ApiError):
+    """There is nothing at this path. GET /docs lists the routes."""
+
+    status = 404
+    code = "route_not_found"
+
+
+class MethodNotAllowed(ApiError):
+    """This path does not support this method. The Allow header lists those it does."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
 class SlowBody(ApiError):
-    """The body took too long to arrive."""
+    """The body took too long to arrive. Send the request again."""
 
     status = 408
     code = "request_timeout"
@@ -142,26 +163,26 @@ class SlowBody(ApiError):
 
 
 class Conflict(ApiError):
-    """The change conflicts with the current state."""
+    """The change conflicts with the current state. Fetch it again and retry."""
 
     status = 409
     code = "conflict"
 
 
 class DuplicateId(Conflict):
-    """This id is taken."""
+    """This id is taken. Send the request again."""
 
     code = "duplicate_id"
 
 
 class InUse(Conflict):
-    """It is in use and cannot be deleted."""
+    """It is in use and cannot be deleted. Delete what uses it first."""
 
     code = "in_use"
 
 
 class BodyTooLarge(ApiError):
-    """The body is too large."""
+    """The body is too large. Send less at a time."""
 
     status = 413
     code = "body_too_large"
@@ -175,27 +196,27 @@ class PreconditionFailed(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The body must be JSON, sent as Content-Type: application/json."""
+    """The body is of another type than JSON. Send JSON, with Content-Type: application/json."""
 
     status = 415
     code = "unsupported_media_type"
 
 
 class InvalidBody(ApiError):
-    """The body breaks a rule."""
+    """The body breaks a rule. Correct the fields that `errors` lists."""
 
     status = 422
     code = "invalid_body"
 
 
 class ValueOutOfRange(InvalidBody):
-    """A value is outside the range that can be stored."""
+    """A value is outside the range that can be stored. Send a smaller one."""
 
     code = "value_out_of_range"
 
 
 class Unavailable(ApiError):
-    """The database is not available. Please try again."""
+    """The database is not available. Wait for Retry-After seconds and send the request again."""
 
     status = 503
     code = "database_unavailable"
@@ -222,20 +243,28 @@ The factory takes the facts that the constraint tells, if there are any.
 """
 
 
-def breaks_rule(field: str, sentence: str) -> ErrorFactory:
-    """Return a factory of the error that `field` of the body breaks the rule in `sentence`."""
-    return partial(InvalidBody, sentence, [FieldError(field, sentence)])
+def breaks_rule(field: str, rule: str) -> ErrorFactory:
+    """Return a factory of the error that `field` of the body breaks the rule, such as "must be above zero"."""
+    return partial(InvalidBody, None, [FieldError(field, rule)])
 
 
-def problem_codes() -> frozenset[str]:
-    """Return every code of the problem documents."""
-    codes = {code for code, _ in _HTTP_ERRORS.values()}
+def error_classes() -> dict[str, type[ApiError]]:
+    """Return every error that has a code of its own, by the code."""
     kinds: list[type[ApiError]] = [ApiError]
-    while kinds:
-        kind = kinds.pop()
-        codes.add(kind.code)
+    for kind in kinds:  # It grows on the way.
         kinds += kind.__subclasses__()
-    return frozenset(codes)
+    return {
+        kind.code: kind for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)) if "code" in vars(kind)
+    }
+
+
+def errors_table() -> str:
+    """Return the table of docs/errors.md: all errors of the modules that are imported."""
+    rows = ["| code | status | meaning | what to do |", "| --- | --- | --- | --- |"]
+    for code, kind in error_classes().items():
+        meaning, _, advice = (kind.__doc__ or "").partition(". ")
+        rows.append(f"| `{code}` | {kind.status} | {meaning}. | {advice} |")
+    return "\n".join(rows)
 
 
 def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlersMap:
@@ -250,7 +279,6 @@ def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlers
         ConstraintViolated: on_constraint,
         ValueRefused: _on_value_refused,
         DatabaseUnavailable: _on_unavailable,
-        ValidationException: _on_invalid_parameters,
         HTTPException: _on_http_exception,
         Exception: on_bug,
     }
@@ -259,7 +287,7 @@ def exception_handlers(constraint_errors: ConstraintErrors) -> ExceptionHandlers
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer an unexpected exception with 500. The wrapper around the application logs it."""
     cast("dict[str, object]", request.scope)[BUG] = error
-    return _respond(request, 500, ApiError.code, "Something went wrong here. It has been logged.")
+    return answer_error(request, ApiError())
 
 
 def answer_error(request: Request[Any, Any, Any], error: ApiError) -> Response[Problem]:
@@ -286,35 +314,14 @@ def _tell_to_migrate() -> None:
     log.error("the database lacks a migration: run `school-billing migrate`")
 
 
-def _on_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
-    entries = [entry for entry in error.extra or () if isinstance(entry, dict)]
-    if any(entry.get("key") == "data" for entry in entries):
-        return answer_error(request, MalformedBody("The body is empty; it must be JSON."))
-    # The key is the name of the handler's argument. It ends with a _ if the parameter's name is a keyword of Python.
-    errors = [
-        FieldError(entry.get("key", "").removesuffix("_"), entry.get("message", "").replace("`", ""))
-        for entry in entries
-    ]
-    return answer_error(request, InvalidParameter(*errors) if errors else BadRequest(error.detail))
-
-
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     if error.status_code >= 500:  # An error inside Litestar, such as an answer that cannot be rendered.
         return on_bug(request, error)
-    code, detail = _HTTP_ERRORS.get(error.status_code, ("", ""))
     headers = {name.title(): value for name, value in (error.headers or {}).items()}
     if allow := headers.get("Allow"):
         headers["Allow"] = allow_header(set(allow.split(", ")))
-    phrase = HTTPStatus(error.status_code).phrase
-    code = code or phrase.lower().replace(" ", "_")
-    return _respond(request, error.status_code, code, detail or f"{phrase}.", headers=headers)
-
-
-_HTTP_ERRORS = {
-    404: ("route_not_found", "There is nothing at this path. GET /docs lists the routes."),
-    405: ("method_not_allowed", "This path does not support this method. The Allow header lists those it does."),
-    413: (BodyTooLarge.code, str(BodyTooLarge.__doc__)),
-}
+    known = {404: RouteNotFound, 405: MethodNotAllowed, 413: BodyTooLarge}.get(error.status_code, BadRequest)()
+    return _respond(request, error.status_code, known.code, known.detail, headers=headers)
 
 
 def _respond(

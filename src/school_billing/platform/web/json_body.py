@@ -1,6 +1,7 @@
 """Bodies: JSON is decoded once, directly into the handler's struct. An error lists every wrong field."""
 
 import asyncio
+import re
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -8,14 +9,17 @@ from typing import Any, TypeVar, cast
 import msgspec
 from litestar import Request
 from msgspec import UNSET, UnsetType
+from msgspec.inspect import type_info
 
 from school_billing.platform.web.errors import FieldError, InvalidBody, MalformedBody, SlowBody, UnsupportedMediaType
 from school_billing.platform.web.requests import header_values
-from school_billing.platform.web.types import PATTERN_SENTENCES, decode_scalar
+from school_billing.platform.web.types import decode_scalar, rule_of
 
 Contract = TypeVar("Contract")
 Value = TypeVar("Value")
 
+_REQUIRED = "is required"
+_UNKNOWN = "is not a field of this request"
 _ERRORS_MOST = 100  # A body can have a hundred thousand wrong fields.
 
 BODY_SECONDS = 30
@@ -70,14 +74,14 @@ def decode(body: bytes, contract: type[Contract]) -> Contract:
     """
     try:
         decoded: Contract = exact_decoder(cast("Any", contract)).decode(body)
-    except msgspec.ValidationError as error:
-        raise InvalidBody(errors=_field_errors(body, contract, error)) from None
+    except msgspec.ValidationError:
+        raise InvalidBody(errors=_field_errors(body, contract)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedBody from None
     return decoded
 
 
-def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) -> list[FieldError]:
+def _field_errors(body: bytes, contract: Any) -> list[FieldError]:
     """List every wrong field. msgspec itself stops at the first one."""
     try:
         values = exact_decoder(Any).decode(body)
@@ -85,27 +89,30 @@ def _field_errors(body: bytes, contract: Any, first: msgspec.ValidationError) ->
         # The JSON is malformed after the first wrong field.
         raise MalformedBody from None
     if not isinstance(values, dict):
-        return [_field_error("", first)]
+        return [FieldError("", "must be a JSON object")]
     fields = {field.encode_name: field for field in msgspec.structs.fields(contract)}
-    errors = [FieldError(name, "This field is not known here") for name in values if name not in fields]
+    errors = [FieldError(name, _UNKNOWN) for name in values if name not in fields]
     for name, field in fields.items():
         if name not in values:
             if field.required:
-                errors.append(FieldError(name, "This field is required"))
+                errors.append(FieldError(name, _REQUIRED))
             continue
         try:
             msgspec.convert(values[name], field.type, dec_hook=decode_scalar)
         except msgspec.ValidationError as error:
-            errors.append(_field_error(name, error))
-    return errors[:_ERRORS_MOST] or [_field_error("", first)]
+            errors.append(_field_error(name, field.type, values[name], error))
+    return errors[:_ERRORS_MOST] or [FieldError("", "breaks a rule")]
 
 
-def _field_error(name: str, error: msgspec.ValidationError) -> FieldError:
-    message, _, path = str(error).partition(" - at `$")
-    for pattern, sentence in PATTERN_SENTENCES.items():
-        if repr(pattern) in message:
-            message = sentence
-    return FieldError(name + path.rstrip("`"), message.replace("`", ""))
+def _field_error(name: str, kind: Any, value: object, error: msgspec.ValidationError) -> FieldError:
+    message, _, place = str(error).partition(" - at `$")
+    path = place.rstrip("`")
+    if isinstance(error.__cause__, ValueError):
+        return FieldError(name + path, str(error.__cause__))  # The rule of a Scalar.
+    if inner := re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", message):
+        return FieldError(f"{name}{path}.{inner[2]}", _REQUIRED if inner[1].startswith("missing") else _UNKNOWN)
+    is_empty = value == "" and message.endswith(">= 1")
+    return FieldError(name + path, "must not be empty" if is_empty else rule_of(type_info(kind), path))
 
 
 def set_or_none(value: Value | UnsetType) -> Value | None:

@@ -32,7 +32,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MOST, description="The larg
 Offset = Annotated[int, QueryParameter(ge=0, le=OFFSET_MOST, description="The number of items to skip.")]
 Cursor = Annotated[
     str | None,
-    QueryParameter(max_length=64, description='The start of the page: opaque, from the Link header with rel="next".'),
+    QueryParameter(max_length=64, description="The start of the page: opaque, from the header X-Next-Cursor or Link."),
 ]
 
 
@@ -111,17 +111,17 @@ class Page(msgspec.Struct, frozen=True):
         return Response(items, headers=headers)
 
     def link(self, next_after: UUID | None) -> dict[str, str]:
-        """Return the Link header of the page after the item `next_after`, or no header if it is None."""
+        """Return the headers that lead to the page after the item `next_after`, or no header if it is None."""
         return {} if next_after is None else self.link_to(encode_cursor(next_after.bytes))
 
     def link_to(self, cursor: str) -> dict[str, str]:
-        """Return the Link header of the page that begins at `cursor`."""
+        """Return the headers that lead to the page that begins at `cursor`."""
         others = [(name, value) for name, value in self.query if name not in {"cursor", "offset", "count"}]
         target = f"{self.path}?{urlencode([*others, ('cursor', cursor)])}"
-        return {"Link": f'<{target}>; rel="next"'}
+        return {"Link": f'<{target}>; rel="next"', "X-Next-Cursor": cursor}
 
 
-UNKNOWN_CURSOR = FieldError("cursor", "Expected a cursor from a Link header")
+UNKNOWN_CURSOR = FieldError("cursor", "must be the X-Next-Cursor of the page before")
 
 
 def encode_cursor(place: bytes) -> str:
@@ -162,5 +162,5 @@ async def provide_page(
 def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: str | None, after: UUID) -> Page:
     """Return the page after the item `after`, which the caller has read from the cursor."""
     if cursor is not None and offset:
-        raise InvalidParameter(FieldError("offset", "Send cursor or offset, not both"))
+        raise InvalidParameter(FieldError("offset", "cannot be combined with cursor"))
     return Page(limit, offset, after, path=path_of(request), query=tuple(request.query_params.multi_items()))

@@ -10,14 +10,25 @@ import random
 import re
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, cast, get_args
 
+import msgspec
 from litestar import Litestar, Request, Response
+from litestar.exceptions import ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 from litestar.routes import HTTPRoute
+from msgspec.inspect import type_info
 
-from school_billing.platform.web.errors import FieldError, InvalidParameter, allow_header
+from school_billing.platform.web.errors import (
+    FieldError,
+    InvalidParameter,
+    MalformedBody,
+    Problem,
+    allow_header,
+    answer_error,
+)
+from school_billing.platform.web.types import rule_of
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 Step: TypeAlias = Callable[[AnyRequest], Awaitable[Response[None] | None]]
@@ -92,16 +103,33 @@ async def refuse_unknown_parameters(request: AnyRequest) -> None:
     parameters = query_parameters(handler)
     for name, value in request.query_params.multi_items():
         if name not in parameters:
-            errors.append(FieldError(name, "This parameter is not known here"))
+            errors.append(FieldError(name, "is not a parameter of this route"))
         elif name in seen:
-            errors.append(FieldError(name, "This parameter comes twice"))
+            errors.append(FieldError(name, "comes twice; send it once"))
         elif value.lower() == "null" and not parameters[name]:  # Litestar would read it as an absent parameter.
-            errors.append(FieldError(name, "Expected a value; leave the parameter out to get all"))
+            errors.append(FieldError(name, "must have a value; leave the parameter out to get all"))
         elif "\x00" in value:
-            errors.append(FieldError(name, "Expected text without a NUL character"))
+            errors.append(FieldError(name, "must be text without a NUL character"))
         seen.add(name)
     if errors:
         raise InvalidParameter(*errors)
+
+
+def answer_invalid_parameters(request: AnyRequest, error: ValidationException) -> Response[Problem]:
+    """Say of each parameter that Litestar refused what it must be."""
+    handler = request.route_handler
+    models = [handler.signature_model, *(one.signature_model for one in handler.resolve_dependencies().values())]
+    kinds = {field.name: field.type for model in models for field in msgspec.structs.fields(model)}
+    errors = []
+    for entry in cast("list[dict[str, str]]", error.extra or []):
+        name, message = entry["key"], entry["message"]
+        if name == "data":
+            return answer_error(request, MalformedBody("The body is empty. Send JSON."))
+        # A Scalar says its rule itself.
+        rule = message if message.startswith("must ") else rule_of(type_info(kinds[name])).removesuffix(", or null")
+        # The key is the argument of the handler. It ends with a _ if the parameter's name is a keyword of Python.
+        errors.append(FieldError(name.removesuffix("_"), rule))
+    return answer_error(request, InvalidParameter(*errors))
 
 
 @cache

@@ -104,8 +104,8 @@ def cors_config(origins: Sequence[str]) -> CORSConfig | None:
         return None
     request_headers = "Authorization Content-Type Idempotency-Key If-Match If-None-Match X-Request-Id traceparent"
     response_headers = (
-        "Content-Disposition ETag Idempotency-Replayed Link Location Retry-After Total-Count X-Request-Id "
-        "X-Unprintable traceresponse"
+        "Content-Disposition ETag Idempotency-Replayed Link Location Retry-After Total-Count X-Next-Cursor "
+        "X-Request-Id X-Unprintable traceresponse"
     )
     # The API uses no cookies, so "credentials" stay off, and the origin "*" is safe.
     return CORSConfig(

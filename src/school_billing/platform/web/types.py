@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self, TypeGuard
 
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from school_billing.platform.password_rules import USERNAME_PATTERN
 
-PATTERN_SENTENCES = {
-    USERNAME_PATTERN: "Expected lower-case letters, digits and . _ @ + -, and a letter or a digit at the beginning",
+_WORDS_OF_PATTERN = {
+    USERNAME_PATTERN: "lower-case letters, digits and . _ @ + -, with a letter or a digit at the beginning",
 }
-"""The error text for each pattern, because clients should not have to read a regular expression."""
+"""Clients should not have to read a regular expression."""
 
 Instant = Annotated[
     datetime,
@@ -33,7 +33,7 @@ HIDDEN = re.compile(
     "|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])"
     "|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-PLAIN_TEXT = "A text has no invisible characters, and no blanks around it."
+PLAIN_TEXT = "must have no invisible characters, and no blanks around it"
 """What the checks of the database say about text."""
 
 _LINE_BREAK = re.compile("\n")
@@ -47,12 +47,12 @@ class Scalar:
 
     __slots__ = ()
 
-    schema: ClassVar[Mapping[str, object]] = {}
-    """The JSON Schema of the value, without title and description."""
+    schema: ClassVar[Mapping[str, Any]] = {}
+    """The JSON Schema of the value, without title and description. `contentSchema` is a struct."""
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Make the value from a decoded JSON value. Raise ValueError with the broken rule as its message."""
+        """Make the value from a decoded JSON value. Raise ValueError with the broken rule, such as "must be a day"."""
         raise NotImplementedError
 
 
@@ -71,21 +71,21 @@ class Text(Scalar, str):
         cls, *, least: int = 1, most: int = 255, lines: bool = False, examples: Sequence[str] = ()
     ) -> None:
         cls.least, cls.most, cls.lines = least, most, lines
-        cls.schema = {"type": "string", "min_length": least, "max_length": most, "examples": list(examples)}
+        cls.schema = {"type": "string", "minLength": least, "maxLength": most, "examples": list(examples)}
 
     @classmethod
     def parse(cls, value: object) -> Self:
         """Read a text and tidy it. ValueError if it has an invisible character, or is too short or too long."""
         if not isinstance(value, str):
-            raise ValueError("Expected text")
+            raise ValueError("must be text")
         text = cls.tidy(value)
         if hidden := HIDDEN.search(text) or (not cls.lines and _LINE_BREAK.search(text)):
             kind = "a line break" if hidden[0] == "\n" else f"the invisible character U+{ord(hidden[0]):04X}"
-            raise ValueError(f"Expected text without {kind}")
+            raise ValueError(f"must not contain {kind}")
         if len(text) < cls.least:
-            raise ValueError("Expected text that is not blank")
+            raise ValueError("must not be empty")
         if len(text) > cls.most:
-            raise ValueError(f"Expected at most {cls.most} characters")
+            raise ValueError(f"must have at most {cls.most} characters")
         return cls(text)
 
     @classmethod
@@ -100,6 +100,54 @@ class Text(Scalar, str):
     def sought(cls, text: str | None) -> str | None:
         """Return the stored form of a text to look for. None stays None."""
         return None if text is None else cls.tidy(text)
+
+
+def rule_of(kind: inspect.Type, path: str = "") -> str:
+    """Say what a value at `path` in the type `kind` must be. msgspec's own messages are for readers of Python."""
+    for step in re.findall(r"\[|\.\w+", path):
+        match next(one for one in _alternatives(kind) if not isinstance(one, inspect.NoneType)):
+            case inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
+                kind = inner
+            case inspect.StructType(fields=fields):
+                kind = next(field.type for field in fields if field.encode_name == step[1:])
+    return f"must be {', or '.join(map(_words, _alternatives(kind)))}"
+
+
+def _alternatives(kind: inspect.Type) -> Sequence[inspect.Type]:
+    if isinstance(kind, inspect.Metadata):
+        return _alternatives(kind.type)
+    return (
+        [inner for one in kind.types for inner in _alternatives(one)] if isinstance(kind, inspect.UnionType) else [kind]
+    )
+
+
+def _words(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.EnumType() | inspect.LiteralType():
+            values = [one.value for one in kind.cls] if isinstance(kind, inspect.EnumType) else kind.values
+            return f"one of {', '.join(map(str, values))}"
+        case inspect.StrType():
+            text = _WORDS_OF_PATTERN.get(kind.pattern or "", "text")
+            return f"{text}, {_bounds(kind.min_length, kind.max_length)} characters long" if kind.max_length else text
+        case inspect.IntType():
+            return f"a whole number, {_bounds(kind.ge, kind.le)}" if kind.le else "a whole number"
+    return _WORDS.get(type(kind), "another value")
+
+
+def _bounds(least: int | None, most: int | None) -> str:
+    return f"at most {most}" if least is None else f"{least} to {most}"
+
+
+_WORDS: Mapping[type[inspect.Type], str] = {
+    inspect.NoneType: "null",
+    inspect.BoolType: "true or false",
+    inspect.UUIDType: "an id such as 01980000-0000-7000-8000-000000000001",
+    inspect.DateType: "a day such as 2026-02-28",
+    inspect.DateTimeType: "an instant with its offset from UTC, such as 2026-01-10T13:00:00Z",
+    inspect.ListType: "a list",
+    inspect.StructType: "a JSON object",
+    inspect.DictType: "a JSON object",
+}
 
 
 def is_scalar(kind: object) -> TypeGuard[type[Scalar]]:

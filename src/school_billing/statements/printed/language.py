@@ -42,7 +42,7 @@ class Language(Scalar, str):
             ValueError: It is not one of LANGUAGES, alone or with a region.
         """
         if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
-            raise ValueError(f"Expected one of {', '.join(LANGUAGES)}, alone or with a region, such as es-MX")
+            raise ValueError(f"must be one of {', '.join(LANGUAGES)}, alone or with a region, such as es-MX")
         return cls(value)
 
     @property

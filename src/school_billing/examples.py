@@ -1,0 +1,94 @@
+"""The examples in OpenAPI: Bart Simpson of the demo school, so that "Try it out" in /docs works as it opens.
+
+A struct is here by its name if its required fields do not make a good example of it.
+"""
+
+from collections.abc import Mapping
+
+STUDENT = "01980000-0000-7000-8000-000000000102"
+INVOICE = "01980000-0000-7000-8000-000000000202"
+PAYMENT = "01980000-0000-7000-8000-000000000302"
+USER = "01980000-0000-7000-8000-000000000401"
+API_KEY = "01980000-0000-7000-8000-000000000501"
+
+_NONE_DUE = {"current": "0.00", "days_1_30": "0.00", "days_31_60": "0.00", "days_61_90": "0.00"}
+
+EXAMPLES: Mapping[str, object] = {
+    "school_id": "01980000-0000-7000-8000-000000000001",
+    "student_id": STUDENT,
+    "invoice_id": INVOICE,
+    "payment_id": PAYMENT,
+    "user_id": USER,
+    "api_key_id": API_KEY,
+    "School.id": "01980000-0000-7000-8000-000000000001",
+    "Student.id": STUDENT,
+    "Invoice.id": INVOICE,
+    "InvoiceLine.id": INVOICE,
+    "ExportedLine.id": INVOICE,
+    "Payment.id": PAYMENT,
+    "User.id": USER,
+    "ApiKey.id": API_KEY,
+    "NewApiKey.id": API_KEY,
+    "SchoolPatch": {"name": "Springfield Elementary"},
+    "full_name": "Bart Simpson",
+    "external_id": "SPR-002",
+    "StudentIn.external_id": "SPR-003",
+    "StudentPatch": {"full_name": "Bart Simpson"},
+    "issued_at": "2026-01-05T13:00:00Z",
+    "due_date": "2026-02-28",
+    "total_amount": "800.00",
+    "payments_total": "300.00",
+    "refunds_total": "50.00",
+    "paid_total": "250.00",
+    "balance_due": "550.00",
+    "status": "PARTIAL",
+    "voided_at": None,
+    "void_reason": None,
+    "InvoicePatch": {"due_date": "2026-03-15"},
+    "amount": "300.00",
+    "Payment.paid_at": "2026-01-15T13:00:00Z",
+    "PaymentIn.amount": "50.00",
+    "kind": "PAYMENT",
+    "method": "cash",
+    "reference": "DEMO-PARTIAL-1",
+    "PaymentPatch": {"reference": "DEMO-PARTIAL-1"},
+    "as_of_date": "2026-03-31",
+    "oldest_due_date": "2026-02-28",
+    "days_overdue": 31,
+    "invoices_count": 1,
+    "students_count": 1,
+    "invoiced_total": "800.00",
+    "balance_due_total": "550.00",
+    "overdue_total": "550.00",
+    "Ageing": {**_NONE_DUE, "days_31_60": "550.00", "days_over_90": "0.00"},
+    "from": "2026-01-01",
+    "to": "2026-01-31",
+    "CollectionsBy": "month",
+    "CollectionsRow.method": None,
+    "invoiced": "800.00",
+    "paid": "300.00",
+    "refunded": "50.00",
+    "net": "250.00",
+    "collection_rate": "0.3125",  # 250.00 / 800.00
+    "username": "bart@springfield.example",
+    "Login.username": "admin",
+    "Login.password": "change_me",
+    "disabled_at": None,
+    "UserPatch": {"role": "accountant"},
+    "created_by": "admin",
+    "last_used_at": None,
+    "revoked_at": None,
+    "AuditEntry.id": "01980000-0000-7000-8000-000000000601",
+    "AuditEntry.entity": "payments",
+    "AuditEntry.entity_id": PAYMENT,
+    "AuditEntry.action": "INSERT",
+    "AuditEntry.actor": "admin",
+    "AuditEntry.database_role": "school_billing",
+    "AuditEntry.request_id": "7436109b-522f-49b8-ac98-603c473ea5af",
+    "AuditEntry.row_before": None,
+    "AuditEntry.row_after": {"id": PAYMENT, "kind": "PAYMENT", "amount": 300.00},
+    "AuditEntry.position": 1,
+    "AuditEntry.hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "Health.status": "ok",
+    "Problem.status": 409,
+}
