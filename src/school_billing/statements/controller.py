@@ -451,8 +451,7 @@ def _debtor_rows(document: str, words: list[str], currency: str, *, excel: bool)
 
 
 async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str, head: bytes) -> AsyncGenerator[bytes]:
-    columns = ExportedRow.__struct_fields__
-    head += csv_rows([[*columns, "voided_amount", "currency"]])
+    head += csv_rows([_INVOICE_COLUMNS])
     async with aclosing(lines):
         async for part in lines:
             yield head + csv_rows([*_cells(line), currency] for line in part)
