@@ -31,19 +31,13 @@ from school_billing.platform.observability.instrumentation import Instrumentatio
 from school_billing.platform.observability.middleware import Observed
 from school_billing.platform.rooms import Room, provide
 from school_billing.platform.settings import Settings, listed
+from school_billing.platform.web import requests
 from school_billing.platform.web.conditional import provide_if_match
 from school_billing.platform.web.docs import docs_routes, openapi_config
 from school_billing.platform.web.errors import ConstraintErrors, error_classes, exception_handlers
 from school_billing.platform.web.json_body import ContractRequest
 from school_billing.platform.web.openapi import ContractSchemas, DocumentErrors
 from school_billing.platform.web.pages import provide_page
-from school_billing.platform.web.requests import (
-    answer_invalid_parameters,
-    answer_options,
-    before_request,
-    provide_in_turn,
-    refuse_unknown_parameters,
-)
 from school_billing.platform.web.responses import cors_config, security_headers
 from school_billing.platform.web.types import Scalar, decode_scalar, is_scalar
 from school_billing.statements.standby import standby_of
@@ -92,11 +86,11 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             "if_match": Provide(provide_if_match),
             "metrics": provide(metrics),
         },
-        before_request=before_request(
+        before_request=requests.before_request(
             Guard(settings, tokens, Authenticator(primary)),
-            refuse_unknown_parameters,
+            requests.refuse_unknown_parameters,
             idempotency.read_idempotency_key,
-            answer_options,
+            requests.answer_options,
         ),
         type_encoders={Scalar: str},
         type_decoders=[(is_scalar, decode_scalar)],
@@ -104,7 +98,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         request_max_body_size=settings.request_max_body_bytes,
         exception_handlers={
             **exception_handlers(constraint_errors),
-            ValidationException: answer_invalid_parameters,
+            ValidationException: requests.answer_invalid_parameters,
             idempotency.KeyUsed: idempotency.replay,
         },
         lifespan=[running],
@@ -116,7 +110,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         logging_config=None,
         state=State({"database": primary, "constraint_errors": constraint_errors}),
     )
-    provide_in_turn(litestar)
+    requests.provide_in_turn(litestar)
     return Observed(
         litestar,
         instrumentation,

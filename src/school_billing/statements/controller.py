@@ -1,10 +1,11 @@
 """The statements of a student and of a school in every form, and two reports: debtors and collections."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -59,11 +60,14 @@ from school_billing.statements.parameters import (
 )
 from school_billing.statements.printed.printable import PrintableStatement
 from school_billing.statements.printed.renderers import (
+    HTML_ROWS_MOST,
+    PDF_ROWS_MOST,
     Job,
-    PdfRenderer,
-    PdfRendererBusy,
+    PrintingBusy,
+    PrintQueue,
     TooLongToPrint,
     html_page,
+    pdf_document,
     tag_of_content,
 )
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
@@ -117,7 +121,7 @@ Printables: TypeAlias = NamedDependency[PrintableStatements]
 FromStatements: TypeAlias = NamedDependency[Statements]
 FromStudents: TypeAlias = NamedDependency[Students]
 FromSchools: TypeAlias = NamedDependency[Schools]
-Renderer: TypeAlias = NamedDependency[PdfRenderer]
+FromQueue: TypeAlias = NamedDependency[PrintQueue]
 
 
 class StatementController(Controller):
@@ -158,32 +162,33 @@ class StatementController(Controller):
         "/students/{student_id:str}/statement.html",
         summary="Get a student's statement as a page",
         responses=_PAGE,
-        errors=(StudentNotFound,),
+        errors=(StudentNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_student_statement_html(
-        self, student_id: Id, printables: Printables, caller: ByCaller
+        self, request: AnyRequest, student_id: Id, printables: Printables, print_queue: FromQueue, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
-        return await _page(await printables.of_student(caller.tenant, student_id))
+        reading = partial(printables.of_student, caller.tenant, student_id, HTML_ROWS_MOST)
+        return await print_queue.run(request, caller, partial(_page, reading))
 
     @get(
         "/students/{student_id:str}/statement.pdf",
         summary="Get a student's statement as a PDF document",
         responses=_DOCUMENT,
-        errors=(StudentNotFound, TooLongToPrint, PdfRendererBusy),
+        errors=(StudentNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_student_statement_pdf(
         self,
         request: AnyRequest,
         student_id: Id,
         printables: Printables,
-        pdf_renderer: Renderer,
+        print_queue: FromQueue,
         caller: ByCaller,
         paper: Paper = PaperSize.A4,
     ) -> WithETag[bytes]:
         """Return the statement for paper: the entries of the period, or without one the invoices."""
-        printable = await printables.of_student(caller.tenant, student_id)
-        return await _document(request, pdf_renderer, Job(paper.value, printable))
+        reading = partial(printables.of_student, caller.tenant, student_id, PDF_ROWS_MOST)
+        return await print_queue.run(request, caller, partial(_document, request, paper, reading))
 
     @get(
         "/students/{student_id:str}/statement.csv",
@@ -238,32 +243,33 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.html",
         summary="Get a school's statement as a page",
         responses=_PAGE,
-        errors=(SchoolNotFound,),
+        errors=(SchoolNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_school_statement_html(
-        self, school_id: Id, printables: Printables, caller: ByCaller
+        self, request: AnyRequest, school_id: Id, printables: Printables, print_queue: FromQueue, caller: ByCaller
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
-        return await _page(await printables.of_school(caller.tenant, school_id))
+        reading = partial(printables.of_school, caller.tenant, school_id, HTML_ROWS_MOST)
+        return await print_queue.run(request, caller, partial(_page, reading))
 
     @get(
         "/schools/{school_id:str}/statement.pdf",
         summary="Get a school's statement as a PDF document",
         responses=_DOCUMENT,
-        errors=(SchoolNotFound, TooLongToPrint, PdfRendererBusy),
+        errors=(SchoolNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_school_statement_pdf(
         self,
         request: AnyRequest,
         school_id: Id,
         printables: Printables,
-        pdf_renderer: Renderer,
+        print_queue: FromQueue,
         caller: ByCaller,
         paper: Paper = PaperSize.A4,
     ) -> WithETag[bytes]:
         """Return the statement for paper: what each student owes, and how long it is overdue."""
-        printable = await printables.of_school(caller.tenant, school_id)
-        return await _document(request, pdf_renderer, Job(paper.value, printable))
+        reading = partial(printables.of_school, caller.tenant, school_id, PDF_ROWS_MOST)
+        return await print_queue.run(request, caller, partial(_document, request, paper, reading))
 
     @get(
         "/schools/{school_id:str}/statement.ndjson",
@@ -390,19 +396,23 @@ class StatementController(Controller):
         return _json(collections.document)
 
 
-async def _page(printable: PrintableStatement) -> WithETag[bytes]:
+async def _page(read: Callable[[], Awaitable[PrintableStatement]]) -> WithETag[bytes]:
+    printable = await read()
     content = await asyncio.to_thread(html_page, printable)
     return WithETag(content, tag_of_content(content), headers=_language_of(printable), media_type=HTML_MEDIA_TYPE)
 
 
-async def _document(request: AnyRequest, renderer: PdfRenderer, job: Job) -> WithETag[bytes]:
-    """Return the document of a job, which is rendered only if the client lacks it."""
+async def _document(
+    request: AnyRequest, paper: PaperSize, read: Callable[[], Awaitable[PrintableStatement]]
+) -> WithETag[bytes]:
+    """Return the document, which is rendered only if the client lacks it."""
+    printable = await read()
+    job = Job(paper.value, printable)
     etag = job.tag
-    printable = job.printable
     headers = _language_of(printable)
     content = b""
     if not has_current(request, etag):
-        document = await renderer.render(job)
+        document = await pdf_document(job)
         content = document.content
         if document.unprintable:
             headers["X-Unprintable"] = str(document.unprintable)

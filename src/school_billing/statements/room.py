@@ -11,7 +11,7 @@ from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
-from school_billing.statements.printed.renderers import PdfRenderer
+from school_billing.statements.printed.renderers import PrintQueue
 from school_billing.statements.repository import FairReader, StatementReader, Statements
 from school_billing.statements.standby import StandbyReader
 
@@ -39,5 +39,5 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
         StatementController,
         running=running,
         statements=Statements(reader),
-        pdf_renderer=PdfRenderer(),
+        print_queue=PrintQueue(),
     )

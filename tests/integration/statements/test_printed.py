@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 import httpx
@@ -20,15 +20,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from school_billing.auth.contracts import Role
+from school_billing.platform.web.requests import ClientLeft
 from school_billing.statements.printed.printable import Column, ColumnKind, Fact, PrintableStatement, Row, Table
 from school_billing.statements.printed.renderers import (
-    ROWS_MOST,
+    PDF_BYTES_MOST,
+    PDF_ROWS_MOST,
     Job,
-    PdfDocument,
-    PdfRenderer,
-    PdfRendererBusy,
     PrintFailed,
+    PrintingBusy,
+    PrintQueue,
+    RenderedDocument,
     TooLongToPrint,
+    pdf_document,
 )
 from tests.api import NOBODY, Api, Json, problem
 
@@ -632,7 +635,7 @@ async def test_another_schools_statement_is_as_unknown_as_nobodys(
 
 async def test_others_are_answered_while_a_document_is_printed(api: Api, psql: Psql) -> None:
     student = await api.student()
-    await raise_invoices(psql, student, ROWS_MOST)
+    await raise_invoices(psql, student, PDF_ROWS_MOST)
     clock = asyncio.get_running_loop().time
     answered = [clock()]
     printing = asyncio.create_task(api.client.get(f"/students/{student['id']}/statement.pdf"))
@@ -678,30 +681,60 @@ def job(rows: int = 1, **fields: Any) -> Job:
     return Job("a4", msgspec.structs.replace(printable, **fields))
 
 
-async def test_a_renderer_prints_a_few_at_once_lets_a_few_wait_and_sends_the_others_away() -> None:
-    renderer = PdfRenderer(at_once=1, limit=3)
+class Reader:
+    """A client that waits for its answer until it leaves."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    async def receive(self) -> dict[str, str]:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+
+async def printed(queue: PrintQueue, caller: str, reader: Reader | None = None, rows: int = 1) -> RenderedDocument:
+    return await queue.run(cast("Any", reader or Reader()), caller, lambda: pdf_document(job(rows)))
+
+
+async def test_a_few_print_at_once_a_few_wait_and_one_caller_takes_no_more_than_half() -> None:
+    queue = PrintQueue(at_once=1, limit=4)
     async with asyncio.timeout(60):
-        answers = await asyncio.gather(*(renderer.render(job()) for _ in range(5)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [*[PdfDocument] * 3, *[PdfRendererBusy] * 2]
-    assert (await renderer.render(job())).content.startswith(b"%PDF-")  # and is free again
+        answers = await asyncio.gather(
+            *(printed(queue, caller) for caller in ("a", "a", "a", "b", "c", "d")), return_exceptions=True
+        )
+    assert [type(answer) for answer in answers] == [
+        *(RenderedDocument, RenderedDocument, PrintingBusy),  # Half of four for a.
+        *(RenderedDocument, RenderedDocument, PrintingBusy),  # And four for all.
+    ]
+    assert (await printed(queue, "a")).content.startswith(b"%PDF-")  # and is free again
 
 
-async def test_a_renderer_stays_usable_when_a_print_fails_or_its_reader_goes_away() -> None:
-    renderer = PdfRenderer(at_once=1, limit=1)
+async def test_the_queue_is_free_at_once_when_a_print_fails_or_its_reader_leaves() -> None:
+    queue, nobody = PrintQueue(at_once=1, limit=4), cast("Any", Reader())
     with pytest.raises(PrintFailed, match="TypstError"):
-        await renderer.render(job(language="not a language"))
-    leaving = asyncio.create_task(renderer.render(job(ROWS_MOST)))
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(leaving, 0.05)  # three thousand lines take several times as long
-    assert (await renderer.render(job())).content.startswith(b"%PDF-")
+        await queue.run(nobody, "a", lambda: pdf_document(job(language="not a language")))
+    readers = [Reader(), Reader()]
+    leaving = [asyncio.create_task(printed(queue, "a", reader, PDF_ROWS_MOST)) for reader in readers]
+    await asyncio.sleep(0)
+    for reader in readers:  # The first prints, and the second waits.
+        reader.left.set()
+    for task in leaving:
+        with pytest.raises(ClientLeft):
+            await task
+    async with asyncio.timeout(10):
+        assert (await printed(queue, "a")).content.startswith(b"%PDF-")
 
 
-async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(api: Api, psql: Psql) -> None:
+async def test_what_is_too_long_to_print_is_refused_before_it_is_tried(
+    api: Api, psql: Psql, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(TooLongToPrint):
-        await PdfRenderer().render(job(ROWS_MOST + 1))
+        await pdf_document(job(address="x" * PDF_BYTES_MOST))
     student = await api.student()
-    await raise_invoices(psql, student, ROWS_MOST + 1)
+    await raise_invoices(psql, student, PDF_ROWS_MOST + 1)
     path = f"/students/{student['id']}/statement"
     problem(await api.client.get(f"{path}.pdf"), 400, "too_long_to_print")
-    assert len(read(await api.client.get(f"{path}.html")).tables[-1]) == ROWS_MOST + 3
-    assert len(rows_of(await api.client.get(f"{path}.csv"))) == 1 + ROWS_MOST + 1  # opening, entries
+    assert len(read(await api.client.get(f"{path}.html")).tables[-1]) == PDF_ROWS_MOST + 3
+    assert len(rows_of(await api.client.get(f"{path}.csv"))) == 1 + PDF_ROWS_MOST + 1  # opening, entries
+    monkeypatch.setattr("school_billing.statements.controller.HTML_ROWS_MOST", PDF_ROWS_MOST)
+    problem(await api.client.get(f"{path}.html"), 400, "too_long_to_print")

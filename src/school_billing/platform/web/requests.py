@@ -6,11 +6,12 @@
 3. Litestar reads the parameters, the page (pages.py), If-Match (conditional.py) and the body (json_body.py).
 """
 
+import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
 from litestar import Litestar, Request, Response
@@ -31,6 +32,7 @@ from school_billing.platform.web.errors import (
 from school_billing.platform.web.types import rule_of
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
+Result = TypeVar("Result")
 Step: TypeAlias = Callable[[AnyRequest], Awaitable[Response[None] | None]]
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -149,3 +151,30 @@ def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
 def header_values(request: AnyRequest, name: bytes) -> list[str]:
     """Return the values of the header with this lower-case name. request.headers would decode all headers."""
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
+
+
+class ClientLeft(Exception):
+    """The client left before it had an answer, so the work for it was given up."""
+
+
+async def while_connected(request: AnyRequest, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of `work`. If the client leaves before, cancel the work and raise ClientLeft.
+
+    This is for work that reads and takes long. A request without a body is expected.
+    """
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_until_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientLeft
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _until_left(request: AnyRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -3,21 +3,26 @@
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable, Hashable
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.web.errors import ApiError, BadRequest
+from school_billing.platform.web.requests import AnyRequest, while_connected
 from school_billing.statements.printed.printable import PrintableStatement
 
-ROWS_MOST = 3_000
+PDF_ROWS_MOST = 3_000
 """Sixty pages and more, printed in two seconds with half a gigabyte."""
+HTML_ROWS_MOST = 10_000
+PDF_BYTES_MOST = 2_000_000
+"""The most text of a document. Three thousand rows of the longest texts with accents would need gigabytes."""
 SECONDS_MOST = 30
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -26,6 +31,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _ONE_CORE = {"RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 # The renderer finds Python and the fonts of the machine by these, and needs none of our secrets.
 _INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "XDG_DATA_HOME")
+
+Result = TypeVar("Result")
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -37,20 +44,20 @@ def tag_of_content(*parts: bytes) -> str:
 
 
 class TooLongToPrint(BadRequest):
-    """This statement has too many lines for a PDF document. Ask for a shorter period, or for the page."""
+    """This statement has too many lines to print. Ask for a shorter period, or for the CSV."""
 
     code = "too_long_to_print"
 
 
-class PdfRendererBusy(ApiError):
-    """Too many documents are being printed at the moment. Please try again."""
+class PrintingBusy(ApiError):
+    """Too many statements are being printed at the moment. Try again in a moment."""
 
     status = 503
     code = "printing_busy"
     headers = {"Retry-After": "5"}
 
 
-class PdfDocument(msgspec.Struct, frozen=True):
+class RenderedDocument(msgspec.Struct, frozen=True):
     """A document, and how many different characters of its text no font of ours or of the machine has."""
 
     content: bytes
@@ -102,29 +109,47 @@ def _edition() -> bytes:
     return (_TEMPLATES / "statement.typ").read_bytes() + version("typst").encode()
 
 
-class PdfRenderer:
-    """Renders each PDF document in a process of its own, with bounds for memory and time. Two run, and 32 wait.
+class PrintQueue:
+    """Prints two statements at a time, in any form, and lets 32 wait; at most half of them for one caller.
 
-    anyio.to_process takes 2 ms instead of 49, but keeps two processes of 100 MB and passes our secrets on to them.
+    Reading a large statement, formatting it and rendering it takes seconds and much memory.
     """
 
     def __init__(self, at_once: int = 2, limit: int = 2 + 32) -> None:
-        self._queue = BoundedQueue(at_once, PdfRendererBusy, limit=limit)
+        self._queue = BoundedQueue(
+            at_once, PrintingBusy, limit=limit, share=max(1, limit // 2), wait_seconds=SECONDS_MOST
+        )
 
-    async def render(self, job: Job) -> PdfDocument:
-        """Return the job's statement as a PDF document.
+    async def run(self, request: AnyRequest, caller: Hashable, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Return the result of `work` when it is its turn. If the client leaves, its place is free at once.
 
         Raises:
-            TooLongToPrint: The statement has more rows than can be printed.
-            PdfRendererBusy: Too many documents are being rendered, or this one took too long.
+            PrintingBusy: Too many statements wait, or this one waited too long.
         """
-        if any(len(table.rows) > ROWS_MOST for table in (job.printable.table, job.printable.schedule) if table):
-            raise TooLongToPrint
-        async with self._queue.turn():
-            return await _run(msgspec.json.encode(job))
+
+        async def in_turn() -> Result:
+            async with self._queue.turn(caller):
+                return await work()
+
+        return await while_connected(request, in_turn())
 
 
-async def _run(job: bytes) -> PdfDocument:
+async def pdf_document(job: Job) -> RenderedDocument:
+    """Render a PDF document in a process of its own, with bounds for memory and time.
+
+    anyio.to_process takes 2 ms instead of 49, but keeps two processes of 100 MB and passes our secrets on to them.
+
+    Raises:
+        TooLongToPrint: The statement has too much text.
+        PrintingBusy: It took too long.
+    """
+    encoded = msgspec.json.encode(job)
+    if len(encoded) > PDF_BYTES_MOST:
+        raise TooLongToPrint
+    return await _run(encoded)
+
+
+async def _run(job: bytes) -> RenderedDocument:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "school_billing.statements.printed.typeset"),
         stdin=asyncio.subprocess.PIPE,
@@ -137,7 +162,7 @@ async def _run(job: bytes) -> PdfDocument:
             output, complaints = await process.communicate(job)
     except TimeoutError:
         log.warning("a document took too long to print", seconds=SECONDS_MOST, job_bytes=len(job))
-        raise PdfRendererBusy from None
+        raise PrintingBusy from None
     finally:
         # A cancelled request, too, leaves no process behind.
         if process.returncode is None:
@@ -146,7 +171,7 @@ async def _run(job: bytes) -> PdfDocument:
     if process.returncode != 0:
         raise PrintFailed(complaints.decode(errors="replace")[-2_000:])
     unprintable, _, content = output.partition(b"\n")
-    document = PdfDocument(content, int(unprintable))
+    document = RenderedDocument(content, int(unprintable))
     if document.unprintable:
         log.warning("a document has characters that no font has", characters=document.unprintable)
     return document

@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from litestar.di import NamedDependency
-from msgspec import Struct
+from msgspec import Raw, Struct, json
 
 from school_billing.platform.web.pages import NIL, Page
 from school_billing.schools.repository import Schools
@@ -20,6 +20,7 @@ from school_billing.statements.parameters import (
 )
 from school_billing.statements.printed.language import Language, accepted_language
 from school_billing.statements.printed.printable import PrintableStatement, printable_statement
+from school_billing.statements.printed.renderers import TooLongToPrint
 from school_billing.statements.repository import Statements
 from school_billing.students.contracts import Student
 from school_billing.students.repository import Students
@@ -37,15 +38,17 @@ class PrintableStatements(Struct, frozen=True):
     students: Students
     schools: Schools
 
-    async def of_student(self, tenant: UUID | None, student_id: UUID) -> PrintableStatement:
-        """Return the statement of a student; raises like Statements.of_student."""
+    async def of_student(self, tenant: UUID | None, student_id: UUID, rows_most: int) -> PrintableStatement:
+        """Return the statement of a student; raises like Statements.of_student, and TooLongToPrint."""
         statement = await self.statements.of_student(tenant, student_id, self.statement_range)
+        _require_rows(statement, rows_most)
         student = await self.students.get(tenant, student_id)
         return await self._printable(tenant, statement, student.school_id, student)
 
-    async def of_school(self, tenant: UUID | None, school_id: UUID) -> PrintableStatement:
-        """Return the statement of a school; raises like Statements.of_school."""
+    async def of_school(self, tenant: UUID | None, school_id: UUID, rows_most: int) -> PrintableStatement:
+        """Return the statement of a school; raises like Statements.of_school, and TooLongToPrint."""
         statement = await self.statements.of_school(tenant, school_id, _ONE_INVOICE, self.statement_range)
+        _require_rows(statement, rows_most)
         return await self._printable(tenant, statement, school_id, None)
 
     async def _printable(
@@ -56,6 +59,20 @@ class PrintableStatements(Struct, frozen=True):
         return await asyncio.to_thread(
             printable_statement, statement.document, school, student, self.statement_range, self.language
         )
+
+
+class _Rows(Struct, frozen=True):
+    """The lists of a statement, whose items are only counted."""
+
+    students: list[Raw] = []
+    invoices: list[Raw] = []
+    entries: list[Raw] = []
+
+
+def _require_rows(statement: StatementDocument, most: int) -> None:
+    rows = json.decode(statement.document, type=_Rows)
+    if max(len(rows.students), len(rows.invoices), len(rows.entries)) > most:
+        raise TooLongToPrint
 
 
 async def provide_printable_statements(
