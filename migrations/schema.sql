@@ -437,14 +437,14 @@ CREATE FUNCTION search_words(value text) RETURNS text
 
 CREATE FUNCTION search_query(school_id uuid, value text) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (CASE WHEN (search_words(value) = ''::text) THEN ''::text ELSE (((COALESCE(((''''::text || school_id) || ''' & '::text), ''::text) || ''''::text) || replace(search_words(value), ' '::text, ''':* & '''::text)) || ''':*'::text) END)::tsquery;
+    RETURN (CASE WHEN (search_words(value) = ''::text) THEN ''::text ELSE (((COALESCE((('''@'::text || school_id) || ''' & '::text), ''::text) || ''''::text) || replace(search_words(value), ' '::text, ''':* & '''::text)) || ''':*'::text) END)::tsquery;
 
 CREATE FUNCTION search_vector(school_id uuid, value text) RETURNS tsvector
     LANGUAGE plpgsql IMMUTABLE COST 1000 PARALLEL SAFE
     SET search_path TO 'public', 'pg_temp'
     AS $$
     begin
-      return array_to_tsvector(array_remove(string_to_array(school_id || ' ' || search_words(value), ' '), ''));
+      return array_to_tsvector(array_remove(string_to_array('@' || school_id || ' ' || search_words(value), ' '), ''));
     end
   $$;
 

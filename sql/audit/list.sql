@@ -3,8 +3,8 @@ select
   id, school_id, entity, entity_id, action, actor, database_role, request_id, row_before, row_after,
   position, encode(hash, 'hex') as hash, created_at
 from audit_log
-where (:tenant::uuid is null or school_id = :tenant)
-  and (:school_id::uuid is null or school_id = :school_id)
+where (:tenant::uuid is null or audit_log.school_id = :tenant)
+  and (:school_id::uuid is null or audit_log.school_id = :school_id)
   and (:entity_id::uuid is null or entity_id = :entity_id)
   and (:entities::text[] is null or entity = any(:entities))
   and (:actor::text is null or actor = :actor)

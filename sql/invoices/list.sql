@@ -4,8 +4,8 @@ select
   id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 from invoices
-where (:tenant::uuid is null or school_id = :tenant)
-  and (:school_id::uuid is null or school_id = :school_id)
+where (:tenant::uuid is null or invoices.school_id = :tenant)
+  and (:school_id::uuid is null or invoices.school_id = :school_id)
   and (:student_id::uuid is null or student_id = :student_id)
   and (:statuses::text[] is null or status = any(:statuses))
   and (:open::boolean is null or (balance_due > 0) = :open)
@@ -19,13 +19,15 @@ where (:tenant::uuid is null or school_id = :tenant)
   )
   and (:due_from::date is null or due_date >= :due_from)
   and (:due_to::date is null or due_date <= :due_to)
+  -- The next two lines are for the index: no zone is further than that from UTC.
   and (:issued_from::date is null or issued_at >= :issued_from::timestamp at time zone 'UTC' - interval '14 hours')
   and (:issued_to::date is null or issued_at < :issued_to::timestamp at time zone 'UTC' + interval '36 hours')
-  -- The two lines above are for the index: no zone is further than that from UTC.
   and (
     coalesce(:issued_from::date, :issued_to) is null
     or (
-      select (issued_at at time zone time_zone)::date between coalesce(:issued_from, '-infinity') and coalesce(:issued_to, 'infinity')
+      select
+        (issued_at at time zone time_zone)::date
+          between coalesce(:issued_from, '-infinity') and coalesce(:issued_to, 'infinity')
       from schools
       where schools.id = invoices.school_id
     )

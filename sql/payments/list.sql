@@ -20,9 +20,9 @@ where (:tenant::uuid is null or payments.school_id = :tenant)
   and (:kind::text is null or payments.kind = :kind)
   and (:method::text is null or payments.method = :method)
   and (:reference::text is null or payments.reference = :reference)
+  -- The next two lines are for the index: no zone is further than that from UTC.
   and (:paid_from::date is null or payments.paid_at >= :paid_from::timestamp at time zone 'UTC' - interval '14 hours')
   and (:paid_to::date is null or payments.paid_at < :paid_to::timestamp at time zone 'UTC' + interval '36 hours')
-  -- The two lines above are for the index: no zone is further than that from UTC.
   and (:paid_from::date is null or (payments.paid_at at time zone schools.time_zone)::date >= :paid_from)
   and (:paid_to::date is null or (payments.paid_at at time zone schools.time_zone)::date <= :paid_to)
   and case when :newest_first then payments.id < :after else payments.id > :after end

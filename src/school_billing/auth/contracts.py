@@ -36,7 +36,7 @@ class Caller(msgspec.Struct, frozen=True):
     """None for an API key, and for anonymous callers if reads are public."""
 
 
-class AnyUsername(Text, most=500, examples=["admin"]):
+class AnyUsername(Text, least=0, most=500, examples=["admin"]):
     """A username to log in with. Today's rules do not apply."""
 
 

@@ -72,7 +72,7 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
             assert ("ETag" in operation["responses"][status].get("headers", {})) == with_etag, (path, method)
     things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "invoice", "payment")}
     statements = {"/students/{student_id}/statement"} | {
-        f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "collections")
+        f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "debtors.csv", "collections")
     }
     printed = {f"/students/{{student_id}}/statement.{kind}" for kind in ("html", "pdf", "csv")}
     printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
