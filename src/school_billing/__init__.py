@@ -7,5 +7,5 @@ refunds recorded on invoices; and the statements that say who owes what and why.
 
 Amounts are exact decimals with two places, sent as strings (`"600.00"`), in the currency of the school. Instants
 are in UTC; days are days of the school's time zone. Lists are plain arrays, newest last, with the next page in the
-`Link` header. Every error is a problem document (RFC 9457) with a `code` to rely on.
+headers `Link` and `X-Next-Cursor`. Every error is a problem document (RFC 9457) with a `code` to rely on.
 """

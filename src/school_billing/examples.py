@@ -1,6 +1,7 @@
 """The examples in OpenAPI: Bart Simpson of the demo school, so that "Try it out" in /docs works as it opens.
 
-A struct is here by its name if its required fields do not make a good example of it.
+A struct is here by its name if its required fields do not make a good example of it, and an operation if its answer
+differs.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ USER = "01980000-0000-7000-8000-000000000401"
 API_KEY = "01980000-0000-7000-8000-000000000501"
 
 _NONE_DUE = {"current": "0.00", "days_1_30": "0.00", "days_31_60": "0.00", "days_61_90": "0.00"}
+_NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "0.00"}
 
 EXAMPLES: Mapping[str, object] = {
     "school_id": "01980000-0000-7000-8000-000000000001",
@@ -44,6 +46,14 @@ EXAMPLES: Mapping[str, object] = {
     "status": "PARTIAL",
     "voided_at": None,
     "void_reason": None,
+    "create_invoice": {**_NONE_PAID, "status": "PENDING", "balance_due": "800.00"},
+    "void_invoice": {
+        **_NONE_PAID,
+        "status": "VOID",
+        "voided_at": "2026-01-06T13:00:00Z",
+        "void_reason": "Entered twice",
+        "balance_due": "0.00",
+    },
     "InvoicePatch": {"due_date": "2026-03-15"},
     "amount": "300.00",
     "Payment.paid_at": "2026-01-15T13:00:00Z",

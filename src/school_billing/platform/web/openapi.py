@@ -108,7 +108,8 @@ class ContractSchemas(OpenAPISchemaPlugin):
 
     Args:
         examples: The example of each field by "Struct.field" or by its name alone. The example of a struct is made of
-            those of its required fields, or it is here by the struct's name.
+            those of its required fields, or it is here by the struct's name. An operation's name has the fields that
+            differ in its answer.
     """
 
     def __init__(self, examples: Mapping[str, object]) -> None:
@@ -283,7 +284,9 @@ def _describe_operation(
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         for content in response.get("content", {}).values():
             if int(status) < 400 and "examples" not in content:
-                content["example"] = _example(content["schema"], schemas)
+                example: Any = _example(content["schema"], schemas)
+                differences: Any = examples.get(operation["operationId"])
+                content["example"] = {**example, **differences} if differences else example
             elif int(status) >= 400:
                 content["examples"] = {
                     error.code: {"$ref": f"#/components/examples/{error.code}"}
