@@ -88,6 +88,10 @@ bench: | $(UV) ## Measure every kind of request beside the machine's own limits
 bench-growth: install ## Measure a student's statement among 1,000 to 10,000,000 invoices; takes 15 GB of disk
 	$(BIN)/python -m tests.benchmarks.growth
 
+.PHONY: bench-crowd
+bench-crowd: install ## Measure what a stranger notices beside forty readers of a large statement, for a minute
+	$(BIN)/python -m tests.benchmarks.crowd
+
 .PHONY: smoke
 smoke: install ## Run the tests that need no database
 	$(BIN)/pytest -m smoke

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 # Each hash takes 64 MiB and a core for a while, so more at once would only wait for each other. Twenty may wait, some
 # seconds at most. One address fills no more than half of the queue, so a flood from there does not lock others out.
-_queue = BoundedQueue(2, TooBusy, limit=2 + 20, share=2 + 10)
+_queue = BoundedQueue(2, TooBusy, limit=2 + 20, share=2 + 10, wait_seconds=10)
 _threads = ThreadPoolExecutor(2, "password")
 
 

@@ -260,7 +260,8 @@ class _Cluster:
     ) -> "subprocess.Popen[bytes]":
         paths = (path for end in (self._data_dir, self._binaries) for path in (end, *end.parents))
         is_closed = not all(path.stat().st_mode & 0o001 for path in paths)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        # It needs none of our secrets.
+        environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
         with open(self._log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
             return subprocess.Popen(
                 [str(self._binaries / program), *arguments],

@@ -157,6 +157,16 @@ def test_the_password_is_the_owners_alone_and_no_other_opens(data_dir: Path) -> 
 
 
 @needs_proc
+def test_the_server_does_not_see_our_secrets(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", "a secret of the service")
+    with embedded_postgres(data_dir):
+        pid = (data_dir / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"PATH=" in environment
+    assert b"a secret of the service" not in environment
+
+
+@needs_proc
 def test_two_processes_that_start_at_once_share_one_server_which_goes_with_its_owner(tmp_path: Path) -> None:
     with holder(tmp_path) as one, holder(tmp_path) as other:
         url = url_of(one)

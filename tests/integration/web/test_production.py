@@ -178,7 +178,9 @@ async def test_no_other_origin_may_call_unless_it_is_named(
         stranger = await client.get("/health", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in stranger.headers
         refused = await client.options("/schools", headers=asks | {"Origin": "https://evil.example"})
+        problem(refused, 400, "preflight_refused")
         assert "access-control-allow-origin" not in refused.headers
+        assert (await client.options("/schools")).status_code == 204
 
 
 async def test_production_serves_only_with_secrets_of_its_own(database_url: str) -> None:

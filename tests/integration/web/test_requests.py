@@ -29,6 +29,8 @@ async def test_an_unknown_path_is_a_problem(client: httpx.AsyncClient) -> None:
         "/schools/x/y/z",
         "/docs/nowhere",
         "/docs/assets/nowhere.js",
+        "http://test//health",
+        "/health//db",
         "/%00",
         "/docs/assets/%00",
         f"/docs/assets/{'a' * 300}",

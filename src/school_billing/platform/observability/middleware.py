@@ -20,7 +20,16 @@ from school_billing.platform.database.context import RequestContext, current_con
 from school_billing.platform.database.errors import DatabaseUnavailable
 from school_billing.platform.observability.instrumentation import Instrumentation
 from school_billing.platform.observability.logging import UNMATCHED, AccessLine
-from school_billing.platform.web.errors import BUG, PROBLEM_CODE, AnswerBrokenOff, ServerStopping, answer_error
+from school_billing.platform.web.errors import (
+    BUG,
+    PROBLEM_CODE,
+    AnswerBrokenOff,
+    ApiError,
+    PreflightRefused,
+    RouteNotFound,
+    ServerStopping,
+    answer_error,
+)
 from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, choose_request_id
 
 if TYPE_CHECKING:
@@ -86,14 +95,14 @@ class Observed:
 
         self.metrics.in_flight.inc()
         try:
-            await self._app(inner, answer.receive, answer.send)
+            await self._pass_on(inner, answer)
+        except ApiError as error:
+            await _refuse(inner, answer, error)
         except asyncio.CancelledError:
             # The server cancels the requests that still run at the end of its time to stop.
             if answer.has_begun:
                 raise _broken_off("the server is stopping") from None
-            request = Request[Any, Any, Any](inner)
-            response = answer_error(request, ServerStopping()).to_asgi_response(app=None, request=request)
-            await response(inner, receive, answer.send)
+            await _refuse(inner, answer, ServerStopping())
         except Exception as error:
             if answer.has_begun and answer.client_left:
                 return
@@ -109,6 +118,24 @@ class Observed:
         finally:
             self.metrics.in_flight.dec()
             self._record(inner, context, method, answer.final_status, perf_counter() - started)
+
+    async def _pass_on(self, scope: "HTTPScope", answer: "_Answer") -> None:
+        """Let the application answer. Raise an ApiError for what it would take or answer in another way."""
+        if "//" in scope["path"]:
+            raise RouteNotFound  # Litestar takes //metrics for /metrics.
+        if scope["method"] != "OPTIONS":
+            await self._app(scope, answer.receive, answer.send)
+            return
+        messages: list[Message] = []
+
+        async def collect(message: "Message") -> None:
+            messages.append(message)
+
+        await self._app(scope, answer.receive, collect)
+        if cast("Any", messages[0])["status"] == 400:  # Litestar refuses a preflight with plain text.
+            raise PreflightRefused
+        for message in messages:
+            await answer.send(message)
 
     def _record(self, scope: "HTTPScope", context: RequestContext, method: str, status: int, seconds: float) -> None:
         code = cast("str | None", scope.get(PROBLEM_CODE))
@@ -146,6 +173,12 @@ def _complete(headers: "list[tuple[bytes, bytes]]") -> "list[tuple[bytes, bytes]
     if b"content-language" in named:  # The handler cannot add it, because Litestar's CORS would replace it.
         headers.append((b"vary", b"Accept-Language"))
     return headers
+
+
+async def _refuse(scope: "HTTPScope", answer: "_Answer", error: ApiError) -> None:
+    request = Request[Any, Any, Any](scope)
+    response = answer_error(request, error).to_asgi_response(app=None, request=request)
+    await response(scope, answer.receive, answer.send)
 
 
 class _Answer:

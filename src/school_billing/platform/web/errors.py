@@ -147,6 +147,12 @@ class RouteNotFound(ApiError):
     code = "route_not_found"
 
 
+class PreflightRefused(BadRequest):
+    """Pages of this origin may not send this request. Add the origin to CORS_ORIGINS, or send another request."""
+
+    code = "preflight_refused"
+
+
 class MethodNotAllowed(ApiError):
     """This path does not support this method. The Allow header lists those it does."""
 
