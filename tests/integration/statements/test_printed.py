@@ -549,16 +549,16 @@ async def test_no_cell_is_a_formula(api: Api) -> None:
     formula = '=HYPERLINK("http://evil.example","Pay here")'
     invoice = await api.invoice(student, "100.00", description=formula, issued_at="2026-01-01T00:00:00Z")
     await api.pay(invoice, "50.00", method="+1", reference="@SUM(A1)", paid_at="2026-03-01T00:00:00Z")
-    await api.refund(invoice, "50.00", method="=1", reference="=x", paid_at="2026-02-01T00:00:00Z")
+    await api.refund(invoice, "50.00", method="=1", reference="=x", paid_at="2026-03-02T00:00:00Z")
     path = f"/students/{student['id']}/statement.csv"
     rows = rows_of(await api.client.get(f"{path}?to=2026-12-31"))
     assert [(row["description"], row["method"], row["reference"]) for row in rows[1:]] == [
         (f"'{formula}", "", ""),
-        ("", "'=1", "'=x"),
         ("", "'+1", "'@SUM(A1)"),
+        ("", "'=1", "'=x"),
     ]
     # An amount stays a number, and be it below nothing.
-    assert [row["amount"] for row in rows[1:]] == ["100.00", "50.00", "-50.00"]
+    assert [row["amount"] for row in rows[1:]] == ["100.00", "-50.00", "50.00"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

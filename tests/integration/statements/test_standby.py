@@ -139,7 +139,8 @@ async def school_with_debt(api: Api) -> tuple[Json, Json, Json]:
 QUERIES = {
     "/students/{student_id}/statement": ["", "?as_of=2999-12-31", "?from=2026-01-01", "?from=2026-01-01&to=2999-12-31"],
     "/schools/{school_id}/statement": ["", "?limit=1", "?as_of=2999-12-31T00:00:00Z", "?from=2026-01-01"],
-    "/schools/{school_id}/debtors": ["", "?min_balance=1.00"],
+    "/schools/{school_id}/debtors": ["", "?min_balance=1.00", "?as_of=2999-12-31"],
+    "/schools/{school_id}/debtors.csv": ["", "?as_of=2999-12-31"],
     "/schools/{school_id}/collections": ["", "?by=month&from=2026-01-01", "?by=method"],
     "/schools/{school_id}/statement.ndjson": ["", "?as_of=2999-12-31"],
     "/schools/{school_id}/statement.csv": ["", "?as_of=2999-12-31"],

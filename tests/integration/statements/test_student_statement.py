@@ -91,12 +91,12 @@ async def test_an_invoice_is_overdue_from_the_schools_midnight_on(api: Api) -> N
 
 async def test_the_document_is_what_the_contract_says(client: httpx.AsyncClient, api: Api) -> None:
     student = await api.student()
-    await api.pay(await api.invoice(student, description='quotes " and \\ and é and \n'), "1.00")
+    await api.pay(await api.invoice(student, description='quotes " and \\ and é and\nmore'), "1.00")
     response = await client.get(f"/students/{student['id']}/statement")
     assert response.headers["content-type"] == "application/json"
     statement = decode(response.content, StudentStatement)
     assert msgspec.json.decode(msgspec.json.encode(statement, enc_hook=str))["totals"] == response.json()["totals"]
-    assert statement.invoices[0].description == 'quotes " and \\ and é and \n'
+    assert statement.invoices[0].description == 'quotes " and \\ and é and\nmore'
 
 
 async def test_a_student_that_does_not_exist_is_404(client: httpx.AsyncClient) -> None:

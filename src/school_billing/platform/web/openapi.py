@@ -40,7 +40,7 @@ from school_billing.platform.web.errors import (
 from school_billing.platform.web.pages import TOTAL_COUNT_HEADER
 from school_billing.platform.web.requests import query_parameters
 from school_billing.platform.web.responses import WithETag
-from school_billing.platform.web.types import Scalar
+from school_billing.platform.web.types import Scalar, Text
 
 _SUCCESSES = {200: "Done.", 201: "Added.", 204: "Deleted."}
 
@@ -210,7 +210,9 @@ def _schemas(kinds: AbstractSet[type], examples: Mapping[str, object]) -> dict[s
     """Return the schemas of `kinds`, and of the types of their fields, by name."""
     scalars: dict[str, dict[str, Any]] = {}
 
-    def refer(kind: type[Scalar]) -> dict[str, str]:
+    def refer(kind: type[Scalar]) -> dict[str, Any]:
+        if issubclass(kind, Text):  # A reference that may be null would need a choice.
+            return {"description": inspect.getdoc(kind), **kind.schema}
         scalars[kind.__name__] = {"title": kind.__name__, "description": inspect.getdoc(kind), **kind.schema}
         if content := kind.schema.get("contentSchema"):
             scalars[kind.__name__]["contentSchema"] = {"$ref": f"#/components/schemas/{content.__name__}"}

@@ -77,7 +77,7 @@ class Text(Scalar, str):
     def parse(cls, value: object) -> Self:
         """Read a text and tidy it. ValueError if it has an invisible character, or is too short or too long."""
         if not isinstance(value, str):
-            raise ValueError("must be text")
+            raise ValueError(f"must be text, {cls.least} to {cls.most} characters long")
         text = cls.tidy(value)
         if hidden := HIDDEN.search(text) or (not cls.lines and _LINE_BREAK.search(text)):
             kind = "a line break" if hidden[0] == "\n" else f"the invisible character U+{ord(hidden[0]):04X}"
