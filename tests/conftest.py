@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import argon2
 import httpx
 import pytest
 
 from school_billing.app import create_app
+from school_billing.auth import passwords
 from school_billing.auth.contracts import Role
 from school_billing.platform.database.migrations import migrate
 from school_billing.platform.observability.middleware import Observed
@@ -28,6 +30,10 @@ _CLEAN_UP = pytest.StashKey[ExitStack]()
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and the servers that they start would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The hashes of the application in this process cost nothing. The servers of the tests have the real ones.
+passwords._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+passwords._NO_PASSWORD = passwords._hasher.hash("nobody's")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

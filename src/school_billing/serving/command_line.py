@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, ParamSpec, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -73,7 +73,9 @@ def _on_database(command: Callable[Concatenate[Settings, _Options], _Async | Non
             else:
                 from school_billing.serving.embedded import embedded_postgres
 
-                database = embedded_postgres(Path(settings.data_dir))
+                # A service without its database helps nobody.
+                end = partial(os.kill, os.getpid(), signal.SIGTERM)
+                database = embedded_postgres(Path(settings.data_dir), on_death=end)
             with database as url:
                 work = command(msgspec.structs.replace(settings, database_url=url), *arguments, **options)
                 if work is not None:

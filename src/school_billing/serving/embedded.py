@@ -50,16 +50,19 @@ def binaries() -> Path:
 
 
 @contextmanager
-def embedded_postgres(data_dir: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+def embedded_postgres(
+    data_dir: Path, *, settings: Mapping[str, str] | None = None, on_death: Callable[[], None] | None = None
+) -> Iterator[str]:
     """Run the server in `data_dir`, or connect to the server that another process runs there. Yield its URL.
 
     Call this from the main thread before other threads start: the server ends with the thread that started it.
-    `settings` are settings of PostgreSQL, such as {"fsync": "off"}. Only the owner's settings count.
+    `settings` are settings of PostgreSQL, such as {"fsync": "off"}. Only the owner's settings count. If the owner's
+    server ends by itself, a thread calls `on_death`, and the end of the block raises EmbeddedUnavailable.
     """
     data_dir = data_dir.absolute()
     with ExitStack() as stack:
         try:
-            url = _join_or_start(data_dir, settings or {}, stack)
+            url = _join_or_start(data_dir, settings or {}, on_death, stack)
         except (OSError, subprocess.SubprocessError) as error:
             raise EmbeddedUnavailable(
                 f"The embedded PostgreSQL cannot run in {data_dir}: {error} (DATABASE_URL may name another server.)"
@@ -94,9 +97,11 @@ def remove(data_dir: Path, tell: Callable[[Path], None]) -> None:
         raise EmbeddedUnavailable(f"The embedded PostgreSQL in {data_dir} cannot be removed: {error}") from error
 
 
-def _join_or_start(data_dir: Path, settings: Mapping[str, str], stack: ExitStack) -> str:
+def _join_or_start(
+    data_dir: Path, settings: Mapping[str, str], on_death: Callable[[], None] | None, stack: ExitStack
+) -> str:
     data_dir.mkdir(parents=True, exist_ok=True)
-    cluster = _Cluster(data_dir.resolve())
+    cluster = _Cluster(data_dir.resolve(), on_death)
     lock = stack.enter_context((data_dir / "postgres.lock").open("a"))
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -114,8 +119,9 @@ def _join_or_start(data_dir: Path, settings: Mapping[str, str], stack: ExitStack
 class _Cluster:
     """One server: its files under `data_dir`, and its processes."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, on_death: Callable[[], None] | None = None) -> None:
         self._data_dir = data_dir
+        self._on_death = on_death
         self._folder = data_dir / "postgres"
         self._data = self._folder / "data"
         self._log = data_dir / "postgres.log"
@@ -183,19 +189,20 @@ class _Cluster:
             if has_died:
                 raise EmbeddedUnavailable(f"The embedded PostgreSQL has ended by itself; {self._log} may say why.")
 
-        def watch() -> None:
+        def watch(on_death: Callable[[], None]) -> None:
             nonlocal has_died
             # The main thread waits for some signals, and would miss those that this thread took.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             process.wait()
             if not is_over:
                 has_died = True
-                os.kill(os.getpid(), signal.SIGTERM)  # A service without its database helps nobody.
+                on_death()
 
         stack.callback(stop)
         _wait_until(lambda: self.ready_port() or process.poll() is not None)
-        if port := self.ready_port():
-            Thread(target=watch, daemon=True).start()
+        port = self.ready_port()
+        if port and self._on_death:
+            Thread(target=watch, args=(self._on_death,), daemon=True).start()
         return port
 
     def _end(self, pid: int) -> None:

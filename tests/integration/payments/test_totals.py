@@ -13,7 +13,7 @@ from tests.api import Api
 Connection = Any
 
 WRITERS = 4
-CHANGES = 20_000
+CHANGES = 4_000
 
 INSERT = """
 insert into payments (school_id, invoice_id, kind, amount)
