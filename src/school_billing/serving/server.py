@@ -187,6 +187,9 @@ def _run(settings: Settings, sockets: list[socket.socket], ready: Ready | None =
         timeout_graceful_shutdown=settings.shutdown_seconds,
         callback_notify=ready,  # uvicorn calls it right after its start, and every 30 seconds from then on.
     )
+    # A thread that formats a statement gives way to the event loop after this time. By default it is 5 ms, and a short
+    # request would wait that long several times.
+    sys.setswitchinterval(0.0005)
     server = uvicorn.Server(config)
     try:
         server.run(sockets=sockets)

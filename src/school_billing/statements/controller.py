@@ -464,7 +464,8 @@ async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str, head:
     head += csv_rows([_INVOICE_COLUMNS])
     async with aclosing(lines):
         async for part in lines:
-            yield head + csv_rows([*_cells(line), currency] for line in part)
+            # In a thread, so that short requests do not wait for the formatting.
+            yield head + await asyncio.to_thread(csv_rows, ([*_cells(line), currency] for line in part))
             head = b""
     if head:
         yield head

@@ -64,16 +64,17 @@ class StatementReader(Protocol):
 class FairReader:
     """Reads from `reader`, and leaves connections to others.
 
-    Long statements use at most half of the pool, and those of one caller a quarter.
+    Long statements use at most a quarter of the pool, and those of one caller half of that: each keeps a core of the
+    database busy.
     """
 
     def __init__(self, reader: StatementReader, settings: Settings) -> None:
-        half = max(1, settings.database_pool_max // 2)
+        quarter = max(1, settings.database_pool_max // 4)
         self._reader = reader
         self._turns = BoundedQueue(
-            half,
+            quarter,
             ConnectionsBusy,
-            share_at_once=max(1, half // 2),
+            share_at_once=max(1, quarter // 2),
             wait_seconds=settings.database_acquire_timeout_ms / 1000,
         )
         self.stream = reader.stream
@@ -128,7 +129,7 @@ class Statements:
     def lines_of_school(
         self, tenant: UUID | None, school_id: UUID, as_of: Moment | None
     ) -> AsyncGenerator[list[ExportedRow]]:
-        """Yield every invoice of a school, a thousand at a time, or none if the school is not the tenant.
+        """Yield every invoice of a school, some at a time, or none if the school is not the tenant.
 
         Raises DatabaseUnavailable if there is no connection, it was lost, or too many downloads are under way.
         """

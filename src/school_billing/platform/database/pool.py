@@ -35,7 +35,7 @@ Observer = Callable[[AnyQuery, float, BaseException | None], None]
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
-_ROWS_AT_ONCE = 1_000
+_ROWS_AT_ONCE = 200  # More would keep the event loop from short requests for milliseconds.
 _CLOSE_TIMEOUT_SECONDS = 1  # No request runs when the pool closes, so the connections may be dropped.
 
 _UNAVAILABLE = (

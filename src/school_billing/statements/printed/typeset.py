@@ -6,6 +6,7 @@ It is a process of its own, so it can be killed, and its memory is free when it 
 """
 
 import json
+import os
 import re
 import resource
 import sys
@@ -32,6 +33,7 @@ def main() -> None:
     if sys.platform == "linux":  # Other systems cannot limit the address space, or measure it in another way.
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MOST_BYTES, _MEMORY_MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS_MOST, _CPU_SECONDS_MOST))
+    os.nice(10)  # Short requests come first.
     given = json.load(sys.stdin.buffer)
     job = json.dumps(_breakable(given))
     # The fonts of the machine come after ours, for the scripts that ours lack, such as Thai.
