@@ -171,9 +171,9 @@ async def test_long_statements_of_one_caller_leave_connections_to_others(
         async with psql.transaction():
             await psql.execute("lock table payments in access exclusive mode")
             flood = asyncio.create_task(read(20))
-            await until_waiting(watch, 2)
+            await until_waiting(watch, 1)
             stranger = asyncio.create_task(read(3, **other))
-            await until_waiting(watch, 4)
+            await until_waiting(watch, 2)
             async with asyncio.timeout(5):
                 for _ in range(10):
                     await api.get("/schools")
