@@ -194,3 +194,10 @@ async def test_a_restart_of_postgresql_under_load_is_503_for_a_while_and_then_ov
         assert Decimal(invoice["paid_total"]) * 100 >= paid  # A 503 may have been carried out; a 201 has been.
     finally:
         postgres.stop()
+
+
+def test_a_development_service_that_other_machines_can_reach_says_so(database_url: str, tmp_path: Path) -> None:
+    for host, warns in (("0.0.0.0", True), ("127.0.0.1", False)):  # noqa: S104 - that is the case
+        log = tmp_path / host
+        with serve(database_url, log, HOST=host):
+            assert ("other machines can reach this service" in log.read_text()) == warns
