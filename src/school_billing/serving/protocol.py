@@ -5,10 +5,17 @@ Without them, five connections with 10 MB of headers each took 1.1 GB, and 400,0
 
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from school_billing.platform.web.errors import (
+    PROBLEM_MEDIA_TYPE,
+    ApiError,
+    HeadersTooLarge,
+    MalformedRequest,
+    SlowBody,
+)
 
 HEAD_BYTES_MOST = 32 * 1024
 """The most bytes of the request line and the headers."""
@@ -27,7 +34,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _head_bytes: int | None = 0  # Of a head that has not ended; None between the end of a head and the next request.
     _head_timer: TimerHandle | None = None
-    _problem = (HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not valid HTTP.")
+    _error: ApiError = MalformedRequest()
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Begin to wait for the first request."""
@@ -47,7 +54,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._head_bytes is not None and counts:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MOST:
-                self._refuse(*_TOO_LONG)
+                self._refuse(HeadersTooLarge())
 
     def on_message_begin(self) -> None:
         """Begin to count the head of a request."""
@@ -60,12 +67,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._end_head()
         hosts = sum(name == b"host" for name, _ in self.headers)
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES_MOST:
-            self._problem = _TOO_LONG
+            self._error = HeadersTooLarge()
             raise _Refused
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            # RFC 9112 section 3.2
-            self._problem = (HTTPStatus.BAD_REQUEST, "malformed_request", "Send exactly one Host header.")
-            raise _Refused
+            raise _Refused  # RFC 9112 section 3.2
         if len(self.pipeline) >= PIPELINED_MOST:
             # The client sends what was not answered again on another connection (RFC 9112 section 9.3.2).
             self.transport.close()
@@ -80,11 +85,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused with a problem document."""
-        self._refuse(*self._problem)
+        self._refuse(self._error)
 
     def _begin_head(self) -> None:
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse, *_TOO_SLOW)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse, SlowBody())
 
     def _end_head(self) -> None:
         self._head_bytes = None
@@ -92,28 +97,17 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def _refuse(self, error: ApiError) -> None:
         self._end_head()
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            problem: dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": status.value}
-            body = msgspec.json.encode(problem | {"detail": detail, "code": code})
+            title = HTTPStatus(error.status).phrase
+            problem = {"type": "about:blank", "title": title, "status": error.status, "detail": error.detail}
+            body = msgspec.json.encode(problem | {"code": error.code})
             head = (
-                f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+                f"HTTP/1.1 {error.status} {title}\r\ncontent-type: {PROBLEM_MEDIA_TYPE}\r\n"
                 f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
         self.transport.close()
-
-
-_TOO_LONG = (
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "headers_too_large",
-    f"The request line and the headers have more than {HEAD_BYTES_MOST} bytes.",
-)
-_TOO_SLOW = (
-    HTTPStatus.REQUEST_TIMEOUT,
-    "request_timeout",
-    f"The headers took more than {HEAD_SECONDS} seconds to arrive.",
-)

@@ -124,6 +124,19 @@ class MalformedBody(BadRequest):
     code = "malformed_json"
 
 
+class MalformedRequest(BadRequest):
+    """The request is not valid HTTP. Send it by RFC 9112, with exactly one Host header."""
+
+    code = "malformed_request"
+
+
+class HeadersTooLarge(ApiError):
+    """The request line and the headers are too large. Send fewer or shorter headers."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class InvalidParameter(BadRequest):
     """A parameter is not valid. Correct what `errors` lists."""
 
@@ -161,7 +174,7 @@ class MethodNotAllowed(ApiError):
 
 
 class SlowBody(ApiError):
-    """The body took too long to arrive. Send the request again."""
+    """The request took too long to arrive. Send it again."""
 
     status = 408
     code = "request_timeout"
