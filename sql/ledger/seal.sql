@@ -37,6 +37,8 @@ sealed as (
       hash = seals.hash
   from seals
   where audit_log.id = seals.id and audit_log.school_id = seals.school_id
+    -- Another sealer may have been faster since this statement's snapshot.
+    and audit_log.hash is null
   returning audit_log.id
 )
 select count(*)::int as sealed
