@@ -89,7 +89,7 @@ bench-growth: install ## Measure a student's statement among 1,000 to 10,000,000
 	$(BIN)/python -m tests.benchmarks.growth
 
 .PHONY: bench-crowd
-bench-crowd: install ## Measure what a stranger notices beside forty readers of a large statement, for a minute
+bench-crowd: install ## Measure how forty readers of a large statement slow other callers, for a minute
 	$(BIN)/python -m tests.benchmarks.crowd
 
 .PHONY: smoke

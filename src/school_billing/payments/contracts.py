@@ -87,7 +87,7 @@ class PaymentIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class PaymentPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Changes of a payment or refund. A field that is absent stays as it is; null clears it.
 
-    Its kind cannot change: delete it and record it anew.
+    Its kind cannot change: delete it and record it again.
     """
 
     invoice_id: UUID | UnsetType = UNSET

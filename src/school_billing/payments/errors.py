@@ -23,7 +23,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
     ("payments_invoice_id_fkey", "invoices/delete"): InvoiceInUse,
     "payments_kind_known": breaks_rule("kind", "must be one of PAYMENT, REFUND"),
-    "payments_kind_is_fixed": breaks_rule("kind", "cannot change: delete the payment and record it anew"),
+    "payments_kind_is_fixed": breaks_rule("kind", "cannot change: delete the payment and record it again"),
     "payments_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", "payments/create"): refuse_cents("amount"),
     ("amounts_fit_the_currency", "payments/update"): refuse_cents("amount"),

@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     embedded_database: bool = False
     """Production refuses to start without DATABASE_URL, unless this is true."""
     read_database_url: str = ""
-    """The database's streaming standby. It serves statements while level with the primary. If empty, none is used."""
+    """The database's streaming standby. It serves statements while level with the primary. If empty, there is none."""
     data_dir: str = ".data"
     """The embedded PostgreSQL keeps its data here. The path is relative to the working directory."""
 
@@ -114,7 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """The service logs a query that takes at least this long, by its name and without its values. 0 logs none."""
 
     otel_exporter_otlp_endpoint: str = ""
-    """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, none is used."""
+    """The OpenTelemetry collector that receives traces, such as http://collector:4318. If empty, no traces are sent."""
     otel_exporter_otlp_traces_endpoint: str = ""
     """The collector's URL with the whole path, in place of OTEL_EXPORTER_OTLP_ENDPOINT."""
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"

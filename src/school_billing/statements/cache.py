@@ -3,7 +3,7 @@
 Each key contains the version of the school's statements, which comes from the database (version.sql). So a stale entry
 can never be read, and nothing has to be deleted. If Redis is slow, full or gone, the statement is computed.
 
-Each entry begins with a signature, so whoever can write to Redis still cannot write a statement.
+Each entry begins with a signature, so write access to Redis is not enough to forge a statement.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The statements of a student and of a school in every form, and two reports: debtors and collections."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -439,12 +439,9 @@ def _rows(document: str, student: Student, starts_on: date | None, *, excel: boo
     for entry in statement.entries or ():
         change, balance = entry.balance - balance, entry.balance
         rows.append(list(msgspec.structs.astuple(msgspec.structs.replace(entry, amount=change))))
-    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows(
-        [_ENTRY_COLUMNS, *([*row, statement.currency] for row in rows)]
-    )
     words = file_words(student.full_name, student.id, student.external_id)
     headers = attachment("statement", *words, statement.as_of_date, extension="csv")
-    return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
+    return _csv([_ENTRY_COLUMNS, *([*row, statement.currency] for row in rows)], headers, excel=excel)
 
 
 def _debtor_rows(document: str, words: list[str], currency: str, *, excel: bool) -> WithETag[bytes]:
@@ -454,9 +451,11 @@ def _debtor_rows(document: str, words: list[str], currency: str, *, excel: bool)
         [*(getattr(debtor, name) for name in _DEBTOR_FIELDS), *msgspec.structs.astuple(debtor.ageing), currency]
         for debtor in debtors
     ]
-    head = BYTE_ORDER_MARK if excel else b""
-    content = head + csv_rows([_DEBTOR_COLUMNS, *rows])
-    headers = attachment("debtors", *words, extension="csv")
+    return _csv([_DEBTOR_COLUMNS, *rows], attachment("debtors", *words, extension="csv"), excel=excel)
+
+
+def _csv(rows: Iterable[Sequence[Cell]], headers: dict[str, str], *, excel: bool) -> WithETag[bytes]:
+    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows(rows)
     return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
 
 

@@ -58,7 +58,7 @@ class StatementReader(Protocol):
         """Return the row of a query, or None."""
 
     def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
-        """Yield the rows of a query in parts, for a download of a school."""
+        """Yield the rows of a query in parts, so that a large download fits in memory."""
 
 
 class FairReader:

@@ -39,7 +39,7 @@ class Connections:
         return self._pool.get_idle_size() + len(self._idle)
 
     async def take(self) -> "Connection":
-        """Return a connection. Raise TimeoutError if none is free in time."""
+        """Return a connection. Raise TimeoutError if no connection is free in time."""
         while self._idle:
             connection = self._idle.pop()
             if not _is_lost(connection):

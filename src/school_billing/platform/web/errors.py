@@ -78,7 +78,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AnswerBrokenOff(Exception):
-    """An answer ends before its last part, for a reason that is no bug. The broken connection tells the client."""
+    """The answer ends early, and the cause is no bug. The client sees a broken connection."""
 
     is_logged = True
 

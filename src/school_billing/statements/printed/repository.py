@@ -41,21 +41,25 @@ class PrintableStatements(Struct, frozen=True):
     async def of_student(self, tenant: UUID | None, student_id: UUID, rows_most: int) -> PrintableStatement:
         """Return the statement of a student; raises like Statements.of_student, and TooLongToPrint."""
         statement = await self.statements.of_student(tenant, student_id, self.statement_range)
-        _require_rows(statement, rows_most)
         student = await self.students.get(tenant, student_id)
-        return await self._printable(tenant, statement, student.school_id, student)
+        return await self._printable(tenant, statement, student.school_id, student, rows_most)
 
     async def of_school(self, tenant: UUID | None, school_id: UUID, rows_most: int) -> PrintableStatement:
         """Return the statement of a school; raises like Statements.of_school, and TooLongToPrint."""
         statement = await self.statements.of_school(tenant, school_id, _ONE_INVOICE, self.statement_range)
-        _require_rows(statement, rows_most)
-        return await self._printable(tenant, statement, school_id, None)
+        return await self._printable(tenant, statement, school_id, None, rows_most)
 
     async def _printable(
-        self, tenant: UUID | None, statement: StatementDocument, school_id: UUID, student: Student | None
+        self,
+        tenant: UUID | None,
+        statement: StatementDocument,
+        school_id: UUID,
+        student: Student | None,
+        rows_most: int,
     ) -> PrintableStatement:
+        # Thousands of lines take a while, so they are counted and formatted in a thread.
+        await asyncio.to_thread(_require_rows, statement, rows_most)
         school = await self.schools.get(tenant, school_id)
-        # Thousands of lines take a while, so they are formatted in a thread.
         return await asyncio.to_thread(
             printable_statement, statement.document, school, student, self.statement_range, self.language
         )

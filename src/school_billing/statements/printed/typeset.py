@@ -36,7 +36,7 @@ def main() -> None:
     os.nice(10)  # Short requests come first.
     given = json.load(sys.stdin.buffer)
     job = json.dumps(_breakable(given))
-    # The fonts of the machine come after ours, for the scripts that ours lack, such as Thai.
+    # Our fonts come first. The system's fonts add scripts that ours lack, such as Thai.
     fonts = typst.Fonts(include_system_fonts=True, include_embedded_fonts=False, font_paths=[_HERE / "fonts"])
     document = typst.compile(
         _HERE / "templates" / "statement.typ", font_paths=fonts, sys_inputs={"job": job}, format="pdf"
