@@ -35,7 +35,10 @@ Observer = Callable[[AnyQuery, float, BaseException | None], None]
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.02
-_ROWS_AT_ONCE = 200  # More would keep the event loop from short requests for milliseconds.
+# A download takes a part of the event loop, not all of it: more rows at once, or no rest between them, would make each
+# short request wait for milliseconds.
+_ROWS_AT_ONCE = 200
+_REST_SECONDS = 0.005
 _CLOSE_TIMEOUT_SECONDS = 1  # No request runs when the pool closes, so the connections may be dropped.
 
 _UNAVAILABLE = (
@@ -97,10 +100,12 @@ class Database:
                 "timezone": "UTC",
             },
         }
-        # A slow client keeps its connection, so streams use at most half of the pool, and one school a quarter.
-        streams = max(1, pool_max // 2)
+        # A slow client keeps its connection, so streams use at most half of the pool, and one school an eighth.
         self._streams = BoundedQueue(
-            streams, ConnectionsBusy, share=max(1, streams // 2), wait_seconds=self._acquire_timeout_seconds
+            max(1, pool_max // 2),
+            ConnectionsBusy,
+            share_at_once=max(1, pool_max // 8),
+            wait_seconds=self._acquire_timeout_seconds,
         )
         self.observer: Observer | None = None
         """It is called after each query with the query, its seconds on a connection, and its error."""
@@ -303,6 +308,7 @@ class Transaction:
         cursor = await self._connection.cursor(query.text, *query.arguments(values))
         while records := await self._database.observed(query, cursor.fetch(_ROWS_AT_ONCE)):
             yield [query.returns(*record) for record in records]
+            await asyncio.sleep(_REST_SECONDS)
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -110,14 +110,19 @@ def _edition() -> bytes:
 
 
 class PrintQueue:
-    """Prints two statements at a time, in any form, and lets 32 wait; at most half of them for one caller.
+    """Prints two statements at a time, in any form, and lets 32 wait; at most half of each for one caller.
 
     Reading a large statement, formatting it and rendering it takes seconds and much memory.
     """
 
     def __init__(self, at_once: int = 2, limit: int = 2 + 32) -> None:
         self._queue = BoundedQueue(
-            at_once, PrintingBusy, limit=limit, share=max(1, limit // 2), wait_seconds=SECONDS_MOST
+            at_once,
+            PrintingBusy,
+            limit=limit,
+            share=max(1, limit // 2),
+            share_at_once=max(1, at_once // 2),
+            wait_seconds=SECONDS_MOST,
         )
 
     async def run(self, request: AnyRequest, caller: Hashable, work: Callable[[], Awaitable[Result]]) -> Result:
