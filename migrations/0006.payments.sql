@@ -1,4 +1,6 @@
 -- Payments and refunds on an invoice.
+--
+-- contract: a later migration adds columns to the view, so a second run has to drop it
 set local lock_timeout = '2s';
 
 create table if not exists payments (
@@ -93,7 +95,8 @@ create or replace function counts_from(dated_at timestamptz, issued_at timestamp
 -- The entries of accounts: from `happened_at` on, `change` more is owed, or less if it is negative. `amount` is always above
 -- zero, and `turn` orders entries of one moment. `issued_at` is the date of the invoice, so that a statement of the past can
 -- skip later invoices. Statements are built from this view, so a new kind of entry is one more branch of it.
-create or replace view account_entries as
+drop view if exists account_entries;
+create view account_entries as
 select
   school_id, student_id, id as invoice_id, null::uuid as payment_id, issued_at, issued_at as happened_at, 1 as turn,
   'INVOICE' as kind, total_amount as amount, total_amount as change, description, null as method, null as reference

@@ -249,11 +249,32 @@ CREATE FUNCTION keep_currency() RETURNS trigger
     begin
       perform 1 from schools where id = old.id for update;
       perform 1 from students where school_id = old.id order by id for update;
-      if exists (select 1 from invoices where school_id = old.id) then
-        raise exception 'school % has invoices in %', old.id, old.currency
+      if exists (select 1 from invoices where school_id = old.id)
+         or exists (select 1 from receipts where school_id = old.id)
+      then
+        raise exception 'school % has invoices or receipts in %', old.id, old.currency
           using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', table = 'schools';
       end if;
       return new;
+    end
+  $$;
+
+CREATE FUNCTION keep_issue_before_allocations() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if exists (
+        select 1
+        from payments
+        where invoice_id = new.id and school_id = new.school_id and receipt_id is not null and paid_at < new.issued_at
+      ) then
+        raise exception 'money was allocated to invoice % before %', new.id, new.issued_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_issued_before_allocations',
+                table = 'invoices';
+      end if;
+      return null;
     end
   $$;
 
@@ -277,6 +298,73 @@ CREATE FUNCTION keep_school() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION keep_share() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception 'share % stays with its student and its payer', old.id
+        using errcode = 'integrity_constraint_violation',
+              constraint = 'student_payers_are_fixed',
+              table = 'student_payers';
+    end
+  $$;
+
+CREATE TABLE payments (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    kind text DEFAULT 'PAYMENT'::text NOT NULL,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    paid_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    receipt_id uuid,
+    reverses_id uuid,
+    reason text,
+    CONSTRAINT payments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT payments_kind_known CHECK ((kind = ANY (ARRAY['PAYMENT'::text, 'REFUND'::text]))),
+    CONSTRAINT payments_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
+    CONSTRAINT payments_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
+    CONSTRAINT payments_paid_at_in_calendar CHECK ((paid_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
+    CONSTRAINT payments_paid_at_not_in_future CHECK ((paid_at <= updated_at)),
+    CONSTRAINT payments_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT payments_reason_plain CHECK (is_plain_text(reason)),
+    CONSTRAINT payments_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
+    CONSTRAINT payments_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
+'::text) IN (reference)) = 0))),
+    CONSTRAINT payments_refunds_of_receipts_name_their_payment CHECK (((reverses_id IS NOT NULL) = ((receipt_id IS NOT NULL) AND (kind = 'REFUND'::text))))
+);
+
+CREATE TABLE receipt_refunds (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    receipt_id uuid NOT NULL,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    reason text,
+    refunded_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT receipt_refunds_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT receipt_refunds_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
+    CONSTRAINT receipt_refunds_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
+    CONSTRAINT receipt_refunds_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT receipt_refunds_reason_plain CHECK (is_plain_text(reason)),
+    CONSTRAINT receipt_refunds_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
+    CONSTRAINT receipt_refunds_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
+'::text) IN (reference)) = 0))),
+    CONSTRAINT receipt_refunds_refunded_at_not_in_future CHECK ((refunded_at <= updated_at))
+);
+
+CREATE FUNCTION last_movement_of(receipt uuid, school uuid) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    RETURN GREATEST((SELECT max(payments.paid_at) AS max FROM payments WHERE ((payments.receipt_id = last_movement_of.receipt) AND (payments.school_id = last_movement_of.school))), (SELECT max(receipt_refunds.refunded_at) AS max FROM receipt_refunds WHERE ((receipt_refunds.receipt_id = last_movement_of.receipt) AND (receipt_refunds.school_id = last_movement_of.school))));
+
 CREATE FUNCTION move_invoice_totals() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -297,6 +385,66 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
             + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
             - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
       where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      return null;
+    end
+  $$;
+
+CREATE FUNCTION move_receipt_allocations() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      earliest timestamptz;
+    begin
+      update receipts
+      set allocated_total = allocated_total + case new.kind when 'PAYMENT' then new.amount else -new.amount end
+      where id = new.receipt_id and school_id = new.school_id
+      returning received_at into earliest;
+      if new.kind = 'PAYMENT' then
+        select greatest(earliest, issued_at) into earliest
+        from invoices
+        where id = new.invoice_id and school_id = new.school_id;
+      else
+        select paid_at into earliest
+        from payments
+        where id = new.reverses_id and school_id = new.school_id and kind = 'PAYMENT'
+          and (receipt_id, invoice_id, amount) = (new.receipt_id, new.invoice_id, new.amount);
+        if not found then
+          raise exception 'payment % takes back another allocation than %', new.id, new.reverses_id
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'payments_take_back_a_whole_allocation',
+                  table = 'payments';
+        end if;
+      end if;
+      if new.paid_at < earliest then
+        raise exception 'payment % is dated %, before %', new.id, new.paid_at, earliest
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'payments_follow_receipt_and_invoice',
+                table = 'payments';
+      end if;
+      return null;
+    end
+  $$;
+
+CREATE FUNCTION move_receipt_refunds() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      moved_at timestamptz;
+    begin
+      update receipts
+      set refunded_total = refunded_total + new.amount
+      where id = new.receipt_id and school_id = new.school_id;
+      moved_at := last_movement_of(new.receipt_id, new.school_id);
+      -- A refund of now may have waited for a movement that is a moment younger.
+      if new.refunded_at < least(moved_at, now()) then
+        raise exception 'receipt % changed at %, after %', new.receipt_id, moved_at, new.refunded_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'receipts_move_in_order',
+                table = 'receipt_refunds',
+                detail = json_build_object('moved_at', instant_text(moved_at));
+      end if;
       return null;
     end
   $$;
@@ -328,15 +476,25 @@ CREATE FUNCTION refuse_cents() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION refuse_change_of_movement() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception '% of % stays as it is', tg_table_name, old.id
+        using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], table = tg_table_name;
+    end
+  $$;
+
 CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     begin
-      raise exception 'the totals of invoice % follow from its payments', new.id
+      raise exception 'the totals of % % follow from its movements', tg_table_name, new.id
         using errcode = 'integrity_constraint_violation',
-              constraint = 'invoices_totals_follow_payments',
-              table = 'invoices';
+              constraint = coalesce(tg_argv[0], 'invoices_totals_follow_payments'),
+              table = tg_table_name;
     end
   $$;
 
@@ -397,6 +555,54 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION refuse_partial_shares() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      changed_student uuid := coalesce(new.student_id, old.student_id);
+      changed_school uuid := coalesce(new.school_id, old.school_id);
+      shares numeric;
+    begin
+      perform 1 from students where id = changed_student and school_id = changed_school for no key update;
+      select sum(share) into shares
+      from student_payers
+      where student_id = changed_student and school_id = changed_school;
+      if shares <> 100 then
+        raise exception 'the shares of student % sum to %', changed_student, shares
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'student_payers_sum_to_100',
+                table = 'student_payers',
+                detail = json_build_object('sum', shares::text);
+      end if;
+      return null;
+    end
+  $$;
+
+CREATE FUNCTION refuse_spent_reversal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      moved_at timestamptz := last_movement_of(new.id, new.school_id);
+    begin
+      if exists (select 1 from receipts where id = new.id and school_id = new.school_id and allocated_total > 0) then
+        raise exception 'receipt % is reversed and pays nothing', new.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'receipts_none_allocated_when_reversed',
+                table = 'receipts';
+      end if;
+      if new.reversed_at < least(moved_at, now()) then
+        raise exception 'receipt % changed at %, after %', new.id, moved_at, new.reversed_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'receipts_move_in_order',
+                table = 'receipts',
+                detail = json_build_object('moved_at', instant_text(moved_at));
+      end if;
+      return null;
+    end
+  $$;
+
 CREATE FUNCTION refuse_truncate() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -452,7 +658,7 @@ CREATE FUNCTION set_updated_at() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     begin
-      new.updated_at := greatest(now(), old.updated_at + interval '1 microsecond');
+      new.updated_at := updated_at_after(old.updated_at, 1);
       return new;
     end
   $$;
@@ -464,6 +670,10 @@ CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric
 CREATE FUNCTION statement_totals_of(invoiced numeric, payments numeric, refunds numeric, balance_due numeric, not_overdue numeric) RETURNS statement_totals
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ROW(amount_text(invoiced), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::statement_totals;
+
+CREATE FUNCTION updated_at_after(updated_at timestamp with time zone, changes bigint) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (changes = 0) THEN updated_at ELSE (GREATEST(now(), (updated_at + '00:00:00.000001'::interval)) + (((changes - 1))::double precision * '00:00:00.000001'::interval)) END;
 
 CREATE FUNCTION written_by(actor text, request_id text) RETURNS boolean
     LANGUAGE sql
@@ -495,7 +705,9 @@ END) STORED NOT NULL,
     status text GENERATED ALWAYS AS (invoice_status((voided_at IS NOT NULL), (payments_total - refunds_total), total_amount)) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    payer_id uuid,
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
+    CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
@@ -504,28 +716,10 @@ END) STORED NOT NULL,
     CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
     CONSTRAINT invoices_total_amount_positive CHECK (((total_amount > (0)::numeric) AND (total_amount <> 'NaN'::numeric))),
     CONSTRAINT invoices_void_has_reason CHECK (((voided_at IS NULL) = (void_reason IS NULL))),
-    CONSTRAINT invoices_void_reason_length CHECK (((char_length(void_reason) >= 1) AND (char_length(void_reason) <= 500)))
+    CONSTRAINT invoices_void_reason_length CHECK (((char_length(void_reason) >= 1) AND (char_length(void_reason) <= 500))),
+    CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason))
 )
 WITH (fillfactor='90');
-
-CREATE TABLE payments (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    school_id uuid NOT NULL,
-    invoice_id uuid NOT NULL,
-    kind text DEFAULT 'PAYMENT'::text NOT NULL,
-    amount numeric(12,2) NOT NULL,
-    method text,
-    reference text,
-    paid_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT payments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT payments_kind_known CHECK ((kind = ANY (ARRAY['PAYMENT'::text, 'REFUND'::text]))),
-    CONSTRAINT payments_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
-    CONSTRAINT payments_paid_at_in_calendar CHECK ((paid_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
-    CONSTRAINT payments_paid_at_not_in_future CHECK ((paid_at <= updated_at)),
-    CONSTRAINT payments_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255)))
-);
 
 CREATE VIEW account_entries AS
  SELECT invoices.school_id,
@@ -540,7 +734,9 @@ CREATE VIEW account_entries AS
     invoices.total_amount AS change,
     invoices.description,
     NULL::text AS method,
-    NULL::text AS reference
+    NULL::text AS reference,
+    invoices.payer_id,
+    NULL::uuid AS receipt_id
    FROM invoices
 UNION ALL
  SELECT payments.school_id,
@@ -558,7 +754,9 @@ UNION ALL
         END AS change,
     NULL::text AS description,
     payments.method,
-    payments.reference
+    payments.reference,
+    invoices.payer_id,
+    payments.receipt_id
    FROM (payments
      JOIN invoices ON (((invoices.id = payments.invoice_id) AND (invoices.school_id = payments.school_id))))
 UNION ALL
@@ -574,7 +772,9 @@ UNION ALL
     (- invoices.total_amount) AS change,
     invoices.description,
     NULL::text AS method,
-    NULL::text AS reference
+    NULL::text AS reference,
+    invoices.payer_id,
+    NULL::uuid AS receipt_id
    FROM invoices
   WHERE (invoices.voided_at IS NOT NULL);
 
@@ -591,6 +791,8 @@ CREATE TABLE api_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT api_keys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT api_keys_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))),
     CONSTRAINT api_keys_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text])))
 );
 
@@ -613,6 +815,150 @@ CREATE TABLE login_throttles (
     account bytea
 );
 
+CREATE TABLE payers (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    kind text DEFAULT 'PERSON'::text NOT NULL,
+    name text NOT NULL,
+    email text,
+    phone text,
+    external_id text,
+    language text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT payers_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT payers_email_shape CHECK ((is_plain_text(email) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
+    CONSTRAINT payers_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT payers_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
+'::text) IN (external_id)) = 0))),
+    CONSTRAINT payers_kind_known CHECK ((kind = ANY (ARRAY['PERSON'::text, 'ORGANISATION'::text]))),
+    CONSTRAINT payers_language_shape CHECK ((language ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
+    CONSTRAINT payers_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT payers_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))),
+    CONSTRAINT payers_phone_length CHECK (((char_length(phone) >= 1) AND (char_length(phone) <= 50))),
+    CONSTRAINT payers_phone_plain CHECK ((is_plain_text(phone) AND (POSITION(('
+'::text) IN (phone)) = 0)))
+);
+
+CREATE TABLE receipts (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    payer_id uuid,
+    payer_name text,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    source text,
+    external_reference text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    reversed_at timestamp with time zone,
+    reverse_reason text,
+    allocated_total numeric(18,2) DEFAULT 0 NOT NULL,
+    refunded_total numeric(18,2) DEFAULT 0 NOT NULL,
+    unallocated numeric(18,2) GENERATED ALWAYS AS (
+CASE
+    WHEN (reversed_at IS NULL) THEN ((amount - allocated_total) - refunded_total)
+    ELSE (0)::numeric
+END) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT receipts_external_reference_length CHECK (((char_length(external_reference) >= 1) AND (char_length(external_reference) <= 255))),
+    CONSTRAINT receipts_external_reference_plain CHECK ((is_plain_text(external_reference) AND (POSITION(('
+'::text) IN (external_reference)) = 0))),
+    CONSTRAINT receipts_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
+    CONSTRAINT receipts_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
+    CONSTRAINT receipts_none_refunded_when_reversed CHECK (((reversed_at IS NULL) OR (refunded_total = (0)::numeric))),
+    CONSTRAINT receipts_payer_has_name CHECK (((payer_id IS NULL) = (payer_name IS NULL))),
+    CONSTRAINT receipts_received_at_in_calendar CHECK ((received_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
+    CONSTRAINT receipts_received_at_not_in_future CHECK ((received_at <= updated_at)),
+    CONSTRAINT receipts_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
+    CONSTRAINT receipts_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
+'::text) IN (reference)) = 0))),
+    CONSTRAINT receipts_reverse_reason_length CHECK (((char_length(reverse_reason) >= 1) AND (char_length(reverse_reason) <= 500))),
+    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason)),
+    CONSTRAINT receipts_reversed_after_received CHECK ((reversed_at >= received_at)),
+    CONSTRAINT receipts_reversed_at_not_in_future CHECK ((reversed_at <= updated_at)),
+    CONSTRAINT receipts_reversed_has_reason CHECK (((reversed_at IS NULL) = (reverse_reason IS NULL))),
+    CONSTRAINT receipts_source_length CHECK (((char_length(source) >= 1) AND (char_length(source) <= 50))),
+    CONSTRAINT receipts_source_plain CHECK ((is_plain_text(source) AND (POSITION(('
+'::text) IN (source)) = 0))),
+    CONSTRAINT receipts_spent_at_most_amount CHECK (((allocated_total + refunded_total) <= amount)),
+    CONSTRAINT receipts_totals_not_negative CHECK (((allocated_total >= (0)::numeric) AND (refunded_total >= (0)::numeric)))
+)
+WITH (fillfactor='90');
+
+CREATE VIEW receipt_entries AS
+ SELECT receipts.school_id,
+    receipts.payer_id,
+    receipts.id AS receipt_id,
+    NULL::uuid AS payment_id,
+    NULL::uuid AS invoice_id,
+    receipts.received_at AS happened_at,
+    1 AS turn,
+    'RECEIPT'::text AS kind,
+    receipts.amount,
+    receipts.amount AS change,
+    NULL::text AS description,
+    receipts.method,
+    receipts.reference
+   FROM receipts
+UNION ALL
+ SELECT payments.school_id,
+    receipts.payer_id,
+    receipts.id AS receipt_id,
+    payments.id AS payment_id,
+    payments.invoice_id,
+    payments.paid_at AS happened_at,
+    2 AS turn,
+        CASE payments.kind
+            WHEN 'PAYMENT'::text THEN 'ALLOCATION'::text
+            ELSE 'ALLOCATION_REVERSAL'::text
+        END AS kind,
+    payments.amount,
+        CASE payments.kind
+            WHEN 'PAYMENT'::text THEN (- payments.amount)
+            ELSE payments.amount
+        END AS change,
+    payments.reason AS description,
+    payments.method,
+    payments.reference
+   FROM (receipts
+     JOIN payments ON (((payments.receipt_id = receipts.id) AND (payments.school_id = receipts.school_id))))
+UNION ALL
+ SELECT receipt_refunds.school_id,
+    receipts.payer_id,
+    receipts.id AS receipt_id,
+    NULL::uuid AS payment_id,
+    NULL::uuid AS invoice_id,
+    receipt_refunds.refunded_at AS happened_at,
+    3 AS turn,
+    'RECEIPT_REFUND'::text AS kind,
+    receipt_refunds.amount,
+    (- receipt_refunds.amount) AS change,
+    receipt_refunds.reason AS description,
+    receipt_refunds.method,
+    receipt_refunds.reference
+   FROM (receipts
+     JOIN receipt_refunds ON (((receipt_refunds.receipt_id = receipts.id) AND (receipt_refunds.school_id = receipts.school_id))))
+UNION ALL
+ SELECT receipts.school_id,
+    receipts.payer_id,
+    receipts.id AS receipt_id,
+    NULL::uuid AS payment_id,
+    NULL::uuid AS invoice_id,
+    receipts.reversed_at AS happened_at,
+    4 AS turn,
+    'RECEIPT_REVERSAL'::text AS kind,
+    receipts.amount,
+    (- receipts.amount) AS change,
+    receipts.reverse_reason AS description,
+    receipts.method,
+    receipts.reference
+   FROM receipts
+  WHERE (receipts.reversed_at IS NOT NULL);
+
 CREATE TABLE refresh_tokens (
     token_hash bytea NOT NULL,
     session_id uuid NOT NULL,
@@ -632,8 +978,11 @@ CREATE TABLE schools (
     payment_instructions text,
     CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
     CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
+    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
     CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))),
     CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
     CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
     CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
@@ -650,6 +999,17 @@ CREATE TABLE sessions (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE student_payers (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    student_id uuid NOT NULL,
+    payer_id uuid NOT NULL,
+    share numeric(7,4) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT student_payers_share_in_range CHECK (((share > (0)::numeric) AND (share <= (100)::numeric)))
+);
+
 CREATE TABLE students (
     id uuid DEFAULT uuidv7() NOT NULL,
     school_id uuid NOT NULL,
@@ -658,7 +1018,11 @@ CREATE TABLE students (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT students_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
-    CONSTRAINT students_full_name_length CHECK (((char_length(full_name) >= 1) AND (char_length(full_name) <= 255)))
+    CONSTRAINT students_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
+'::text) IN (external_id)) = 0))),
+    CONSTRAINT students_full_name_length CHECK (((char_length(full_name) >= 1) AND (char_length(full_name) <= 255))),
+    CONSTRAINT students_full_name_plain CHECK ((is_plain_text(full_name) AND (POSITION(('
+'::text) IN (full_name)) = 0)))
 );
 
 CREATE TABLE users (
@@ -680,10 +1044,6 @@ CREATE TABLE users (
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
-ALTER TABLE api_keys
-    ADD CONSTRAINT api_keys_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))) NOT VALID;
-
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
@@ -696,37 +1056,26 @@ ALTER TABLE ONLY audit_log
 ALTER TABLE ONLY idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
-ALTER TABLE invoices
-    ADD CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)) NOT VALID;
-
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (id, school_id);
-
-ALTER TABLE invoices
-    ADD CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason)) NOT VALID;
 
 ALTER TABLE ONLY login_throttles
     ADD CONSTRAINT login_throttles_pkey PRIMARY KEY (bucket);
 
-ALTER TABLE payments
-    ADD CONSTRAINT payments_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))) NOT VALID;
+ALTER TABLE ONLY payers
+    ADD CONSTRAINT payers_pkey PRIMARY KEY (id, school_id);
 
 ALTER TABLE ONLY payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (id, school_id);
 
-ALTER TABLE payments
-    ADD CONSTRAINT payments_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
-'::text) IN (reference)) = 0))) NOT VALID;
+ALTER TABLE ONLY receipt_refunds
+    ADD CONSTRAINT receipt_refunds_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (id, school_id);
 
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
-
-ALTER TABLE schools
-    ADD CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)) NOT VALID;
-
-ALTER TABLE schools
-    ADD CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))) NOT VALID;
 
 ALTER TABLE ONLY schools
     ADD CONSTRAINT schools_pkey PRIMARY KEY (id);
@@ -734,13 +1083,11 @@ ALTER TABLE ONLY schools
 ALTER TABLE ONLY sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
-ALTER TABLE students
-    ADD CONSTRAINT students_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
-'::text) IN (external_id)) = 0))) NOT VALID;
+ALTER TABLE ONLY student_payers
+    ADD CONSTRAINT student_payers_payer_id_key UNIQUE (student_id, school_id, payer_id);
 
-ALTER TABLE students
-    ADD CONSTRAINT students_full_name_plain CHECK ((is_plain_text(full_name) AND (POSITION(('
-'::text) IN (full_name)) = 0))) NOT VALID;
+ALTER TABLE ONLY student_payers
+    ADD CONSTRAINT student_payers_pkey PRIMARY KEY (id, school_id);
 
 ALTER TABLE ONLY students
     ADD CONSTRAINT students_pkey PRIMARY KEY (id, school_id);
@@ -763,6 +1110,8 @@ CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
+CREATE INDEX invoices_payer_id_school_id_idx ON invoices USING btree (payer_id, school_id) WHERE (payer_id IS NOT NULL);
+
 CREATE INDEX invoices_school_id_id_idx ON invoices USING btree (school_id, id);
 
 CREATE INDEX invoices_school_id_issued_at_idx ON invoices USING btree (school_id, issued_at);
@@ -773,17 +1122,45 @@ CREATE INDEX invoices_voided_idx ON invoices USING btree (school_id, student_id,
 
 CREATE INDEX login_throttles_window_ends_at_idx ON login_throttles USING btree (window_ends_at);
 
+CREATE UNIQUE INDEX payers_school_id_external_id_key ON payers USING btree (school_id, lower(external_id));
+
+CREATE INDEX payers_school_id_id_idx ON payers USING btree (school_id, id);
+
+CREATE INDEX payers_search_idx ON payers USING gin (search_vector(school_id, ((((name || ' '::text) || COALESCE(email, ''::text)) || ' '::text) || COALESCE(external_id, ''::text))));
+
 CREATE INDEX payments_invoice_id_school_id_idx ON payments USING btree (invoice_id, school_id);
+
+CREATE INDEX payments_receipt_id_school_id_idx ON payments USING btree (receipt_id, school_id) WHERE (receipt_id IS NOT NULL);
+
+CREATE UNIQUE INDEX payments_reverses_id_key ON payments USING btree (reverses_id, school_id) WHERE (reverses_id IS NOT NULL);
 
 CREATE INDEX payments_school_id_id_idx ON payments USING btree (school_id, id);
 
 CREATE INDEX payments_school_id_paid_at_idx ON payments USING btree (school_id, paid_at) INCLUDE (kind, amount, method);
+
+CREATE INDEX receipt_refunds_receipt_id_school_id_idx ON receipt_refunds USING btree (receipt_id, school_id);
+
+CREATE INDEX receipt_refunds_school_id_refunded_at_idx ON receipt_refunds USING btree (school_id, refunded_at);
+
+CREATE UNIQUE INDEX receipts_external_reference_key ON receipts USING btree (school_id, source, external_reference) NULLS NOT DISTINCT WHERE (external_reference IS NOT NULL);
+
+CREATE INDEX receipts_payer_id_school_id_idx ON receipts USING btree (payer_id, school_id);
+
+CREATE INDEX receipts_reversed_idx ON receipts USING btree (school_id, reversed_at) WHERE (reversed_at IS NOT NULL);
+
+CREATE INDEX receipts_school_id_id_idx ON receipts USING btree (school_id, id);
+
+CREATE INDEX receipts_school_id_received_at_idx ON receipts USING btree (school_id, received_at);
+
+CREATE INDEX receipts_unallocated_idx ON receipts USING btree (school_id, id) WHERE (unallocated > (0)::numeric);
 
 CREATE INDEX refresh_tokens_session_id_idx ON refresh_tokens USING btree (session_id);
 
 CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
 
 CREATE INDEX sessions_user_id_address_idx ON sessions USING btree (user_id, address, created_at);
+
+CREATE INDEX student_payers_payer_id_school_id_idx ON student_payers USING btree (payer_id, school_id);
 
 CREATE UNIQUE INDEX students_school_id_external_id_key ON students USING btree (school_id, lower(external_id));
 
@@ -819,6 +1196,10 @@ CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount 
 
 CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN ((new.refunds_total > (0)::numeric)) EXECUTE FUNCTION refuse_impossible_balance();
 
+CREATE TRIGGER invoices_issued_before_allocations AFTER UPDATE OF issued_at ON invoices FOR EACH ROW WHEN ((new.issued_at > old.issued_at)) EXECUTE FUNCTION keep_issue_before_allocations();
+
+CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices FOR EACH ROW WHEN ((new.payer_id IS DISTINCT FROM old.payer_id)) EXECUTE FUNCTION refuse_change_of_movement('invoices_payer_is_fixed');
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -826,6 +1207,16 @@ CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EX
 CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER payers_are_audited AFTER INSERT OR DELETE OR UPDATE ON payers FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER payers_keep_their_school BEFORE UPDATE OF school_id ON payers FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER payers_never_truncated BEFORE TRUNCATE ON payers FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER payers_set_updated_at BEFORE UPDATE ON payers FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER payments_allocations_stay BEFORE DELETE OR UPDATE ON payments FOR EACH ROW WHEN ((old.receipt_id IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('payments_belong_to_receipt');
 
 CREATE TRIGGER payments_are_audited AFTER INSERT OR DELETE OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
@@ -835,15 +1226,49 @@ CREATE TRIGGER payments_fit_the_currency AFTER INSERT OR UPDATE OF amount ON pay
 
 CREATE TRIGGER payments_keep_their_kind BEFORE UPDATE OF kind ON payments FOR EACH ROW WHEN ((new.kind <> old.kind)) EXECUTE FUNCTION keep_kind();
 
+CREATE TRIGGER payments_keep_their_receipt BEFORE UPDATE OF receipt_id, reverses_id ON payments FOR EACH ROW WHEN (((new.receipt_id IS DISTINCT FROM old.receipt_id) OR (new.reverses_id IS DISTINCT FROM old.reverses_id))) EXECUTE FUNCTION refuse_change_of_movement('payments_belong_to_receipt');
+
 CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
 
 CREATE TRIGGER payments_leave_possible_balances AFTER UPDATE OF paid_at ON payments FOR EACH ROW WHEN ((new.paid_at <> old.paid_at)) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments FOR EACH ROW EXECUTE FUNCTION move_invoice_totals();
 
+CREATE TRIGGER payments_move_receipt_totals AFTER INSERT ON payments FOR EACH ROW WHEN ((new.receipt_id IS NOT NULL)) EXECUTE FUNCTION move_receipt_allocations();
+
 CREATE TRIGGER payments_never_truncated BEFORE TRUNCATE ON payments FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER receipt_refunds_are_audited AFTER INSERT OR DELETE OR UPDATE ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER receipt_refunds_fit_the_currency AFTER INSERT ON receipt_refunds FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER receipt_refunds_move_receipt_totals AFTER INSERT ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION move_receipt_refunds();
+
+CREATE TRIGGER receipt_refunds_never_truncated BEFORE TRUNCATE ON receipt_refunds FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER receipt_refunds_set_updated_at BEFORE UPDATE ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER receipt_refunds_stay BEFORE DELETE OR UPDATE ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('receipt_refunds_are_fixed');
+
+CREATE TRIGGER receipts_are_audited AFTER INSERT OR DELETE ON receipts FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER receipts_begin_unspent BEFORE INSERT ON receipts FOR EACH ROW WHEN (((new.allocated_total <> (0)::numeric) OR (new.refunded_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
+
+CREATE TRIGGER receipts_changes_are_audited AFTER UPDATE ON receipts FOR EACH ROW WHEN ((NOT ((new.allocated_total IS DISTINCT FROM old.allocated_total) OR (new.refunded_total IS DISTINCT FROM old.refunded_total)))) EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER receipts_fit_the_currency AFTER INSERT ON receipts FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER receipts_never_truncated BEFORE TRUNCATE ON receipts FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE CONSTRAINT TRIGGER receipts_reversed_pay_nothing AFTER INSERT OR UPDATE ON receipts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.reversed_at IS NOT NULL)) EXECUTE FUNCTION refuse_spent_reversal();
+
+CREATE TRIGGER receipts_set_updated_at BEFORE UPDATE ON receipts FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER receipts_stay BEFORE UPDATE OF school_id, amount, received_at, source, external_reference ON receipts FOR EACH ROW WHEN (((((((new.school_id IS DISTINCT FROM old.school_id) OR (new.amount IS DISTINCT FROM old.amount)) OR (new.received_at IS DISTINCT FROM old.received_at)) OR (new.source IS DISTINCT FROM old.source)) OR (new.external_reference IS DISTINCT FROM old.external_reference)) OR ((old.reversed_at IS NOT NULL) AND ((new.reversed_at IS DISTINCT FROM old.reversed_at) OR (new.payer_id IS DISTINCT FROM old.payer_id))))) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
+
+CREATE TRIGGER receipts_totals_follow_movements BEFORE UPDATE ON receipts FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.allocated_total IS DISTINCT FROM old.allocated_total) OR (new.refunded_total IS DISTINCT FROM old.refunded_total)))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
 
 CREATE TRIGGER refresh_tokens_set_updated_at BEFORE UPDATE ON refresh_tokens FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -856,6 +1281,16 @@ CREATE TRIGGER schools_never_truncated BEFORE TRUNCATE ON schools FOR EACH STATE
 CREATE TRIGGER schools_set_updated_at BEFORE UPDATE ON schools FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER sessions_set_updated_at BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER student_payers_are_audited AFTER INSERT OR DELETE OR UPDATE ON student_payers FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER student_payers_never_truncated BEFORE TRUNCATE ON student_payers FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER student_payers_set_updated_at BEFORE UPDATE ON student_payers FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN ((((new.student_id IS DISTINCT FROM old.student_id) OR (new.payer_id IS DISTINCT FROM old.payer_id)) OR (new.school_id IS DISTINCT FROM old.school_id))) EXECUTE FUNCTION keep_share();
+
+CREATE CONSTRAINT TRIGGER student_payers_sum_to_100 AFTER INSERT OR DELETE OR UPDATE ON student_payers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_partial_shares();
 
 CREATE TRIGGER students_are_audited AFTER INSERT OR DELETE OR UPDATE ON students FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
@@ -879,16 +1314,43 @@ ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY invoices
+    ADD CONSTRAINT invoices_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_student_id_fkey FOREIGN KEY (student_id, school_id) REFERENCES students(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY payers
+    ADD CONSTRAINT payers_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY payments
     ADD CONSTRAINT payments_invoice_id_fkey FOREIGN KEY (invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY payments
+    ADD CONSTRAINT payments_receipt_id_fkey FOREIGN KEY (receipt_id, school_id) REFERENCES receipts(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY payments
+    ADD CONSTRAINT payments_reverses_id_fkey FOREIGN KEY (reverses_id, school_id) REFERENCES payments(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY receipt_refunds
+    ADD CONSTRAINT receipt_refunds_receipt_id_fkey FOREIGN KEY (receipt_id, school_id) REFERENCES receipts(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY receipts
+    ADD CONSTRAINT receipts_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY receipts
+    ADD CONSTRAINT receipts_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY student_payers
+    ADD CONSTRAINT student_payers_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY student_payers
+    ADD CONSTRAINT student_payers_student_id_fkey FOREIGN KEY (student_id, school_id) REFERENCES students(id, school_id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY students
     ADD CONSTRAINT students_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;

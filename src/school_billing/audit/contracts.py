@@ -16,13 +16,17 @@ class AuditedEntity(StrEnum):
 
     SCHOOLS = "schools"
     STUDENTS = "students"
+    PAYERS = "payers"
+    STUDENT_PAYERS = "student_payers"
     INVOICES = "invoices"
+    RECEIPTS = "receipts"
     PAYMENTS = "payments"
+    RECEIPT_REFUNDS = "receipt_refunds"
     USERS = "users"
     API_KEYS = "api_keys"
 
 
-BOOKS = (AuditedEntity.SCHOOLS, AuditedEntity.STUDENTS, AuditedEntity.INVOICES, AuditedEntity.PAYMENTS)
+BOOKS = tuple(entity for entity in AuditedEntity if entity not in {AuditedEntity.USERS, AuditedEntity.API_KEYS})
 """The tables whose entries an accountant can read."""
 
 

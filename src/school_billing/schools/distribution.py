@@ -9,8 +9,12 @@ from school_billing.platform.database.migrations import migrated
 DISTRIBUTED = {
     "schools": "id",
     "students": "school_id",
+    "payers": "school_id",
+    "student_payers": "school_id",
     "invoices": "school_id",
+    "receipts": "school_id",
     "payments": "school_id",
+    "receipt_refunds": "school_id",
     "audit_log": "school_id",
 }
 """The distribution column of each table. The target of a foreign key stands before the table that refers to it."""
@@ -34,6 +38,8 @@ FUNCTIONS = (
     "instant_text(timestamp with time zone)",
     "start_of_day(date, text)",
     "end_of_day(date, text)",
+    "updated_at_after(timestamp with time zone, bigint)",
+    "last_movement_of(uuid, uuid)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
