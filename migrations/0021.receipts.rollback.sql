@@ -1,3 +1,6 @@
+drop function if exists allocations_of_receipt(uuid, uuid);
+drop function if exists refunds_of_receipt(uuid, uuid);
+drop view if exists receipt_allocations;
 drop view if exists receipt_entries;
 drop view if exists account_entries;
 drop trigger if exists invoices_keep_their_payer on invoices;

@@ -167,7 +167,6 @@ alter table payments
 -- The moment of the last movement of a receipt.
 create or replace function last_movement_of(receipt uuid, school uuid) returns timestamptz
   language sql stable
-  set search_path = public, pg_temp
   return greatest(
     (select max(paid_at) from payments where receipt_id = receipt and school_id = school),
     (select max(refunded_at) from receipt_refunds where receipt_id = receipt and school_id = school)
@@ -432,3 +431,37 @@ select
   reference
 from receipts
 where reversed_at is not null;
+
+-- What each receipt pays, or paid until `reversed_at`.
+create or replace view receipt_allocations as
+select
+  payments.school_id, payments.receipt_id, payments.id as payment_id, payments.invoice_id, student_id, full_name,
+  description, payments.amount, payments.paid_at as allocated_at, taken_back.paid_at as reversed_at
+from payments
+join invoices on invoices.id = payments.invoice_id and invoices.school_id = payments.school_id
+join students on students.id = invoices.student_id and students.school_id = invoices.school_id
+left join payments as taken_back on taken_back.reverses_id = payments.id and taken_back.school_id = payments.school_id
+where payments.receipt_id is not null
+  and payments.kind = 'PAYMENT';
+
+-- The allocations of a receipt in an answer, oldest first.
+create or replace function allocations_of_receipt(receipt uuid, school uuid) returns jsonb
+  language sql stable
+  return (
+    select coalesce(jsonb_agg(to_jsonb(allocation) order by allocation.allocated_at, allocation.payment_id), '[]')
+    from receipt_allocations
+    cross join lateral (
+      select payment_id, invoice_id, student_id, full_name, description, amount, allocated_at, reversed_at
+    ) as allocation
+    where receipt_id = receipt and school_id = school
+  );
+
+-- What was given back of a receipt in an answer, oldest first.
+create or replace function refunds_of_receipt(receipt uuid, school uuid) returns jsonb
+  language sql stable
+  return (
+    select coalesce(jsonb_agg(to_jsonb(refund) order by refund.refunded_at, refund.id), '[]')
+    from receipt_refunds
+    cross join lateral (select id, amount, method, reference, reason, refunded_at) as refund
+    where receipt_id = receipt and school_id = school
+  );

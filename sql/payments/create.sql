@@ -19,16 +19,19 @@ new_payment as (
     school_id, id, :kind::text, :amount::numeric(12, 2), :method, :reference,
     coalesce(:paid_at, start_of_day(:paid_on, time_zone), now())
   from invoice
-  returning id, school_id, invoice_id, kind, amount, method, reference, paid_at, created_at, updated_at
+  returning
+    id, school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at, created_at,
+    updated_at
 ),
 answer as (
   select
-    new_payment.id, new_payment.school_id, invoice_id, kind, amount, currency, method, reference, paid_at, created_at,
-    updated_at
+    new_payment.id, new_payment.school_id, invoice_id, receipt_id, reverses_id, kind, amount, currency, method, reference,
+    reason, paid_at, created_at, updated_at
   from new_payment
   cross join invoice
 )
 select
-  id, school_id, invoice_id, kind, amount, currency, method, reference, paid_at, created_at, updated_at
+  id, school_id, invoice_id, receipt_id, reverses_id, kind, amount, currency, method, reference, reason, paid_at,
+  created_at, updated_at
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

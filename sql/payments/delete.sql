@@ -9,5 +9,5 @@ where (select noted from author)
   and (:tenant::uuid is null or payments.school_id = :tenant)
   and (:if_match::timestamptz[] is null or payments.updated_at = any(:if_match))
 returning
-  payments.id, school_id, invoice_id, kind, amount, currency, method, reference, paid_at, payments.created_at,
-  payments.updated_at
+  payments.id, school_id, invoice_id, receipt_id, reverses_id, kind, amount, currency, method, reference, reason, paid_at,
+  payments.created_at, payments.updated_at

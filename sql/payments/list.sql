@@ -1,12 +1,14 @@
 -- A page of payments and refunds, ordered by id. Days are days of the school.
 select
-  payments.id, payments.school_id, payments.invoice_id, payments.kind, payments.amount, schools.currency,
-  payments.method, payments.reference, payments.paid_at, payments.created_at, payments.updated_at
+  payments.id, payments.school_id, payments.invoice_id, payments.receipt_id, payments.reverses_id, payments.kind,
+  payments.amount, schools.currency, payments.method, payments.reference, payments.reason, payments.paid_at,
+  payments.created_at, payments.updated_at
 from payments
 join schools on schools.id = payments.school_id
 where (:tenant::uuid is null or payments.school_id = :tenant)
   and (:school_id::uuid is null or payments.school_id = :school_id)
   and (:invoice_id::uuid is null or payments.invoice_id = :invoice_id)
+  and (:receipt_id::uuid is null or payments.receipt_id = :receipt_id)
   and (
     :student_id::uuid is null
     or payments.invoice_id = any(array(

@@ -33,6 +33,10 @@ class Reference(Text, examples=["DEMO-PAID-1"]):
     """The reference of the payer or the bank."""
 
 
+class Reason(Text, most=500, lines=True, examples=["Meant for the older sister"]):
+    """Why money was taken back or given back."""
+
+
 class PaymentKind(StrEnum):
     """Whether money came in or went back."""
 
@@ -45,6 +49,7 @@ class PaymentKind(StrEnum):
 class PaymentFilters(Struct, frozen=True):
     """The payments and refunds that a list shows. A filter that is None does not apply."""
 
+    receipt_id: UUID | None
     kind: PaymentKind | None
     method: str | None
     reference: str | None
@@ -58,12 +63,18 @@ class Payment(Struct, frozen=True):
     id: UUID
     school_id: UUID
     invoice_id: UUID
+    receipt_id: UUID | None
+    """The receipt whose money this is; null if it is money in its own right."""
+    reverses_id: UUID | None
+    """The payment that this refund takes back to its receipt."""
     kind: PaymentKind
     amount: Money
     currency: Currency
     """The currency of the school."""
     method: Method | None
     reference: Reference | None
+    reason: Reason | None
+    """Why the payment was taken back to its receipt."""
     paid_at: Instant
     """When the money was paid or refunded."""
     created_at: Instant

@@ -14,7 +14,7 @@ from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, Overpayment, OverRefund
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentFilters, PaymentIn, PaymentKind, PaymentPatch
-from school_billing.payments.errors import CONSTRAINT_ERRORS, PaymentNotFound
+from school_billing.payments.errors import CONSTRAINT_ERRORS, BelongsToReceipt, PaymentNotFound
 from school_billing.payments.repository import Payments
 from school_billing.platform.database.pool import Database
 from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
@@ -28,6 +28,7 @@ from school_billing.platform.web.responses import WithETag, created, with_etag
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only payments of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only payments on invoices of this student.")]
 OfInvoice = Annotated[UUID | None, QueryParameter(description="Only payments on this invoice.")]
+OfReceipt = Annotated[UUID | None, QueryParameter(description="Only the allocations of this receipt.")]
 OfKind = Annotated[PaymentKind | None, QueryParameter(description="Only payments, or only refunds.")]
 ByMethod = Annotated[str | None, QueryParameter(max_length=50, description="Only payments by this method.")]
 WithReference = Annotated[str | None, QueryParameter(max_length=255, description="Only payments with this reference.")]
@@ -40,6 +41,7 @@ PaidTo = Annotated[
 
 
 async def provide_payment_filters(
+    receipt_id: OfReceipt = None,
     kind: OfKind = None,
     method: ByMethod = None,
     reference: WithReference = None,
@@ -47,7 +49,7 @@ async def provide_payment_filters(
     paid_to: PaidTo = None,
 ) -> PaymentFilters:
     """Read the filters of a list of payments."""
-    return PaymentFilters(kind, method, reference, paid_from, paid_to)
+    return PaymentFilters(receipt_id, kind, method, reference, paid_from, paid_to)
 
 
 class PaymentController(Controller):
@@ -128,7 +130,15 @@ class PaymentController(Controller):
         "/payments/{payment_id:str}",
         access=ACCOUNTANTS,
         summary="Change a payment or a refund",
-        errors=(PaymentNotFound, InvoiceNotFound, InvoiceIsVoid, Overpayment, OverRefund, PreconditionFailed),
+        errors=(
+            PaymentNotFound,
+            InvoiceNotFound,
+            InvoiceIsVoid,
+            Overpayment,
+            OverRefund,
+            BelongsToReceipt,
+            PreconditionFailed,
+        ),
     )
     async def update_payment(
         self,
@@ -149,7 +159,7 @@ class PaymentController(Controller):
         "/payments/{payment_id:str}",
         access=ACCOUNTANTS,
         summary="Delete a payment or a refund",
-        errors=(PaymentNotFound, InvoiceIsVoid, Overpayment, OverRefund, PreconditionFailed),
+        errors=(PaymentNotFound, InvoiceIsVoid, Overpayment, OverRefund, BelongsToReceipt, PreconditionFailed),
     )
     async def delete_payment(
         self,

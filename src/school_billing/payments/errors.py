@@ -3,7 +3,7 @@
 from functools import partial
 
 from school_billing.invoices.errors import InvoiceNotFound
-from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import refuse_cents
 
@@ -12,6 +12,12 @@ class PaymentNotFound(NotFound):
     """There is no such payment or refund. Check the id, and that you may see its school."""
 
     code = "payment_not_found"
+
+
+class BelongsToReceipt(Conflict):
+    """This is money of a receipt, so it stays as it is. Take it back with POST /payments/{id}/reverse."""
+
+    code = "belongs_to_receipt"
 
 
 class InvoiceInUse(InUse):
@@ -31,6 +37,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_reference_length": breaks_rule("reference", "must have 1 to 255 characters"),
     "payments_method_plain": breaks_rule("method", "must be in lower case, with _ between words"),
     "payments_reference_plain": breaks_rule("reference", PLAIN_TEXT),
+    "payments_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
+    "payments_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "payments_belong_to_receipt": BelongsToReceipt,
     "payments_paid_at_in_calendar": breaks_rule("paid_at", "must be 1900-01-01 or later"),
     "payments_paid_at_not_in_future": breaks_rule("paid_at", "must not be in the future"),
 }

@@ -87,6 +87,7 @@ class Payments:
             school_id=school_id,
             student_id=student_id,
             invoice_id=invoice_id,
+            receipt_id=filters.receipt_id,
             kind=filters.kind,
             method=Method.sought(filters.method),
             reference=Reference.sought(filters.reference),

@@ -40,6 +40,8 @@ FUNCTIONS = (
     "end_of_day(date, text)",
     "updated_at_after(timestamp with time zone, bigint)",
     "last_movement_of(uuid, uuid)",
+    "allocations_of_receipt(uuid, uuid)",
+    "refunds_of_receipt(uuid, uuid)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",

@@ -1,0 +1,154 @@
+-- A receipt with new allocations: one row, or none if the tenant has no such receipt, payer or school, the receipt is
+-- reversed, or :invoice_ids has an invoice of another school. Without :receipt_id the receipt is recorded, with it what is left of it is allocated.
+--
+-- By 'oldest_due_first' the money goes to the open invoices of the payer, in the order in which they are due; what is
+-- beyond them is left. By 'list' each invoice gets its amount, and the checks of invoices and of the receipt refuse one
+-- too many. The receipt is locked first, then the invoices by id: a second receipt that pays them waits here, and then
+-- sees what is left. Triggers move the totals at the end of the statement, so the answer adds what they add.
+with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
+author as materialized (select written_by(:request_actor, :request_id) as noted),
+place as (
+  select schools.id as school_id, currency, time_zone, payers.id as payer_id, payers.name as payer_name
+  from schools
+  left join payers on payers.id = :payer_id and payers.school_id = schools.id
+  where (select granted from claim)
+    and (select noted from author)
+    and schools.id = coalesce(
+      :school_id::uuid,
+      (select school_id from payers where payers.id = :payer_id::uuid),
+      (select school_id from receipts where receipts.id = :receipt_id::uuid)
+    )
+    and (:tenant::uuid is null or schools.id = :tenant)
+    and (
+      select count(*) from invoices where invoices.id = any(:invoice_ids::uuid[]) and invoices.school_id = schools.id
+    ) = cardinality(:invoice_ids::uuid[])
+),
+new_receipt as (
+  insert into receipts (
+    school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at
+  )
+  select
+    school_id, payer_id, payer_name, :amount::numeric(12, 2), :method::text, :reference::text, :source::text,
+    :external_reference::text, coalesce(:received_at::timestamptz, start_of_day(:received_on::date, time_zone), now())
+  from place
+  where :receipt_id::uuid is null
+  returning
+    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
+    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, received_at as allocated_at
+),
+known_receipt as (
+  select
+    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
+    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, now() as allocated_at
+  from receipts
+  where receipts.id = :receipt_id::uuid
+    and receipts.school_id = (select school_id from place)
+    and receipts.reversed_at is null
+  for no key update
+),
+receipt as (
+  select
+    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
+    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+  from new_receipt
+  union all
+  select
+    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
+    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+  from known_receipt
+),
+candidates as (
+  select unnest(:invoice_ids::uuid[]) as id
+  union all
+  select invoices.id
+  from receipt
+  join invoices on invoices.payer_id = receipt.payer_id and invoices.school_id = receipt.school_id
+  where :rule::text = 'oldest_due_first'
+    and balance_due > 0
+    -- An invoice that is dated ahead is not owed yet.
+    and issued_at <= now()
+),
+locked as (
+  select id, student_id, description, issued_at, due_date, balance_due, refunds_total
+  from invoices
+  where invoices.id = any(array(select candidates.id from candidates))
+    and invoices.school_id = (select school_id from receipt)
+  order by invoices.id
+  for no key update
+),
+in_turn as (
+  select
+    id, balance_due,
+    unallocated - coalesce(sum(balance_due) over (
+      order by due_date, issued_at, id rows between unbounded preceding and 1 preceding
+    ), 0) as left_for_it
+  from receipt
+  cross join locked
+  where :rule = 'oldest_due_first'
+    and balance_due > 0
+),
+planned as (
+  select id as invoice_id, least(balance_due, left_for_it) as amount
+  from in_turn
+  where left_for_it > 0
+  union all
+  select invoice_id, amount
+  from unnest(:invoice_ids::uuid[], :invoice_amounts::numeric[]) as given (invoice_id, amount)
+),
+new_payments as (
+  insert into payments (school_id, invoice_id, receipt_id, amount, method, reference, paid_at)
+  select
+    receipt.school_id, invoice_id, receipt.id, planned.amount, receipt.method, receipt.reference,
+    -- After the refunds of an invoice, because more than its total must not have been paid on an earlier day.
+    greatest(
+      receipt.allocated_at, issued_at,
+      case
+        when locked.refunds_total > 0
+        then (
+          select max(paid_at)
+          from payments
+          where payments.invoice_id = planned.invoice_id and payments.school_id = receipt.school_id
+        )
+      end
+    )
+  from receipt
+  cross join planned
+  join locked on locked.id = planned.invoice_id
+  order by invoice_id
+  returning id, invoice_id, amount, paid_at
+),
+allocations as (
+  select payment_id, invoice_id, student_id, full_name, description, amount, allocated_at, reversed_at
+  from receipt_allocations
+  where receipt_id = :receipt_id::uuid
+    and school_id = (select school_id from place)
+  union all
+  select
+    new_payments.id, invoice_id, student_id, full_name, description, amount, paid_at, null
+  from new_payments
+  join locked on locked.id = new_payments.invoice_id
+  join students on students.id = locked.student_id and students.school_id = (select school_id from receipt)
+),
+added as (
+  select coalesce(sum(amount), 0.00) as amount, count(*) as payments
+  from new_payments
+),
+answer as (
+  select
+    receipt.id, receipt.school_id, receipt.payer_id, receipt.payer_name, receipt.amount, currency, method, reference,
+    source, external_reference, received_at, reversed_at, reverse_reason,
+    allocated_total + added.amount as allocated_total, refunded_total, unallocated - added.amount as unallocated,
+    (
+      select coalesce(jsonb_agg(to_jsonb(allocations) order by allocated_at, payment_id), '[]') from allocations
+    ) as allocations,
+    refunds_of_receipt(receipt.id, receipt.school_id) as refunds,
+    created_at, updated_at_after(updated_at, added.payments) as updated_at
+  from receipt
+  cross join place
+  cross join added
+)
+select
+  id, school_id, payer_id, payer_name, amount, currency, method, reference, source, external_reference, received_at,
+  reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocations, refunds
+from answer
+cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

@@ -1,0 +1,1 @@
+"""Receipts: sums of money that arrived, and what they pay."""

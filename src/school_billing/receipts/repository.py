@@ -1,0 +1,289 @@
+"""The receipts table, and the allocations in the payments table. Triggers move the totals of receipts and invoices."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn, TypeVar
+from uuid import UUID
+
+from msgspec.structs import asdict, replace
+
+from school_billing.auth.contracts import Tenant
+from school_billing.invoices.errors import InvoiceNotFound
+from school_billing.invoices.repository import Invoices
+from school_billing.payers.repository import Payers
+from school_billing.payments.contracts import Method, Payment, Reference
+from school_billing.payments.repository import Payments
+from school_billing.platform.database.errors import ConstraintViolated
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.idempotency import once
+from school_billing.platform.web.conditional import IfMatch, refuse_change
+from school_billing.platform.web.errors import FieldError, InvalidBody
+from school_billing.platform.web.json_body import exact_decoder
+from school_billing.platform.web.pages import NIL, Listed, Page
+from school_billing.receipts.contracts import (
+    AllocateIn,
+    Allocation,
+    AllocationIn,
+    ExternalReference,
+    ListedReceipt,
+    Receipt,
+    ReceiptFilters,
+    ReceiptIn,
+    ReceiptRefund,
+    ReceiptRefundIn,
+    ReceiptReversal,
+    Source,
+)
+from school_billing.receipts.errors import (
+    NotAllocated,
+    ReceiptAllocated,
+    ReceiptKnown,
+    ReceiptNotFound,
+    ReceiptReversed,
+    ReceiptSpent,
+)
+from school_billing.schools.days import Moment
+from school_billing.schools.repository import Schools
+
+ALLOCATE = Query("receipts/allocate", Receipt)
+GET = Query("receipts/get", Receipt)
+LIST = Query("receipts/list", ListedReceipt)
+CLAIM = Query("receipts/claim", Receipt)
+REFUND = Query("receipts/refund", Receipt)
+REVERSE = Query("receipts/reverse", Receipt)
+TAKE_BACK = Query("receipts/take_back", Payment)
+
+_NO_MONEY = dict.fromkeys(
+    ("amount", "method", "reference", "source", "external_reference", "received_at", "received_on", "school_id", "payer_id")
+)
+
+
+class Receipts:
+    """Receipts. A receipt of another school than the tenant is a ReceiptNotFound."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, tenant: Tenant, receipt: ReceiptIn) -> Receipt:
+        """Record money that arrived, and allocate it.
+
+        Raises:
+            InvalidBody: The fields contradict each other, or an invoice is of another school.
+            PayerNotFound, SchoolNotFound: There is no such payer or school.
+            ReceiptKnown: The money is booked already. The error says as which receipt.
+            Overpayment, InvoiceIsVoid, InvoiceNotIssued: An invoice of the list takes less.
+        """
+        receipt.require_sense()
+        received = receipt.received_at or Moment()
+        values = {name: getattr(receipt, name) for name in _NO_MONEY if not name.startswith("received")}
+        values |= {"received_at": received.instant, "received_on": received.day}
+        try:
+            created = await self._allocate(tenant, receipt, receipt_id=None, **values)
+        except ConstraintViolated as violated:
+            if violated.constraint == "receipts_external_reference_key":
+                await self._refuse_known(tenant, receipt, violated)
+            raise
+        if created is None:
+            school_id = receipt.school_id or (await Payers(self._database).get(tenant, receipt.payer_id or NIL)).school_id
+            await Schools(self._database).get(tenant, school_id)
+            await self._refuse_list(tenant, school_id, receipt.listed)
+        return created
+
+    async def allocate(self, tenant: Tenant, receipt_id: UUID, allocate: AllocateIn) -> Receipt:
+        """Allocate what is left of a receipt.
+
+        Raises:
+            InvalidBody: An invoice is of another school, or in the list twice.
+            ReceiptReversed: The money went.
+            ReceiptSpent: Less is left. The error says how much.
+            Overpayment, InvoiceIsVoid, InvoiceNotIssued: An invoice of the list takes less.
+        """
+        allocate.require_each_once()
+        receipt = await self._allocate(tenant, allocate, receipt_id=receipt_id, **_NO_MONEY)
+        if receipt is None:
+            known = await self.get(tenant, receipt_id)
+            if known.reversed_at is not None:
+                raise ReceiptReversed
+            await self._refuse_list(tenant, known.school_id, allocate.listed)
+        return receipt
+
+    async def get(self, tenant: Tenant, receipt_id: UUID) -> Receipt:
+        """Return a receipt."""
+        return _whole(await self._database.one_or_raise(GET, ReceiptNotFound, tenant=tenant, receipt_id=receipt_id))
+
+    async def list(
+        self,
+        tenant: Tenant,
+        page: Page,
+        filters: ReceiptFilters,
+        *,
+        school_id: UUID | None = None,
+        payer_id: UUID | None = None,
+    ) -> Listed[ListedReceipt]:
+        """Return a page of receipts."""
+        values = _sought(filters)
+        return await page.read(self._database, LIST, tenant=tenant, school_id=school_id, payer_id=payer_id, **values)
+
+    async def claim(self, tenant: Tenant, receipt_id: UUID, payer_id: UUID, if_match: IfMatch) -> Receipt:
+        """Say whose money it is.
+
+        Raises:
+            PayerNotFound: The school of the receipt has no such payer.
+            ReceiptAllocated: The money of another payer pays invoices.
+            ReceiptReversed: The money went.
+        """
+        claimed = await self._database.one_or_none(
+            CLAIM, tenant=tenant, receipt_id=receipt_id, payer_id=payer_id, if_match=if_match.versions
+        )
+        if claimed is None:
+            receipt = await self.get(tenant, receipt_id)
+            await Payers(self._database).get(receipt.school_id, payer_id)
+            refuse_change(receipt, if_match, ReceiptAllocated() if receipt.reversed_at is None else ReceiptReversed())
+        return _whole(claimed)
+
+    async def refund(self, tenant: Tenant, receipt_id: UUID, refund: ReceiptRefundIn) -> Receipt:
+        """Give unallocated money back.
+
+        Raises:
+            ReceiptSpent: Less is left. The error says how much.
+            ReceiptReversed: The money went.
+            ReceiptMovedLater: The refund is dated before another movement of the receipt.
+        """
+        refunded = refund.refunded_at or Moment()
+        async with self._figures(tenant, receipt_id), once(self._database):
+            receipt = await self._database.one_or_raise(
+                REFUND,
+                ReceiptNotFound,
+                tenant=tenant,
+                receipt_id=receipt_id,
+                amount=refund.amount,
+                method=refund.method,
+                reference=refund.reference,
+                reason=refund.reason,
+                refunded_at=refunded.instant,
+                refunded_on=refunded.day,
+            )
+        return _whole(receipt)
+
+    async def reverse(self, tenant: Tenant, receipt_id: UUID, reversal: ReceiptReversal) -> Receipt:
+        """Take all allocations back, because the money went.
+
+        Raises:
+            ReceiptRefunded: Some of the money was given back.
+            ReceiptReversed: The receipt is reversed already.
+            ReceiptMovedLater: The receipt has a movement after that day.
+            OverRefund: The money of an allocation was refunded on its invoice.
+        """
+        at = reversal.reversed_at or Moment()
+        async with once(self._database):
+            receipt = await self._database.one_or_none(
+                REVERSE,
+                tenant=tenant,
+                receipt_id=receipt_id,
+                reason=reversal.reason,
+                reversed_at=at.instant,
+                reversed_on=at.day,
+            )
+        if receipt is None:
+            await self.get(tenant, receipt_id)
+            raise ReceiptReversed("The receipt is already reversed.")
+        return _whole(receipt)
+
+    async def take_back(self, tenant: Tenant, payment_id: UUID, reason: str) -> Payment:
+        """Take an allocation back to its receipt, and return the refund that does it.
+
+        Raises:
+            PaymentNotFound: There is no such payment.
+            NotAllocated: The payment is of no receipt, or is itself a refund.
+            AllocationReversed: It is taken back already.
+            OverRefund: Its money was refunded on the invoice.
+        """
+        payments = Payments(self._database)
+        try:
+            async with once(self._database):
+                refund = await self._database.one_or_none(
+                    TAKE_BACK, tenant=tenant, payment_id=payment_id, reason=reason
+                )
+        except ConstraintViolated as violated:
+            payment = await payments.get(tenant, payment_id)
+            await Invoices(self._database).refuse(tenant, payment.invoice_id, violated)
+        if refund is None:
+            await payments.get(tenant, payment_id)
+            raise NotAllocated
+        return refund
+
+    async def _allocate(self, tenant: Tenant, allocate: AllocateIn, **values: Any) -> Receipt | None:
+        try:
+            async with self._figures(tenant, values["receipt_id"]), once(self._database):
+                receipt = await self._database.one_or_none(
+                    ALLOCATE,
+                    tenant=tenant,
+                    rule=allocate.rule,
+                    invoice_ids=[one.invoice_id for one in allocate.listed],
+                    invoice_amounts=[one.amount for one in allocate.listed],
+                    **values,
+                )
+        except ConstraintViolated as violated:
+            for one in allocate.listed if violated.constraint.startswith("invoices_") else ():
+                invoice = await Invoices(self._database).get(tenant, one.invoice_id)
+                if one.amount > invoice.balance_due:
+                    await Invoices(self._database).refuse(tenant, one.invoice_id, violated)
+            raise
+        return receipt and _whole(receipt)
+
+    @asynccontextmanager
+    async def _figures(self, tenant: Tenant, receipt_id: UUID | None) -> AsyncIterator[None]:
+        """Tell how much of the receipt is left, if a statement wants more."""
+        try:
+            yield
+        except ConstraintViolated as violated:
+            if violated.constraint != "receipts_spent_at_most_amount" or receipt_id is None:
+                raise
+            receipt = await self.get(tenant, receipt_id)
+            names = ("amount", "allocated_total", "refunded_total", "unallocated")
+            raise ReceiptSpent(
+                f"{receipt.unallocated} of the receipt is unallocated. To have more, take allocations back first, with"
+                " POST /payments/{id}/reverse.",
+                figures={name: getattr(receipt, name) for name in names},
+            ) from violated
+
+    async def _refuse_known(self, tenant: Tenant, receipt: ReceiptIn, violated: ConstraintViolated) -> NoReturn:
+        school_id = receipt.school_id or (await Payers(self._database).get(tenant, receipt.payer_id or NIL)).school_id
+        filters = ReceiptFilters(source=receipt.source, external_reference=receipt.external_reference)
+        first = Page(limit=1, offset=0, after=NIL, path="", query=())
+        known = await self.list(tenant, first, filters, school_id=school_id)
+        raise ReceiptKnown(figures={"receipt_id": known.rows[0].id}) from violated
+
+    async def _refuse_list(self, tenant: Tenant, school_id: UUID, listed: Sequence[AllocationIn]) -> NoReturn:
+        """Name the invoices that are not of the receipt's school."""
+        errors = []
+        for place, one in enumerate(listed):
+            try:
+                invoice = await Invoices(self._database).get(tenant, one.invoice_id)
+            except InvoiceNotFound:
+                invoice = None
+            if invoice is None or invoice.school_id != school_id:
+                rule = "must be an invoice of the receipt's school"
+                errors.append(FieldError(f"allocate[{place}].invoice_id", rule))
+        raise InvalidBody(errors=errors) if errors else ReceiptNotFound
+
+
+def _whole(receipt: Receipt) -> Receipt:
+    """Read the lists of a receipt, which the database gives as JSON."""
+    allocations, refunds = (exact_decoder(list[Allocation]), exact_decoder(list[ReceiptRefund]))
+    return replace(
+        receipt,
+        allocations=allocations.decode(receipt.allocations),  # type: ignore[arg-type] # msgspec.Raw until here
+        refunds=refunds.decode(receipt.refunds),  # type: ignore[arg-type] # msgspec.Raw until here
+    )
+
+
+def _sought(filters: ReceiptFilters) -> dict[str, Any]:
+    """Return the filters in the form in which the values are stored."""
+    return asdict(filters) | {
+        "method": Method.sought(filters.method),
+        "reference": Reference.sought(filters.reference),
+        "source": Source.sought(filters.source),
+        "external_reference": ExternalReference.sought(filters.external_reference),
+    }
