@@ -28,6 +28,11 @@ class Api:
         school = school or await self.school()
         return await self._post("/students", {"school_id": school["id"], "full_name": "Lisa Simpson"} | fields)
 
+    async def payer(self, school: Json | None = None, **fields: Any) -> Json:
+        """Add a payer, to a new school unless one is given."""
+        school = school or await self.school()
+        return await self._post("/payers", {"school_id": school["id"], "name": "Marge Simpson"} | fields)
+
     async def invoice(self, student: Json | None = None, total: str = "100.00", **fields: Any) -> Json:
         """Raise an invoice, on a new student of a new school unless one is given."""
         student = student or await self.student()
@@ -41,6 +46,10 @@ class Api:
     async def refund(self, invoice: Json, amount: str, **fields: Any) -> Json:
         """Record a refund."""
         return await self.pay(invoice, amount, kind="REFUND", **fields)
+
+    async def receipt(self, payer: Json, amount: str, **fields: Any) -> Json:
+        """Record money of a payer, and pay his invoices with it, oldest due date first."""
+        return await self._post("/receipts", {"payer_id": payer["id"], "amount": amount} | fields)
 
     async def get(self, path: str) -> Any:
         """Return what is at `path`."""

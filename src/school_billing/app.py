@@ -15,6 +15,7 @@ import school_billing.auth.controller as auth
 import school_billing.health.controller as health
 import school_billing.invoices.controller as invoices
 import school_billing.ledger.jobs as ledger
+import school_billing.payers.controller as payers
 import school_billing.payments.controller as payments
 import school_billing.receipts.controller as receipts
 import school_billing.schools.controller as schools
@@ -54,7 +55,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     standby = standby_of(settings)
     rooms = [
         auth.room(primary, settings, tokens, metrics),
-        *(one.room(primary) for one in (users, api_keys, schools, students, invoices, payments, receipts)),
+        *(one.room(primary) for one in (users, api_keys, schools, students, payers, invoices, payments, receipts)),
         statements.room(primary, standby, settings, metrics),
         *(one.room(primary) for one in (audit, health)),
         *(room(primary) for room in more),

@@ -16,7 +16,7 @@ _AMOUNT = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,2})?")
 _MONEY = re.compile(r"-?[0-9]+\.[0-9]{2}")
 
 
-def _plain(number: Decimal) -> str:
+def plain_digits(number: Decimal) -> str:
     """Write a JSON number without exponent and trailing zeros: 1e2 and 100.000 become 100."""
     return f"{number.normalize():f}" if number.is_finite() and -3 < number.adjusted() < 10 else str(number)
 
@@ -45,7 +45,7 @@ class Amount(Scalar, Decimal):
         """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
             raise ValueError('must be an amount such as "600.00"')
-        text = _plain(value) if isinstance(value, Decimal) else str(value)
+        text = plain_digits(value) if isinstance(value, Decimal) else str(value)
         if not _AMOUNT.fullmatch(text) or not (amount := cls(text)):
             raise ValueError("must be an amount above zero, at most 9999999999.99, with at most two decimals")
         return amount

@@ -1,14 +1,16 @@
 """Receipts: one sum of money over many invoices."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 
-from school_billing.platform.settings import Settings
+from school_billing.auth.contracts import Role
 from tests.api import NOBODY, Api, Json, problem, wrong_fields
 
 JANUARY, FEBRUARY, MARCH = "2026-01-31", "2026-02-28", "2026-03-31"
@@ -398,30 +400,31 @@ async def test_the_database_keeps_receipts_for_every_writer(api: Api, family: Fa
 
 
 async def test_a_caller_of_another_school_sees_no_receipt(
-    api: Api, family: Family, others: Family, settings: Settings, psql: Any
+    api: Api, family: Family, others: Family, make_client: Callable[..., httpx.AsyncClient]
 ) -> None:
     known = {"source": "bank", "external_reference": "1"}
     receipt = await api.receipt(family.payer, "650.00", **known)
     payment = receipt["allocations"][0]["payment_id"]
-    stranger = await api.of_school(others.school, settings)
-    path = f"/receipts/{receipt['id']}"
-    for method, at, body in (
-        ("GET", path, None),
-        ("PATCH", path, {"payer_id": others.payer["id"]}),
-        ("POST", f"{path}/allocations", {}),
-        ("POST", f"{path}/refunds", {"amount": "1.00"}),
-        ("POST", f"{path}/reverse", {"reason": "x"}),
-        ("POST", f"/payments/{payment}/reverse", {"reason": "x"}),
-        ("GET", f"/payers/{family.payer['id']}/receipts", None),
-        ("POST", "/receipts", {"payer_id": family.payer["id"], "amount": "1.00"}),
-        ("POST", "/receipts", {"school_id": family.school["id"], "amount": "1.00"}),
-    ):
-        problem(await stranger.client.request(method, at, json=body), 404)
-    listed = [{"invoice_id": family.invoices[0]["id"], "amount": "1.00"}]
-    theirs = {"payer_id": others.payer["id"], "amount": "1.00", "allocate": listed}
-    assert wrong_fields(await stranger.client.post("/receipts", json=theirs)) == ["allocate[0].invoice_id"]
-    # Nor does a number that is known elsewhere tell that it is.
-    await stranger.receipt(others.payer, "1.00", **known, allocate="none")
-    assert [one["payer_id"] for one in await stranger.get("/receipts")] == [others.payer["id"]]
+    async with make_client(Role.ACCOUNTANT, UUID(others.school["id"])) as http:
+        stranger = Api(http)
+        path = f"/receipts/{receipt['id']}"
+        for method, at, body in (
+            ("GET", path, None),
+            ("PATCH", path, {"payer_id": others.payer["id"]}),
+            ("POST", f"{path}/allocations", {}),
+            ("POST", f"{path}/refunds", {"amount": "1.00"}),
+            ("POST", f"{path}/reverse", {"reason": "x"}),
+            ("POST", f"/payments/{payment}/reverse", {"reason": "x"}),
+            ("GET", f"/payers/{family.payer['id']}/receipts", None),
+            ("POST", "/receipts", {"payer_id": family.payer["id"], "amount": "1.00"}),
+            ("POST", "/receipts", {"school_id": family.school["id"], "amount": "1.00"}),
+        ):
+            problem(await stranger.client.request(method, at, json=body), 404)
+        listed = [{"invoice_id": family.invoices[0]["id"], "amount": "1.00"}]
+        theirs = {"payer_id": others.payer["id"], "amount": "1.00", "allocate": listed}
+        assert wrong_fields(await stranger.client.post("/receipts", json=theirs)) == ["allocate[0].invoice_id"]
+        # Nor does a number that is known elsewhere tell that it is.
+        await stranger.receipt(others.payer, "1.00", **known, allocate="none")
+        assert [one["payer_id"] for one in await stranger.get("/receipts")] == [others.payer["id"]]
     assert await api.get(path) == receipt
     assert Decimal(receipt["unallocated"]) == 50

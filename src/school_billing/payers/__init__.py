@@ -1,0 +1,1 @@
+"""Payers: the persons and organisations that pay for students."""
