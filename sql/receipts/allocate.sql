@@ -78,9 +78,9 @@ locked as (
 ),
 in_turn as (
   select
-    id, balance_due,
+    locked.id as invoice_id, balance_due,
     unallocated - coalesce(sum(balance_due) over (
-      order by due_date, issued_at, id rows between unbounded preceding and 1 preceding
+      order by due_date, issued_at, locked.id rows between unbounded preceding and 1 preceding
     ), 0) as left_for_it
   from receipt
   cross join locked
@@ -88,7 +88,7 @@ in_turn as (
     and balance_due > 0
 ),
 planned as (
-  select id as invoice_id, least(balance_due, left_for_it) as amount
+  select invoice_id, least(balance_due, left_for_it) as amount
   from in_turn
   where left_for_it > 0
   union all
@@ -124,7 +124,7 @@ allocations as (
     and school_id = (select school_id from place)
   union all
   select
-    new_payments.id, invoice_id, student_id, full_name, description, amount, paid_at, null
+    new_payments.id, invoice_id, student_id, full_name, description, amount, paid_at, null::timestamptz
   from new_payments
   join locked on locked.id = new_payments.invoice_id
   join students on students.id = locked.student_id and students.school_id = (select school_id from receipt)

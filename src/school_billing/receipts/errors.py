@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from school_billing.payers.errors import PayerInUse, PayerNotFound
+from school_billing.payers.errors import PayerNotFound
 from school_billing.payments.errors import PaymentNotFound
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, NotFound, breaks_rule
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import SchoolNotFound, refuse_cents
 
@@ -78,6 +78,10 @@ class ReceiptIsFixed(Conflict):
     code = "receipt_is_fixed"
 
 
+class PayerHasReceipts(InUse):
+    """The payer has receipts and cannot be deleted."""
+
+
 class ReceiptTotalsDiffer(Conflict):
     """The totals of a receipt follow from its allocations and refunds and cannot be set."""
 
@@ -91,7 +95,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "receipts_pkey": DuplicateId,
     "receipts_school_id_fkey": SchoolNotFound,
     "receipts_payer_id_fkey": partial(PayerNotFound, "There is no such payer in the receipt's school."),
-    ("receipts_payer_id_fkey", "payers/delete"): partial(PayerInUse, "The payer has receipts and cannot be deleted."),
+    ("receipts_payer_id_fkey", "payers/delete"): PayerHasReceipts,
     "receipts_payer_has_name": ReceiptIsFixed,
     "receipts_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", "receipts/allocate"): refuse_cents("amount"),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from uuid import UUID
 
 from msgspec.structs import asdict, replace
@@ -54,9 +54,7 @@ REFUND = Query("receipts/refund", Receipt)
 REVERSE = Query("receipts/reverse", Receipt)
 TAKE_BACK = Query("receipts/take_back", Payment)
 
-_NO_MONEY = dict.fromkeys(
-    ("amount", "method", "reference", "source", "external_reference", "received_at", "received_on", "school_id", "payer_id")
-)
+_MONEY = ("payer_id", "school_id", "amount", "method", "reference", "source", "external_reference")
 
 
 class Receipts:
@@ -76,16 +74,17 @@ class Receipts:
         """
         receipt.require_sense()
         received = receipt.received_at or Moment()
-        values = {name: getattr(receipt, name) for name in _NO_MONEY if not name.startswith("received")}
-        values |= {"received_at": received.instant, "received_on": received.day}
+        values = {name: getattr(receipt, name) for name in _MONEY}
         try:
-            created = await self._allocate(tenant, receipt, receipt_id=None, **values)
+            created = await self._allocate(tenant, receipt, None, received, **values)
         except ConstraintViolated as violated:
             if violated.constraint == "receipts_external_reference_key":
                 await self._refuse_known(tenant, receipt, violated)
             raise
         if created is None:
-            school_id = receipt.school_id or (await Payers(self._database).get(tenant, receipt.payer_id or NIL)).school_id
+            school_id = (
+                receipt.school_id or (await Payers(self._database).get(tenant, receipt.payer_id or NIL)).school_id
+            )
             await Schools(self._database).get(tenant, school_id)
             await self._refuse_list(tenant, school_id, receipt.listed)
         return created
@@ -100,7 +99,7 @@ class Receipts:
             Overpayment, InvoiceIsVoid, InvoiceNotIssued: An invoice of the list takes less.
         """
         allocate.require_each_once()
-        receipt = await self._allocate(tenant, allocate, receipt_id=receipt_id, **_NO_MONEY)
+        receipt = await self._allocate(tenant, allocate, receipt_id, Moment(), **dict.fromkeys(_MONEY))
         if receipt is None:
             known = await self.get(tenant, receipt_id)
             if known.reversed_at is not None:
@@ -213,16 +212,21 @@ class Receipts:
             raise NotAllocated
         return refund
 
-    async def _allocate(self, tenant: Tenant, allocate: AllocateIn, **values: Any) -> Receipt | None:
+    async def _allocate(
+        self, tenant: Tenant, allocate: AllocateIn, receipt_id: UUID | None, received: Moment, **money: Any
+    ) -> Receipt | None:
         try:
-            async with self._figures(tenant, values["receipt_id"]), once(self._database):
+            async with self._figures(tenant, receipt_id), once(self._database):
                 receipt = await self._database.one_or_none(
                     ALLOCATE,
                     tenant=tenant,
+                    receipt_id=receipt_id,
+                    received_at=received.instant,
+                    received_on=received.day,
                     rule=allocate.rule,
                     invoice_ids=[one.invoice_id for one in allocate.listed],
                     invoice_amounts=[one.amount for one in allocate.listed],
-                    **values,
+                    **money,
                 )
         except ConstraintViolated as violated:
             for one in allocate.listed if violated.constraint.startswith("invoices_") else ():
@@ -248,8 +252,14 @@ class Receipts:
                 figures={name: getattr(receipt, name) for name in names},
             ) from violated
 
+    async def _school_of(self, tenant: Tenant, receipt: ReceiptIn) -> UUID:
+        """Return the school of new money. PayerNotFound or SchoolNotFound if there is none."""
+        if receipt.payer_id is not None:
+            return (await Payers(self._database).get(tenant, receipt.payer_id)).school_id
+        return (await Schools(self._database).get(tenant, receipt.school_id or NIL)).id
+
     async def _refuse_known(self, tenant: Tenant, receipt: ReceiptIn, violated: ConstraintViolated) -> NoReturn:
-        school_id = receipt.school_id or (await Payers(self._database).get(tenant, receipt.payer_id or NIL)).school_id
+        school_id = await self._school_of(tenant, receipt)
         filters = ReceiptFilters(source=receipt.source, external_reference=receipt.external_reference)
         first = Page(limit=1, offset=0, after=NIL, path="", query=())
         known = await self.list(tenant, first, filters, school_id=school_id)

@@ -38,8 +38,13 @@ def test_every_constraint_has_its_meaning_and_every_meaning_its_constraint(
         select indexrelid::regclass::text from pg_index
         where indisunique and indrelid::regclass::text !~ '(yoyo|pg_toast|^pg_)'
         union
-        select named[1] from pg_proc, regexp_matches(prosrc, 'constraint = ''(\w+)', 'g') as named
+        select named[1]
+        from pg_proc, regexp_matches(prosrc, 'constraint = (?:coalesce\(tg_argv\[0\], )?''(\w+)', 'g') as named
         where pronamespace = 'public'::regnamespace
+        union
+        -- Some functions get the name from their trigger.
+        select named[1] from pg_trigger, regexp_matches(pg_get_triggerdef(oid), '\(''(\w+)''\)$') as named
+        where not tgisinternal
         """,
     )
     assert found == {name for name in CONSTRAINT_ERRORS if isinstance(name, str)}

@@ -57,7 +57,7 @@ def plain(declared: Any) -> Any:
     if get_origin(declared) is Literal:
         declared = type(get_args(declared)[0])
     if get_origin(declared) is list:
-        return declared
+        return dict if issubclass(get_args(declared)[0], msgspec.Struct) else declared
     if issubclass(declared, Enum):
         return str
     return next((kind for kind in (str, Decimal) if issubclass(declared, kind)), declared)

@@ -73,9 +73,7 @@ async def post(api: Api, path: str, **body: Any) -> Json:
     return answer
 
 
-async def test_one_sum_pays_the_children_whose_invoices_are_due_first(
-    api: Api, family: Family, others: Family
-) -> None:
+async def test_one_sum_pays_the_children_whose_invoices_are_due_first(api: Api, family: Family, others: Family) -> None:
     body = {"payer_id": family.payer["id"], "amount": "550.00", "method": "Bank Transfer", "reference": "SIMPSON"}
     answer = await api.client.post("/receipts", json=body | {"received_at": "2026-02-03T10:00:00Z"})
     receipt = answer.json()
@@ -93,9 +91,7 @@ async def test_one_sum_pays_the_children_whose_invoices_are_due_first(
     assert {payment["reference"] for payment in payments} == {"SIMPSON"}
 
 
-async def test_what_is_too_much_stays_with_the_payer_and_pays_later(
-    api: Api, family: Family, others: Family
-) -> None:
+async def test_what_is_too_much_stays_with_the_payer_and_pays_later(api: Api, family: Family, others: Family) -> None:
     receipt = await api.receipt(family.payer, "650.00")
     assert balances(receipt) == ("650.00", "600.00", "0.00", "50.00")
     later = await api.invoice(family.children[0], "80.00", payer_id=family.payer["id"])
@@ -159,9 +155,7 @@ async def test_a_list_that_cannot_be_records_nothing(api: Api, family: Family, o
         ({"source": ""}, "source"),
     ],
 )
-async def test_a_receipt_that_breaks_a_rule_is_refused(
-    api: Api, family: Family, change: Json, field: str
-) -> None:
+async def test_a_receipt_that_breaks_a_rule_is_refused(api: Api, family: Family, change: Json, field: str) -> None:
     body = {"payer_id": family.payer["id"], "amount": "10.00"} | change
     assert wrong_fields(await api.client.post("/receipts", json=body)) == [field]
 
@@ -301,9 +295,7 @@ async def test_a_refunded_invoice_can_be_paid_by_an_older_receipt(api: Api, fami
 
 async def test_a_key_books_the_money_once(api: Api, family: Family) -> None:
     body = {"payer_id": family.payer["id"], "amount": "650.00"}
-    answers = [
-        await api.client.post("/receipts", json=body, headers={"Idempotency-Key": "november"}) for _ in range(2)
-    ]
+    answers = [await api.client.post("/receipts", json=body, headers={"Idempotency-Key": "november"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert answers[0].headers["location"] == answers[1].headers["location"]
     path = answers[0].headers["location"]
