@@ -105,7 +105,7 @@ new_payments as (
       case
         when locked.refunds_total > 0
         then (
-          select max(paid_at)
+          select least(max(paid_at), now())
           from payments
           where payments.invoice_id = planned.invoice_id and payments.school_id = receipt.school_id
         )
