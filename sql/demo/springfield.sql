@@ -1,6 +1,6 @@
--- Adds the demo school Springfield Elementary with the two students of the README: one row with the numbers of rows
--- that were added, zeros if the school already exists. The school and the students have the same ids in every database, so
--- that an example can name them.
+-- Adds the demo school Springfield Elementary with the two students of the README, and their payer: one row with the numbers
+-- of rows that were added, zeros if the school already exists. The school, the students and the payer have the same ids in
+-- every database, so that an example can name them.
 with school as (
   insert into schools (id, name, currency, time_zone, address, payment_instructions)
   values (
@@ -23,12 +23,27 @@ new_students as (
   ) as planned (id, full_name, external_id)
   returning id, school_id, external_id
 ),
-new_invoices as (
-  insert into invoices (id, school_id, student_id, total_amount, issued_at, due_date, description)
+new_payer as (
+  insert into payers (id, school_id, name, email, phone, external_id, language)
   select
-    planned.id, new_students.school_id, new_students.id, planned.total_amount, planned.issued_at, planned.due_date,
-    'Annual tuition'
+    '01980000-0000-7000-8002-000000000001', school.id, 'Marge Simpson', 'marge@springfield.example', '+1 417 555 0113',
+    'SPR-P-001', 'en'
+  from school
+  returning id, school_id
+),
+shares as (
+  insert into student_payers (school_id, student_id, payer_id, share)
+  select new_payer.school_id, new_students.id, new_payer.id, 100
+  from new_payer
+  join new_students on new_students.school_id = new_payer.school_id
+),
+new_invoices as (
+  insert into invoices (id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description)
+  select
+    planned.id, new_students.school_id, new_students.id, new_payer.id, planned.total_amount, planned.issued_at,
+    planned.due_date, 'Annual tuition'
   from new_students
+  join new_payer on new_payer.school_id = new_students.school_id
   join (
     values
       (

@@ -1,11 +1,24 @@
--- The new invoice: one row, or none if the tenant has no such student. It belongs to the student's school.
--- An idempotency key is claimed before anything else happens.
+-- The new invoice: one row, or none if the tenant has no such student. It belongs to the student's school. Without
+-- :payer_id the student's payer owes it, if there is one only. A foreign key refuses a payer of another school. An
+-- idempotency key is claimed before anything else happens.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 new_invoice as (
-  insert into invoices (school_id, student_id, total_amount, issued_at, due_date, description)
+  insert into invoices (school_id, student_id, payer_id, total_amount, issued_at, due_date, description)
   select
-    students.school_id, students.id, :total_amount::numeric(12, 2),
+    students.school_id, students.id,
+    coalesce(
+      :payer_id,
+      (
+        select student_payers.payer_id
+        from student_payers
+        where student_payers.student_id = students.id
+          and student_payers.school_id = students.school_id
+          and (:tenant::uuid is null or student_payers.school_id = :tenant)
+          and share = 100
+      )
+    ),
+    :total_amount::numeric(12, 2),
     coalesce(:issued_at, start_of_day(:issued_on, time_zone), now()), :due_date::date, :description
   from students
   join schools on schools.id = students.school_id
@@ -15,11 +28,11 @@ new_invoice as (
     and (:tenant::uuid is null or students.school_id = :tenant)
     and (:tenant::uuid is null or schools.id = :tenant)
   returning
-    id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
+    id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
     payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 )
 select
-  id, school_id, student_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
+  id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
   payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 from new_invoice
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_invoice))

@@ -21,6 +21,7 @@ gone as (
   using student
   where student_payers.student_id = student.id
     and student_payers.school_id = student.school_id
+    and (:tenant::uuid is null or student_payers.school_id = :tenant)
     and payer_id <> all(:payer_ids)
 ),
 kept as (
@@ -34,4 +35,5 @@ kept as (
 select payer_id, name, share::numeric(7, 4)
 from given
 join payers on payers.id = given.payer_id and payers.school_id = given.school_id
+where (:tenant::uuid is null or payers.school_id = :tenant)
 order by name, payer_id

@@ -7,6 +7,7 @@ differs.
 from collections.abc import Mapping
 
 STUDENT = "01980000-0000-7000-8001-000000000002"
+PAYER = "01980000-0000-7000-8002-000000000001"
 INVOICE = "01980000-0000-7000-8000-000000000202"
 PAYMENT = "01980000-0000-7000-8000-000000000302"
 USER = "01980000-0000-7000-8000-000000000401"
@@ -18,12 +19,14 @@ _NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "
 EXAMPLES: Mapping[str, object] = {
     "school_id": "01980000-0000-7000-8000-000000000001",
     "student_id": STUDENT,
+    "payer_id": PAYER,
     "invoice_id": INVOICE,
     "payment_id": PAYMENT,
     "user_id": USER,
     "api_key_id": API_KEY,
     "School.id": "01980000-0000-7000-8000-000000000001",
     "Student.id": STUDENT,
+    "Payer.id": PAYER,
     "Invoice.id": INVOICE,
     "InvoiceLine.id": INVOICE,
     "ExportedLine.id": INVOICE,
@@ -36,6 +39,11 @@ EXAMPLES: Mapping[str, object] = {
     "external_id": "SPR-002",
     "StudentIn.external_id": "SPR-003",
     "StudentPatch": {"full_name": "Bart Simpson"},
+    "Payer.kind": "PERSON",
+    "PayerIn.kind": "PERSON",
+    "PayerPatch": {"phone": "+1 417 555 0113"},
+    "language": "en",
+    "share": "100.0000",
     "issued_at": "2026-01-05T13:00:00Z",
     "due_date": "2026-02-28",
     "total_amount": "800.00",

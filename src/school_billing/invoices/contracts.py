@@ -74,6 +74,8 @@ class Invoice(Struct, frozen=True):
     id: UUID
     school_id: UUID
     student_id: UUID
+    payer_id: UUID | None
+    """The payer who owes it; null if the student does. It never changes."""
     total_amount: Money
     status: InvoiceStatus
     issued_at: Instant
@@ -97,6 +99,8 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new invoice for a student."""
 
     student_id: UUID
+    payer_id: UUID | None = None
+    """By default the student's payer if there is only one, else the student himself."""
     total_amount: Amount
     due_date: DueDate
     description: Description | None = None

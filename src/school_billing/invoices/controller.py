@@ -17,10 +17,13 @@ from school_billing.invoices.errors import (
     InvoiceHasPayments,
     InvoiceIsVoid,
     InvoiceNotFound,
+    IssuedAfterAllocation,
     Overpayment,
     OverRefund,
 )
 from school_billing.invoices.repository import Invoices
+from school_billing.payers.errors import PayerNotFound
+from school_billing.payers.repository import Payers
 from school_billing.platform.database.pool import Database
 from school_billing.platform.idempotency import IdempotencyKeyInFlight, IdempotencyKeyReused
 from school_billing.platform.rooms import Room
@@ -33,6 +36,7 @@ from school_billing.students.repository import Students
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only invoices of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only invoices of this student.")]
+OfPayer = Annotated[UUID | None, QueryParameter(description="Only invoices that this payer owes.")]
 WithStatus = Annotated[
     Statuses | None,
     QueryParameter(description="Only invoices with this status, or with one of several: PENDING,PARTIAL."),
@@ -82,12 +86,16 @@ class InvoiceController(Controller):
         "/invoices",
         access=ACCOUNTANTS,
         summary="Add an invoice",
-        errors=(StudentNotFound, IdempotencyKeyReused, IdempotencyKeyInFlight),
+        errors=(StudentNotFound, PayerNotFound, IdempotencyKeyReused, IdempotencyKeyInFlight),
     )
     async def create_invoice(
         self, data: JSONBody[InvoiceIn], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
     ) -> WithETag[Invoice]:
-        """Bill a student. The invoice belongs to the student's school."""
+        """Bill a student. The invoice belongs to the student's school.
+
+        The student's payer owes it if there is only one. With several payers, or none, it is the student's own, unless
+        `payer_id` names a payer.
+        """
         invoice = await invoices.create(caller.tenant, data)
         return created(invoice, f"/invoices/{invoice.id}")
 
@@ -100,11 +108,11 @@ class InvoiceController(Controller):
         filters: NamedDependency[InvoiceFilters],
         school_id: OfSchool = None,
         student_id: OfStudent = None,
+        payer_id: OfPayer = None,
     ) -> Response[list[Invoice]]:
         """List invoices, newest last."""
-        return page.answer(
-            await invoices.list(caller.tenant, page, filters, school_id=school_id, student_id=student_id)
-        )
+        parents = {"school_id": school_id, "student_id": student_id, "payer_id": payer_id}
+        return page.answer(await invoices.list(caller.tenant, page, filters, **parents))
 
     @get(
         "/students/{student_id:str}/invoices",
@@ -127,6 +135,22 @@ class InvoiceController(Controller):
             await students.get(caller.tenant, student_id)
         return page.answer(listed)
 
+    @get("/payers/{payer_id:str}/invoices", access=READERS, summary="List a payer's invoices", errors=(PayerNotFound,))
+    async def list_invoices_of_payer(
+        self,
+        payer_id: FromPath[UUID],
+        page: NamedDependency[Page],
+        invoices: NamedDependency[Invoices],
+        payers: NamedDependency[Payers],
+        caller: NamedDependency[Caller],
+        filters: NamedDependency[InvoiceFilters],
+    ) -> Response[list[Invoice]]:
+        """List the invoices that a payer owes, newest last."""
+        listed = await invoices.list(caller.tenant, page, filters, payer_id=payer_id)
+        if not listed.rows:
+            await payers.get(caller.tenant, payer_id)
+        return page.answer(listed)
+
     @get("/invoices/{invoice_id:str}", access=READERS, summary="Get an invoice", errors=(InvoiceNotFound,))
     async def get_invoice(
         self, invoice_id: FromPath[UUID], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
@@ -143,6 +167,7 @@ class InvoiceController(Controller):
             StudentNotFound,
             InvoiceHasPayments,
             InvoiceIsVoid,
+            IssuedAfterAllocation,
             Overpayment,
             OverRefund,
             PreconditionFailed,
@@ -158,8 +183,9 @@ class InvoiceController(Controller):
     ) -> WithETag[Invoice]:
         """Change the given fields. null clears the description.
 
-        409 if the invoice is void, if the total would fall below what is paid or was paid on an earlier day, or if the
-        student would change and the invoice has payments.
+        409 if the invoice is void, if the total would fall below what is paid or was paid on an earlier day, if the
+        student would change and the invoice has payments, or if it would be issued after money of a receipt paid it.
+        The payer never changes.
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 

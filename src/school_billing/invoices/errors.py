@@ -6,6 +6,7 @@ from functools import partial
 from typing import Self
 
 from school_billing.invoices.contracts import Invoice
+from school_billing.payers.errors import PayerNotFound
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import refuse_cents
@@ -66,8 +67,18 @@ class TotalsDiffer(Conflict):
     code = "totals_differ"
 
 
+class IssuedAfterAllocation(Conflict):
+    """Money of receipts was allocated to the invoice before that date. Take the allocations back first."""
+
+    code = "issued_after_allocation"
+
+
 class StudentHasInvoices(InUse):
     """The student has invoices and cannot be deleted. Delete the invoices first."""
+
+
+class PayerHasInvoices(InUse):
+    """The payer has invoices and cannot be deleted. Delete the invoices first."""
 
 
 _CALENDAR = "must be between 1900-01-01 and 2999-12-31"
@@ -76,6 +87,10 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_pkey": DuplicateId,
     "invoices_student_id_fkey": partial(StudentNotFound, "There is no such student in the invoice's school."),
     ("invoices_student_id_fkey", "students/delete"): StudentHasInvoices,
+    "invoices_payer_id_fkey": partial(PayerNotFound, "There is no such payer in the invoice's school."),
+    ("invoices_payer_id_fkey", "payers/delete"): PayerHasInvoices,
+    "invoices_payer_is_fixed": breaks_rule("payer_id", "cannot change: void the invoice and add another one"),
+    "invoices_issued_before_allocations": IssuedAfterAllocation,
     "invoices_total_amount_positive": breaks_rule("total_amount", "must be above zero"),
     "amounts_fit_the_currency": refuse_cents("total_amount"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),

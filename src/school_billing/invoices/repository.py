@@ -39,7 +39,7 @@ class Invoices:
         self._database = database
 
     async def create(self, tenant: Tenant, invoice: InvoiceIn) -> Invoice:
-        """Add an invoice. StudentNotFound if there is no such student."""
+        """Add an invoice. StudentNotFound if there is no such student, PayerNotFound if its school lacks the payer."""
         issued = invoice.issued_at or Moment()
         async with once(self._database):
             return await self._database.one_or_raise(
@@ -47,6 +47,7 @@ class Invoices:
                 StudentNotFound,
                 tenant=tenant,
                 student_id=invoice.student_id,
+                payer_id=invoice.payer_id,
                 total_amount=invoice.total_amount,
                 issued_at=issued.instant,
                 issued_on=issued.day,
@@ -66,6 +67,7 @@ class Invoices:
         *,
         school_id: UUID | None = None,
         student_id: UUID | None = None,
+        payer_id: UUID | None = None,
     ) -> Listed[Invoice]:
         """Return a page of invoices."""
         values = asdict(filters)
@@ -76,6 +78,7 @@ class Invoices:
             tenant=tenant,
             school_id=school_id,
             student_id=student_id,
+            payer_id=payer_id,
             statuses=status and status.split(","),
             **values,
         )

@@ -64,8 +64,6 @@ def refuse_shares(payers: Sequence[StudentPayerIn]) -> None:
         raise InvalidBody(errors=[FieldError("payers", f"must sum to {WHOLE}, not {total}")])
 
 
-_NOT_MOVED = breaks_rule("payers", "cannot move to another student or payer: set the payers of both students")
-
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "payers_pkey": DuplicateId,
     "payers_school_id_fkey": SchoolNotFound,
@@ -88,6 +86,6 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "student_payers_payer_id_fkey": partial(PayerNotFound, "There is no such payer in the student's school."),
     ("student_payers_payer_id_fkey", "payers/delete"): PayerHasStudents,
     "student_payers_share_in_range": breaks_rule("share", "must be above zero and at most 100"),
-    "student_payers_are_fixed": _NOT_MOVED,
+    "student_payers_are_fixed": breaks_rule("payers", "must be set for each student"),
     "student_payers_sum_to_100": StudentPayersChanged,
 }
