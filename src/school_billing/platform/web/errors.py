@@ -161,7 +161,7 @@ class InvalidParameter(BadRequest):
 
 
 class NotFound(ApiError):
-    """There is no such thing. Check the id."""
+    """Nothing has this id. Check the id."""
 
     status = 404
     code = "not_found"
