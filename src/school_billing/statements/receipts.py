@@ -78,7 +78,7 @@ class ReceiptPaperController(Controller):
     dependencies = {"printables": Provide(provide_printable_receipts)}
 
     @get(
-        "/receipts/{receipt_id:str}.html",
+        "/receipts/{receipt_id:str}/.html",
         summary="Get a receipt as a page",
         responses=PAGE,
         errors=(ReceiptNotFound, TooLongToPrint, PrintingBusy),
@@ -96,7 +96,7 @@ class ReceiptPaperController(Controller):
         return await print_queue.run(request, caller, partial(page_of, reading))
 
     @get(
-        "/receipts/{receipt_id:str}.pdf",
+        "/receipts/{receipt_id:str}/.pdf",
         summary="Get a receipt as a PDF document",
         responses=DOCUMENT,
         errors=(ReceiptNotFound, TooLongToPrint, PrintingBusy),
