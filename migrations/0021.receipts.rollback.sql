@@ -7,9 +7,7 @@ drop trigger if exists invoices_keep_their_payer on invoices;
 drop trigger if exists invoices_issued_before_allocations on invoices;
 drop trigger if exists payments_allocations_stay on payments;
 drop trigger if exists payments_keep_their_receipt on payments;
-drop trigger if exists payments_move_receipt_totals on payments;
 drop function if exists last_movement_of(uuid, uuid);
-drop function if exists move_receipt_allocations();
 drop function if exists keep_issue_before_allocations();
 alter table payments
   drop column if exists reverses_id,
@@ -30,7 +28,7 @@ create or replace function set_updated_at() returns trigger
       return new;
     end
   $function$;
-drop function if exists updated_at_after(timestamptz, bigint);
+drop function if exists updated_at_after(timestamptz, int);
 
 create or replace function refuse_handwritten_total() returns trigger
   language plpgsql
@@ -77,3 +75,27 @@ select
   -total_amount, description, null, null
 from invoices
 where voided_at is not null;
+
+create or replace function move_invoice_totals() returns trigger
+  language plpgsql
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      if new.invoice_id <> old.invoice_id then
+        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
+        perform 1 from invoices
+        where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
+        order by id
+        for no key update;
+      end if;
+      update invoices
+      set payments_total = payments_total
+            + case when id = new.invoice_id and new.kind = 'PAYMENT' then new.amount else 0 end
+            - case when id = old.invoice_id and old.kind = 'PAYMENT' then old.amount else 0 end,
+          refunds_total = refunds_total
+            + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
+            - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
+      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      return null;
+    end
+  $function$;

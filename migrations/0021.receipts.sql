@@ -1,9 +1,11 @@
 -- Sums of money that arrived, the payments that they make on invoices, what was given back of them, and the totals that
 -- follow. A payment that belongs to a receipt is an allocation: not cash, and taken back by a refund that names it.
+--
+-- contract: a constraint is dropped only to be added again, if the file runs twice
 set local lock_timeout = '2s';
 
--- The updated_at of a row after a number of updates in this transaction: always later than before, whatever the clock does.
-create or replace function updated_at_after(updated_at timestamptz, changes bigint) returns timestamptz
+-- The updated_at of a row after `changes` updates in this transaction: always later than before, whatever the clock does.
+create or replace function updated_at_after(updated_at timestamptz, changes int) returns timestamptz
   language sql stable parallel safe
   return case
     when changes = 0 then updated_at
@@ -82,8 +84,7 @@ create index if not exists receipts_payer_id_school_id_idx on receipts (payer_id
 -- A school's receipts of a period, and what is reversed in it.
 create index if not exists receipts_school_id_received_at_idx on receipts (school_id, received_at);
 create index if not exists receipts_reversed_idx on receipts (school_id, reversed_at) where reversed_at is not null;
--- Money that pays nothing yet.
-create index if not exists receipts_unallocated_idx on receipts (school_id, id) where unallocated > 0;
+-- No index has `unallocated`: then an allocation would write to every index of the table.
 
 create table if not exists receipt_refunds (
   id uuid not null default uuidv7(),
@@ -172,23 +173,57 @@ create or replace function last_movement_of(receipt uuid, school uuid) returns t
     (select max(refunded_at) from receipt_refunds where receipt_id = receipt and school_id = school)
   );
 
--- Updates the total of the receipt. A check of receipts refuses to allocate more than is left. An allocation is dated
--- neither before its receipt nor before its invoice, and only the whole of it is taken back.
-create or replace function move_receipt_allocations() returns trigger
+-- As before, and updates the total of the receipt whose money a payment is. A check of receipts refuses to allocate more
+-- than is left. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is taken
+-- back.
+create or replace function move_invoice_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
   as $function$
     declare
+      invoiced_at timestamptz;
+      received timestamptz;
+      known numeric;
+      allocated numeric;
       earliest timestamptz;
     begin
-      update receipts
-      set allocated_total = allocated_total + case new.kind when 'PAYMENT' then new.amount else -new.amount end
+      if new.invoice_id <> old.invoice_id then
+        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
+        perform 1 from invoices
+        where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
+        order by id
+        for no key update;
+      end if;
+      update invoices
+      set payments_total = payments_total
+            + case when id = new.invoice_id and new.kind = 'PAYMENT' then new.amount else 0 end
+            - case when id = old.invoice_id and old.kind = 'PAYMENT' then old.amount else 0 end,
+          refunds_total = refunds_total
+            + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
+            - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
+      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id)
+      returning issued_at into invoiced_at;
+      -- Payments of receipts are only ever added.
+      if new.receipt_id is null then
+        return null;
+      end if;
+      -- All payments of the statement are there when the trigger of the first one runs. It sums them, and the other
+      -- triggers find the total right: one UPDATE for each payment would take three times as long. The receipt is locked
+      -- first, so that the sum sees what others have allocated.
+      select received_at, allocated_total into received, known
+      from receipts
       where id = new.receipt_id and school_id = new.school_id
-      returning received_at into earliest;
+      for no key update;
+      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
+      from payments
+      where receipt_id = new.receipt_id and school_id = new.school_id;
+      if allocated <> known then
+        update receipts
+        set allocated_total = allocated
+        where id = new.receipt_id and school_id = new.school_id;
+      end if;
       if new.kind = 'PAYMENT' then
-        select greatest(earliest, issued_at) into earliest
-        from invoices
-        where id = new.invoice_id and school_id = new.school_id;
+        earliest := greatest(received, invoiced_at);
       else
         select paid_at into earliest
         from payments
@@ -247,10 +282,6 @@ create or replace trigger payments_keep_their_receipt
   before update of receipt_id, reverses_id on payments
   for each row when ((new.receipt_id, new.reverses_id) is distinct from (old.receipt_id, old.reverses_id))
   execute function refuse_change_of_movement('payments_belong_to_receipt');
-create or replace trigger payments_move_receipt_totals
-  after insert on payments
-  for each row when (new.receipt_id is not null)
-  execute function move_receipt_allocations();
 
 -- Updates the total of the receipt. A check of receipts refuses to give back more than is left.
 create or replace function move_receipt_refunds() returns trigger
@@ -446,22 +477,32 @@ where payments.receipt_id is not null
 
 -- The allocations of a receipt in an answer, oldest first.
 create or replace function allocations_of_receipt(receipt uuid, school uuid) returns jsonb
-  language sql stable
-  return (
-    select coalesce(jsonb_agg(to_jsonb(allocation) order by allocation.allocated_at, allocation.payment_id), '[]')
-    from receipt_allocations
-    cross join lateral (
-      select payment_id, invoice_id, student_id, full_name, description, amount, allocated_at, reversed_at
-    ) as allocation
-    where receipt_id = receipt and school_id = school
-  );
+  language plpgsql stable
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(allocation) order by allocation.allocated_at, allocation.payment_id), '[]')
+        from receipt_allocations
+        cross join lateral (
+          select payment_id, invoice_id, student_id, full_name, description, amount, allocated_at, reversed_at
+        ) as allocation
+        where receipt_id = receipt and school_id = school
+      );
+    end
+  $function$;
 
 -- What was given back of a receipt in an answer, oldest first.
 create or replace function refunds_of_receipt(receipt uuid, school uuid) returns jsonb
-  language sql stable
-  return (
-    select coalesce(jsonb_agg(to_jsonb(refund) order by refund.refunded_at, refund.id), '[]')
-    from receipt_refunds
-    cross join lateral (select id, amount, method, reference, reason, refunded_at) as refund
-    where receipt_id = receipt and school_id = school
-  );
+  language plpgsql stable
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(refund) order by refund.refunded_at, refund.id), '[]')
+        from receipt_refunds
+        cross join lateral (select id, amount, method, reference, reason, refunded_at) as refund
+        where receipt_id = receipt and school_id = school
+      );
+    end
+  $function$;

@@ -33,6 +33,14 @@ class Api:
         school = school or await self.school()
         return await self._post("/payers", {"school_id": school["id"], "name": "Marge Simpson"} | fields)
 
+    async def set_payers(self, student: Json, shares: dict[str, Any]) -> list[Json]:
+        """Set the payers of a student: the share of each by the payer's id."""
+        payers = [{"payer_id": payer, "share": share} for payer, share in shares.items()]
+        response = await self.client.put(f"/students/{student['id']}/payers", json={"payers": payers})
+        assert response.status_code == 200, response.text
+        listed: list[Json] = response.json()
+        return listed
+
     async def invoice(self, student: Json | None = None, total: str = "100.00", **fields: Any) -> Json:
         """Raise an invoice, on a new student of a new school unless one is given."""
         student = student or await self.student()

@@ -117,14 +117,10 @@ new_payments as (
   order by invoice_id
   returning id, invoice_id, amount, paid_at
 ),
-allocations as (
-  select payment_id, invoice_id, student_id, full_name, description, amount, allocated_at, reversed_at
-  from receipt_allocations
-  where receipt_id = :receipt_id::uuid
-    and school_id = (select school_id from place)
-  union all
+new_allocations as (
   select
-    new_payments.id, invoice_id, student_id, full_name, description, amount, paid_at, null::timestamptz
+    new_payments.id as payment_id, invoice_id, student_id, full_name, description, amount, paid_at as allocated_at,
+    null::timestamptz as reversed_at
   from new_payments
   join locked on locked.id = new_payments.invoice_id
   join students on students.id = locked.student_id and students.school_id = (select school_id from receipt)
@@ -138,11 +134,12 @@ answer as (
     receipt.id, receipt.school_id, receipt.payer_id, receipt.payer_name, receipt.amount, currency, method, reference,
     source, external_reference, received_at, reversed_at, reverse_reason,
     allocated_total + added.amount as allocated_total, refunded_total, unallocated - added.amount as unallocated,
-    (
-      select coalesce(jsonb_agg(to_jsonb(allocations) order by allocated_at, payment_id), '[]') from allocations
+    case when :receipt_id is null then '[]' else allocations_of_receipt(receipt.id, receipt.school_id) end
+    || (
+      select coalesce(jsonb_agg(to_jsonb(new_allocations) order by allocated_at, payment_id), '[]') from new_allocations
     ) as allocations,
-    refunds_of_receipt(receipt.id, receipt.school_id) as refunds,
-    created_at, updated_at_after(updated_at, added.payments) as updated_at
+    case when :receipt_id is null then '[]' else refunds_of_receipt(receipt.id, receipt.school_id) end as refunds,
+    created_at, updated_at_after(updated_at, sign(added.payments)::int) as updated_at
   from receipt
   cross join place
   cross join added

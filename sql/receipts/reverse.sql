@@ -57,7 +57,7 @@ answer as (
       select coalesce(jsonb_agg(to_jsonb(allocations) order by allocated_at, payment_id), '[]') from allocations
     ) as allocations,
     refunds_of_receipt(id, school_id) as refunds,
-    created_at, updated_at_after(updated_at, (select count(*) from taken_back)) as updated_at
+    created_at, updated_at_after(updated_at, (select sign(count(*))::int from taken_back)) as updated_at
   from reversed
 )
 select

@@ -60,18 +60,18 @@ class AuditController(Controller):
         from_: From = None,
         to: To = None,
     ) -> Response[list[AuditEntry]]:
-        """List all changes of schools, students, invoices, payments, users and API keys, in order, and all log-ins.
+        """List all changes of the books, of users and of API keys, in order, and all log-ins.
 
         An entry has the row before and after the change, the actor and the request. A moment later it is sealed: it
-        gets a hash of its content and of the entry before it in the same school. An accountant of a school sees the
-        entries of its schools, students, invoices and payments, and no log-ins.
+        gets a hash of its content and of the entry before it in the same school. The books are schools, students,
+        payers, invoices, receipts and payments. An accountant of a school sees those of its books, and no log-ins.
         """
         entities: Sequence[AuditedEntity] | None = None if entity is None else (entity,)
         if caller.role is Role.ACCOUNTANT:
             if caller.tenant is None:
                 raise Forbidden("Only an accountant of one school can read its audit trail.")
             if entity is not None and entity not in BOOKS:
-                raise Forbidden("An accountant can read the changes of schools, students, invoices and payments.")
+                raise Forbidden("An accountant can read the changes of the books, not of users and API keys.")
             entities = entities or BOOKS
         filters = AuditFilters(school_id, entity_id, entities, actor, action, from_, to)
         return page.answer(await audit_log.list(caller.tenant, page, filters))

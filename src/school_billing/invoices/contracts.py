@@ -100,7 +100,7 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     student_id: UUID
     payer_id: UUID | None = None
-    """By default the student's payer if there is only one, else the student himself."""
+    """Without it, the student's payer owes the invoice if there is only one, else the student himself does."""
     total_amount: Amount
     due_date: DueDate
     description: Description | None = None

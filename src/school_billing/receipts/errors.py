@@ -61,13 +61,13 @@ class InvoiceNotIssued(Conflict):
 
 
 class NotAllocated(Conflict):
-    """The payment is no allocation of a receipt, so it cannot be taken back. Record a refund, or delete it."""
+    """The payment is not an allocation of a receipt, so it cannot be taken back. Record a refund, or delete it."""
 
     code = "not_allocated"
 
 
 class AllocationReversed(Conflict):
-    """The allocation is taken back already."""
+    """The allocation is taken back already. Allocate the money of the receipt again if that was wrong."""
 
     code = "allocation_reversed"
 

@@ -245,3 +245,17 @@ async def test_lists_filter_by_what_is_open_and_overdue_and_by_the_day_of_issue(
 async def test_a_wrong_filter_is_a_400_that_names_it(client: httpx.AsyncClient, query: str) -> None:
     refusal = problem(await client.get(f"/invoices?{query}"), 400, "invalid_parameter")
     assert [error["field"] for error in refusal["errors"]] == [query.partition("=")[0]]
+
+
+async def test_an_invoice_is_not_issued_after_money_of_a_receipt_paid_it(api: Api) -> None:
+    student = await api.student()
+    payer = await api.payer({"id": student["school_id"]})
+    paid, other = [
+        await api.invoice(student, payer_id=payer["id"], issued_at=f"2026-01-0{day}T00:00:00Z") for day in (5, 6)
+    ]
+    await api.receipt(payer, "100.00", received_at="2026-01-10T00:00:00Z")  # The older one, in full.
+    for invoice, day, status in ((paid, "11", 409), (paid, "10", 200), (other, "11", 200)):
+        answer = await api.client.patch(f"/invoices/{invoice['id']}", json={"issued_at": f"2026-01-{day}T00:00:00Z"})
+        assert answer.status_code == status, answer.text
+        if status == 409:
+            problem(answer, 409, "issued_after_allocation")

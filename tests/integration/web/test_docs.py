@@ -70,7 +70,7 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
         for status in {"200", "201", "304"} & set(operation["responses"]):
             with_etag = status == "201" or bool(conditional.keys() & names)
             assert ("ETag" in operation["responses"][status].get("headers", {})) == with_etag, (path, method)
-    things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "invoice", "payment")}
+    things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "payer", "invoice", "payment")}
     statements = {"/students/{student_id}/statement"} | {
         f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "debtors.csv", "collections")
     }
@@ -173,6 +173,7 @@ async def test_the_examples_work_on_the_demo_as_the_page_opens(
         ("delete_invoice", "invoice_has_payments"),
         ("delete_payment", "over_refund"),
         ("delete_student", "in_use"),
+        ("delete_payer", "in_use"),
         ("delete_school", "in_use"),
     }
 
