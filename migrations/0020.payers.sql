@@ -31,6 +31,8 @@ create table if not exists payers (
 create index if not exists payers_school_id_id_idx on payers (school_id, id);
 -- A payer by the school's own number, in any case.
 create unique index if not exists payers_school_id_external_id_key on payers (school_id, lower(external_id));
+-- Payers by their email address, in any case.
+create index if not exists payers_school_id_email_idx on payers (school_id, lower(email));
 -- Payers by the words of their name, email address and external id.
 create index if not exists payers_search_idx on payers
   using gin (search_vector(school_id, name || ' ' || coalesce(email, '') || ' ' || coalesce(external_id, '')));

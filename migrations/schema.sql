@@ -1177,6 +1177,8 @@ CREATE INDEX invoices_voided_idx ON invoices USING btree (school_id, student_id,
 
 CREATE INDEX login_throttles_window_ends_at_idx ON login_throttles USING btree (window_ends_at);
 
+CREATE INDEX payers_school_id_email_idx ON payers USING btree (school_id, lower(email));
+
 CREATE UNIQUE INDEX payers_school_id_external_id_key ON payers USING btree (school_id, lower(external_id));
 
 CREATE INDEX payers_school_id_id_idx ON payers USING btree (school_id, id);

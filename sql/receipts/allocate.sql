@@ -15,8 +15,12 @@ place as (
     and (select noted from author)
     and schools.id = coalesce(
       :school_id::uuid,
-      (select school_id from payers where payers.id = :payer_id::uuid),
-      (select school_id from receipts where receipts.id = :receipt_id::uuid)
+      (
+        select school_id from payers where payers.id = :payer_id::uuid and (:tenant::uuid is null or payers.school_id = :tenant)
+      ),
+      (
+        select school_id from receipts where receipts.id = :receipt_id::uuid and (:tenant::uuid is null or receipts.school_id = :tenant)
+      )
     )
     and (:tenant::uuid is null or schools.id = :tenant)
     and (
@@ -43,6 +47,7 @@ known_receipt as (
   from receipts
   where receipts.id = :receipt_id::uuid
     and receipts.school_id = (select school_id from place)
+    and (:tenant::uuid is null or receipts.school_id = :tenant)
     and receipts.reversed_at is null
   for no key update
 ),
@@ -65,6 +70,7 @@ candidates as (
   join invoices on invoices.payer_id = receipt.payer_id and invoices.school_id = receipt.school_id
   where :rule::text = 'oldest_due_first'
     and balance_due > 0
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
     -- An invoice that is dated ahead is not owed yet.
     and issued_at <= now()
 ),
@@ -73,6 +79,7 @@ locked as (
   from invoices
   where invoices.id = any(array(select candidates.id from candidates))
     and invoices.school_id = (select school_id from receipt)
+    and (:tenant::uuid is null or invoices.school_id = :tenant)
   order by invoices.id
   for no key update
 ),
@@ -108,6 +115,7 @@ new_payments as (
           select least(max(paid_at), now())
           from payments
           where payments.invoice_id = planned.invoice_id and payments.school_id = receipt.school_id
+            and (:tenant::uuid is null or payments.school_id = :tenant)
         )
       end
     )
@@ -124,6 +132,7 @@ new_allocations as (
   from new_payments
   join locked on locked.id = new_payments.invoice_id
   join students on students.id = locked.student_id and students.school_id = (select school_id from receipt)
+    and (:tenant::uuid is null or students.school_id = :tenant)
 ),
 added as (
   select coalesce(sum(amount), 0.00) as amount, count(*) as payments

@@ -26,3 +26,4 @@ select
   refunds_of_receipt(claimed.id, school_id) as refunds
 from claimed
 join schools on schools.id = school_id
+  and (:tenant::uuid is null or schools.id = :tenant)

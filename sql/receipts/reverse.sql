@@ -23,6 +23,7 @@ taken_back as (
   from receipt
   join payments on payments.receipt_id = receipt.id and payments.school_id = receipt.school_id
   where kind = 'PAYMENT'
+    and (:tenant::uuid is null or payments.school_id = :tenant)
     and not exists (
       select 1 from payments as later where later.reverses_id = payments.id and later.school_id = payments.school_id
     )
@@ -36,6 +37,7 @@ reversed as (
   from receipt
   where receipts.id = receipt.id
     and receipts.school_id = receipt.school_id
+    and (:tenant::uuid is null or receipts.school_id = :tenant)
   returning
     receipts.id, receipts.school_id, payer_id, payer_name, amount, currency, method, reference, source,
     external_reference, received_at, receipts.reversed_at, reverse_reason, refunded_total, unallocated, created_at,

@@ -6,7 +6,7 @@ receipt as (
   select receipts.id, receipts.school_id, currency
   from payments
   join receipts on receipts.id = payments.receipt_id and receipts.school_id = payments.school_id
-  join schools on schools.id = receipts.school_id
+  join schools on schools.id = payments.school_id
   where (select granted from claim)
     and (select noted from author)
     and payments.id = :payment_id
@@ -19,6 +19,7 @@ refund as (
   select payments.school_id, invoice_id, receipt_id, payments.id, 'REFUND', amount, method, reference, :reason
   from receipt
   join payments on payments.id = :payment_id and payments.school_id = receipt.school_id
+    and (:tenant::uuid is null or payments.school_id = :tenant)
   returning
     id, school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at, created_at,
     updated_at

@@ -24,6 +24,7 @@ import psycopg
 from school_billing.invoices.repository import LIST
 from school_billing.payments.repository import CREATE
 from school_billing.platform.web.pages import NIL
+from school_billing.receipts.repository import ALLOCATE
 from school_billing.serving.embedded import embedded_postgres
 from school_billing.statements.repository import SCHOOL, STUDENT
 from school_billing.students.repository import GET
@@ -158,6 +159,26 @@ def cases(token: str) -> Iterator[Case]:
         Load((paying(invoices[0]),), token),
         Statement(CREATE, payment | {"invoice_id": invoices[0]}),
     )
+    for count in (3, 100):
+        amounts = ", ".join(["0.01"] * count)
+        values = {"school_id": large, "amount": f"{count / 100:.2f}", "method": "card", "rule": "list"}
+        values |= {"invoice_ids": dataset.drawn_invoices(count), "invoice_amounts": f"{{{amounts}}}"}
+        yield Case(
+            f"POST /receipts over {count} invoices",
+            Load(tuple(receiving(place, count) for place in range(100)), token),
+            Statement(ALLOCATE, values),
+        )
+
+
+def receiving(place: int, count: int) -> str:
+    """Return the request that pays a cent on each of `count` invoices."""
+    listed = ",".join(
+        f'{{"invoice_id":"{invoice}","amount":"0.01"}}' for invoice in dataset.invoices_from(place, count)
+    )
+    school = dataset.school_id(dataset.LARGE_SCHOOL)
+    return (
+        f'POST /receipts {{"school_id":"{school}","amount":"{count / 100:.2f}","method":"card","allocate":[{listed}]}}'
+    )
 
 
 def paying(invoice: object) -> str:
@@ -192,6 +213,7 @@ def forget_payments(database_url: str) -> None:
     """Put the invoices that are paid back where they were, so that each stretch finds the same."""
     with psycopg.connect(database_url) as connection:
         connection.execute("set local session_replication_role = replica")
+        connection.execute("lock table invoices in exclusive mode")  # The last requests may still run.
         connection.execute(
             """
             with gone as (delete from payments where amount = 0.01 returning invoice_id, amount),
@@ -199,9 +221,10 @@ def forget_payments(database_url: str) -> None:
             update invoices set payments_total = payments_total - paid.amount from paid where id = invoice_id
             """
         )
+        connection.execute("delete from receipts")
         connection.execute("delete from idempotency_keys")
     with psycopg.connect(database_url, autocommit=True) as connection:
-        for name in ("payments", "invoices", "idempotency_keys"):
+        for name in ("payments", "invoices", "receipts", "idempotency_keys"):
             connection.execute(f"vacuum {name}".encode())
         connection.execute("checkpoint")
 

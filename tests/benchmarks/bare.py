@@ -23,6 +23,7 @@ from school_billing.invoices.repository import LIST
 from school_billing.payments.repository import CREATE
 from school_billing.platform.database.sql import AnyQuery
 from school_billing.platform.web.pages import NIL
+from school_billing.receipts.repository import ALLOCATE
 from school_billing.statements.repository import SCHOOL, STUDENT
 from school_billing.students.repository import GET
 
@@ -84,6 +85,35 @@ async def create_payment(data: JSONBody[NewPayment], request: Request[Any, Any, 
     return msgspec.json.encode(dict(row))
 
 
+class NewAllocation(msgspec.Struct):
+    """What an invoice gets, as the benchmark sends it."""
+
+    invoice_id: UUID
+    amount: Decimal
+
+
+class NewReceipt(msgspec.Struct):
+    """A receipt as the benchmark sends it."""
+
+    school_id: UUID
+    amount: Decimal
+    method: str
+    allocate: list[NewAllocation]
+
+
+@post("/receipts", media_type=JSON)
+async def create_receipt(data: JSONBody[NewReceipt], state: State) -> bytes:
+    """Record a receipt over the invoices of its list."""
+    money = {"school_id": data.school_id, "amount": data.amount, "method": data.method, "rule": "list"}
+    listed = {
+        "invoice_ids": [one.invoice_id for one in data.allocate],
+        "invoice_amounts": [one.amount for one in data.allocate],
+    }
+    row = dict(await state.pool.fetchrow(ALLOCATE.text, *_ordered(ALLOCATE, **money, **listed)))
+    lists = {name: msgspec.Raw(row[name].encode()) for name in ("allocations", "refunds")}
+    return msgspec.json.encode(row | lists)
+
+
 def _ordered(query: AnyQuery, **values: Any) -> list[Any]:
     """Put `values` in the order of the parameters; what is missing is null."""
     return [values.get(name) for name in query.parameters]
@@ -101,7 +131,7 @@ async def _leave_as_is(_connection: object) -> None:
 
 
 app = Litestar(
-    [health, student, invoices, student_statement, school_statement, create_payment],
+    [health, student, invoices, student_statement, school_statement, create_payment, create_receipt],
     lifespan=[_pool],
     openapi_config=None,
     logging_config=None,

@@ -26,6 +26,7 @@ DRAWN_STUDENT = Drawn("bench_id(2, 10001 + 50 * :place::bigint)")
 """One of those students."""
 DRAWN_INVOICE = Drawn("bench_id(3, 11000010001 + 50 * :place::bigint)")
 """The last invoice of one of them."""
+_DRAWN_INVOICE_OF_MONTH = "bench_id(3, {month} * 1000000000 + 10001 + 50 * ((:place::bigint + {student}) % 100))"
 DRAWN_SCHOOL = Drawn("bench_id(1, 2 + :place::bigint)")
 """One of a hundred small schools."""
 
@@ -43,6 +44,20 @@ def student_id(school: int, place: int) -> UUID:
 def invoice_id(school: int, place: int, month: int) -> UUID:
     """Return the id of the invoice of a month, 0 to 11, on a student."""
     return _id(3, month * 1_000_000_000 + school * 10_000 + place)
+
+
+def invoices_from(place: int, count: int) -> list[UUID]:
+    """Return invoices of the large school, those of a student of SPREAD first, and then of the students after it."""
+    return [
+        invoice_id(LARGE_SCHOOL, SPREAD[(place + number // MONTHS) % len(SPREAD)], number % MONTHS)
+        for number in range(count)
+    ]
+
+
+def drawn_invoices(count: int) -> Drawn:
+    """Return the same invoices for pgbench, as an array."""
+    drawn = (_DRAWN_INVOICE_OF_MONTH.format(month=number % MONTHS, student=number // MONTHS) for number in range(count))
+    return Drawn(f"array[{', '.join(drawn)}]")
 
 
 def load(database_url: str, first_school: int, schools: int, students: int) -> None:

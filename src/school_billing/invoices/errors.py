@@ -57,7 +57,8 @@ class OverRefund(Conflict):
         """Return the error of a change that is possible now, but not with what was refunded on an earlier day."""
         beyond = Decimal(balance_due) - Decimal(total_amount)
         return cls(
-            f"On {date}, {beyond} more would be refunded on the invoice than was paid. Change a date or an amount."
+            f"On {date}, {beyond} more would be refunded on the invoice than was paid. Change a date or an amount.",
+            figures={"date": date, "total_amount": total_amount, "balance_due": balance_due},
         )
 
 

@@ -34,7 +34,7 @@ class ReceiptReversed(Conflict):
 
 
 class ReceiptRefunded(Conflict):
-    """Money of the receipt was given back, so it did arrive, and the receipt cannot be reversed."""
+    """Money of the receipt was given back, so the receipt cannot be reversed. Take its allocations back one by one."""
 
     code = "receipt_refunded"
 
@@ -83,7 +83,7 @@ class PayerHasReceipts(InUse):
 
 
 class ReceiptTotalsDiffer(Conflict):
-    """The totals of a receipt follow from its allocations and refunds and cannot be set."""
+    """The totals of a receipt follow from its allocations and refunds. Change these instead."""
 
     code = "receipt_totals_differ"
 

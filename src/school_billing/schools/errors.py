@@ -34,7 +34,7 @@ def refuse_cents(field: str) -> ErrorFactory:
     """Return a factory of the error that `field` has cents, which the school's currency lacks."""
 
     def refused(currency: str = "The currency") -> ApiError:
-        return breaks_rule(field, f"{currency} has no cents, so an amount in it is a whole number.")()
+        return breaks_rule(field, f"must be a whole number, because {currency} has no cents")()
 
     return refused
 

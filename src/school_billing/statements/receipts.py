@@ -18,7 +18,10 @@ from school_billing.platform.web.responses import WithETag
 from school_billing.receipts.errors import ReceiptNotFound
 from school_billing.receipts.repository import Receipts
 from school_billing.schools.repository import Schools
-from school_billing.statements.controller import DOCUMENT, PAGE, document_of, page_of
+from school_billing.statements.controller import _DOCUMENT as DOCUMENT
+from school_billing.statements.controller import _PAGE as PAGE
+from school_billing.statements.controller import _document as document_of
+from school_billing.statements.controller import _page as page_of
 from school_billing.statements.parameters import AcceptLanguage, Lang, Paper, PaperSize
 from school_billing.statements.printed.language import Language, accepted_language
 from school_billing.statements.printed.printable import PrintableStatement
@@ -78,7 +81,7 @@ class ReceiptPaperController(Controller):
     dependencies = {"printables": Provide(provide_printable_receipts)}
 
     @get(
-        "/receipts/{receipt_id:str}.html",
+        "/receipts/{receipt_id:str}/.html",
         summary="Get a receipt as a page",
         responses=PAGE,
         errors=(ReceiptNotFound, TooLongToPrint, PrintingBusy),
@@ -96,7 +99,7 @@ class ReceiptPaperController(Controller):
         return await print_queue.run(request, caller, partial(page_of, reading))
 
     @get(
-        "/receipts/{receipt_id:str}.pdf",
+        "/receipts/{receipt_id:str}/.pdf",
         summary="Get a receipt as a PDF document",
         responses=DOCUMENT,
         errors=(ReceiptNotFound, TooLongToPrint, PrintingBusy),
@@ -112,4 +115,4 @@ class ReceiptPaperController(Controller):
     ) -> WithETag[bytes]:
         """Return the receipt for paper, with every child and invoice that it pays."""
         reading = partial(printables.get, caller.tenant, receipt_id, PDF_ROWS_MOST)
-        return await print_queue.run(request, caller, partial(document_of, request, paper, reading, "receipt"))
+        return await print_queue.run(request, caller, partial(document_of, request, paper, reading))

@@ -12,6 +12,7 @@ from school_billing.platform.settings import Settings
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
 from school_billing.statements.printed.renderers import PrintQueue
+from school_billing.statements.receipts import ReceiptPaperController
 from school_billing.statements.repository import FairReader, StatementReader, Statements
 from school_billing.statements.standby import StandbyReader
 
@@ -37,6 +38,7 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
     return Room(
         Tag("statements", "Statements of account, debtors and collections."),
         StatementController,
+        ReceiptPaperController,
         running=running,
         statements=Statements(reader),
         print_queue=PrintQueue(),

@@ -46,6 +46,9 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     invoice = await api.invoice(student, description=f"Tuition {MARK}")
     payment = await api.pay(invoice, "10.00", method=MARK, reference=f"Receipt {MARK}")
     unpaid = await api.invoice(student, description=f"Books {MARK}")
+    receipt = await api.receipt(
+        payer, "200.00", method=MARK, reference=f"Receipt {MARK}", source=MARK, external_reference=MARK, allocate="none"
+    )
     user = await api.client.post(
         "/users",
         json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
@@ -58,12 +61,16 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "invoice_id": invoice["id"],
         "unpaid_id": unpaid["id"],
         "payment_id": payment["id"],
+        "receipt_id": receipt["id"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
     }
 
     def snapshot() -> list[tuple[Any, ...]]:
-        tables = ("schools", "students", "payers", "student_payers", "invoices", "payments", "users", "api_keys")
+        tables = (
+            *("schools", "students", "payers", "student_payers", "invoices", "receipts", "payments", "receipt_refunds"),
+            *("users", "api_keys"),
+        )
         with psycopg.connect(database_url) as psql:
             rows = [
                 psql.execute(
@@ -142,6 +149,15 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "update_invoice": [{"description": "x"}, {"student_id": mine["student_id"]}, {}],
         "void_invoice": [{"reason": "x"}],
         "create_payment": [{"invoice_id": ids["invoice_id"], "amount": "1.00"}],
+        "create_receipt": [
+            {"payer_id": ids["payer_id"], "amount": "1.00"},
+            {"school_id": ids["school_id"], "amount": "1.00"},
+        ],
+        "claim_receipt": [{"payer_id": mine["payer_id"]}, {"payer_id": ids["payer_id"]}],
+        "allocate_receipt": [{}, {"allocate": [{"invoice_id": mine["invoice_id"], "amount": "1.00"}]}],
+        "refund_receipt": [{"amount": "1.00"}],
+        "reverse_receipt": [{"reason": "x"}],
+        "reverse_payment": [{"reason": "x"}],
         "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
     }
     return found[operation_id]
@@ -158,7 +174,7 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
             yield urlencode({name: ids[name]})
         elif name == "entity_id":
             yield from (urlencode({name: value}) for value in ids.values())
-        elif name in {"name", "q", "external_id", "method", "reference"}:
+        elif name in {"name", "q", "external_id", "method", "reference", "source", "external_reference"}:
             yield from (urlencode({name: value}) for value in (MARK, f"Number {MARK}", f"Receipt {MARK}"))
         elif name == "email":
             yield urlencode({name: "billing@other.example"})

@@ -99,7 +99,7 @@ async def test_an_amount_in_a_currency_without_cents_is_whole(api: Api) -> None:
         ("amount", "PATCH", f"/payments/{payment['id']}", {}),
     ):
         response = await api.client.request(method, path, json=body | {field: "7.50"})
-        told = "CLP has no cents, so an amount in it is a whole number."
+        told = "must be a whole number, because CLP has no cents"
         assert problem(response, 422, "invalid_body")["errors"] == [{"field": field, "message": told}]
     assert money(await api.reload(pesos)) == ("3.00", "0.00", "3.00", "598.00", "PARTIAL")
     dollars = await api.client.patch(f"/payments/{payments['USD']['id']}", json={"amount": "2.50"})

@@ -71,15 +71,17 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
             with_etag = status == "201" or bool(conditional.keys() & names)
             assert ("ETag" in operation["responses"][status].get("headers", {})) == with_etag, (path, method)
     things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "payer", "invoice", "payment")}
+    receipt = "/receipts/{receipt_id}"  # No receipt is deleted.
     statements = {"/students/{student_id}/statement"} | {
         f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "debtors.csv", "collections")
     }
     printed = {f"/students/{{student_id}}/statement.{kind}" for kind in ("html", "pdf", "csv")}
     printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
-    others = {"/users/{user_id}", "/api-keys/{api_key_id}"}
+    printed |= {f"{receipt}.{kind}" for kind in ("html", "pdf")}
+    others = {"/users/{user_id}", "/api-keys/{api_key_id}", receipt}
     assert conditional["If-None-Match"] == {("get", path) for path in things | statements | printed | others}
     assert conditional["If-Match"] == {
-        *(("patch", path) for path in things),
+        *(("patch", path) for path in things | {receipt}),
         *(("delete", path) for path in things),
         ("post", "/invoices/{invoice_id}/void"),
         ("patch", "/users/{user_id}"),

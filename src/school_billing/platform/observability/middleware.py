@@ -29,6 +29,8 @@ from school_billing.platform.web.errors import (
     RouteNotFound,
     ServerStopping,
     answer_error,
+    split_suffix,
+    with_suffix,
 )
 from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, choose_request_id
 
@@ -90,8 +92,11 @@ class Observed:
             own_headers.append((b"traceresponse", self._tracing.begin_request(scope, method, context)))
         answer = _Answer(receive, send, own_headers)
 
-        # HEAD is GET without the body (RFC 9110 section 9.3.2). uvicorn leaves the body out.
-        inner = cast("HTTPScope", {**scope, "method": "GET", IS_HEAD: True}) if method == "HEAD" else scope
+        inner = scope
+        if scope["path"].endswith((".html", ".pdf")):
+            inner = cast("HTTPScope", {**inner, "path": split_suffix(scope["path"])})
+        if method == "HEAD":  # GET without the body (RFC 9110 section 9.3.2). uvicorn leaves the body out.
+            inner = cast("HTTPScope", {**inner, "method": "GET", IS_HEAD: True})
 
         self.metrics.in_flight.inc()
         try:
@@ -144,7 +149,7 @@ class Observed:
             bug = code = None
         line = AccessLine(
             method=method,
-            route=scope.get("path_template") or UNMATCHED,
+            route=with_suffix(scope.get("path_template") or UNMATCHED),
             path=_loggable_path(scope),
             status=status,
             duration_ms=round(seconds * 1000, 2),
@@ -246,4 +251,4 @@ def _loggable_path(scope: "HTTPScope") -> str | None:
     for value in scope.get("path_params", {}).values():
         if not _ID.fullmatch(str(value)):
             return None
-    return scope["path"]
+    return with_suffix(scope["path"])

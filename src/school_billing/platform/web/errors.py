@@ -4,6 +4,7 @@ The docstring of an error is its default text: what happened, then what to do. P
 errors.py of each noun has the errors of that noun, and says which constraint of the schema means which error.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, partial
@@ -37,7 +38,20 @@ log = structlog.get_logger("school_billing.problems")
 
 def path_of(request: Request[Any, Any, Any]) -> str:
     """Return the encoded path. request.url would also read the Host header, which can be any text."""
-    return quote(request.scope["path"], safe="/:@!$&'()*+,;=~")  # RFC 3986 section 3.3
+    return quote(with_suffix(request.scope["path"]), safe="/:@!$&'()*+,;=~")  # RFC 3986 section 3.3
+
+
+_SUFFIX = re.compile(r"(/[a-z-]+/[^/.]+)(\.(?:html|pdf))")
+
+
+def split_suffix(path: str) -> str:
+    """Make .pdf of /receipts/{id}.pdf a part of its own: a route of Litestar cannot end in the middle of a part."""
+    return _SUFFIX.sub(r"\1/\2", path) if _SUFFIX.fullmatch(path) else path
+
+
+def with_suffix(path: str) -> str:
+    """Undo split_suffix, also in the template of a path."""
+    return path.replace("/.", ".")
 
 
 def allow_header(methods: AbstractSet[str]) -> str:
@@ -147,7 +161,7 @@ class InvalidParameter(BadRequest):
 
 
 class NotFound(ApiError):
-    """There is no such thing. Check the id."""
+    """Nothing has this id. Check the id."""
 
     status = 404
     code = "not_found"

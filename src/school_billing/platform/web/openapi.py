@@ -36,6 +36,7 @@ from school_billing.platform.web.errors import (
     SlowBody,
     UnsupportedMediaType,
     error_classes,
+    with_suffix,
 )
 from school_billing.platform.web.pages import TOTAL_COUNT_HEADER
 from school_billing.platform.web.requests import query_parameters
@@ -199,6 +200,7 @@ def complete_document(app: Litestar) -> dict[str, Any]:
         "headers": _HEADERS,
         "examples": {code: {"value": _example_of(error)} for code, error in error_classes().items() if code in used},
     }
+    document["paths"] = {with_suffix(path): found for path, found in document["paths"].items()}
     for path in document["paths"].values():
         for operation in path.values():
             if isinstance(operation, dict) and "responses" in operation:
