@@ -678,7 +678,7 @@ CREATE FUNCTION refuse_spent_reversal() RETURNS trigger
                 constraint = 'receipts_none_allocated_when_reversed',
                 table = 'receipts';
       end if;
-      if new.reversed_at < least(moved_at, now()) then
+      if new.reversed_at < moved_at and new.reversed_at < now() then
         raise exception 'receipt % changed at %, after %', new.id, moved_at, new.reversed_at
           using errcode = 'integrity_constraint_violation',
                 constraint = 'receipts_move_in_order',

@@ -2,8 +2,9 @@
 -- such school or it is not the tenant's. The document is empty if there are no rows, because the period begins after
 -- its end, or if there are more than :most.
 --
--- This is the school's cash book: a payment belongs to the day on which the money moved, even if its invoice
--- was voided later, so that a month agrees with the bank's. An invoice belongs to the day of its issue; one that is void now is
+-- This is the school's cash book: money belongs to the day on which it moved, even if its invoice was voided later, so that
+-- a month agrees with the bank's. Receipts are money, and what they pay on invoices is not: it moves no money. A receipt
+-- that is reversed goes back on the day of its reversal, by the method by which it came. An invoice belongs to the day of its issue; one that is void now is
 -- left out. Both are found along an index by time and summed by steps of the school's calendar. A step is cut if the
 -- period begins or ends in it, and is a row of zeros if nothing happened. By method the whole period is one step;
 -- an invoice has no method, so the rate of a method is its share of all that was invoiced.
@@ -43,6 +44,25 @@ chosen as (
   from period
   where coalesce(steps_count, 1) between 1 and :most::bigint
 ),
+money as (
+  select paid_at as moved_at, method, amount, kind = 'PAYMENT' as is_paid
+  from payments
+  where school_id = :school_id
+    and receipt_id is null
+  union all
+  select received_at, method, amount, true
+  from receipts
+  where school_id = :school_id
+  union all
+  select refunded_at, method, amount, false
+  from receipt_refunds
+  where school_id = :school_id
+  union all
+  select reversed_at, method, amount, false
+  from receipts
+  where school_id = :school_id
+    and reversed_at is not null
+),
 by_day as (
   select
     case when unit is not null then (issued_at at time zone time_zone)::date end as day, null as method,
@@ -53,13 +73,15 @@ by_day as (
   group by day
   union all
   select
-    case when unit is not null then (paid_at at time zone time_zone)::date end as day,
+    case when unit is not null then (moved_at at time zone time_zone)::date end as day,
     method,
     null,
-    coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0.00),
-    coalesce(sum(amount) filter (where kind = 'REFUND'), 0.00)
+    coalesce(sum(amount) filter (where is_paid), 0.00),
+    coalesce(sum(amount) filter (where not is_paid), 0.00)
   from chosen
-  join payments on payments.school_id = :school_id and paid_at between opens_at and closes_at
+  cross join money
+  -- By subqueries, so that the planner walks the indexes by time.
+  where moved_at between (select opens_at from chosen) and (select closes_at from chosen)
   group by day, method
 ),
 sums as (

@@ -1,5 +1,7 @@
--- The students of a school who owe, the most overdue first, as one JSON array, and the debtor after whom the next page
--- begins: one row, or none if there is no such school or it is not the tenant's.
+-- The students of a school who owe, or its payers if :by is "payer", the most overdue first, as one JSON array, and the debtor
+-- after whom the next page begins: one row, or none if there is no such school or it is not the tenant's.
+--
+-- An invoice without a payer is owed by no payer. What a payer's receipts do not pay yet stands beside what the payer owes.
 --
 -- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
 -- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances of now
@@ -24,28 +26,30 @@ past_balances as (
   group by invoice_id
 ),
 balances as (
-  select student_id, balance_due, due_date
+  select student_id, payer_id, balance_due, due_date
   from school
   join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
   where num_nonnulls(:as_of::timestamptz, :as_of_date::date) = 0
     -- An invoice that is dated ahead is not owed before its day.
     and issued_at <= school.as_of
   union all
-  select student_id, past_balances.balance_due, due_date
+  select student_id, payer_id, past_balances.balance_due, due_date
   from past_balances
   join invoices on invoices.id = past_balances.invoice_id and invoices.school_id = :school_id
 ),
 open_invoices as (
-  select student_id, balance_due, due_date, today, ageing_bucket(today - due_date) as bucket
+  select debtor_id, balance_due, due_date, today, ageing_bucket(today - due_date) as bucket
   from school
   cross join balances
+  cross join lateral (select case when :by::text = 'payer' then payer_id else student_id end as debtor_id) as owner
   where balance_due > 0
+    and debtor_id is not null
   -- OFFSET keeps the planner from computing the bucket again in each filter below.
   offset 0
 ),
 owed as (
   select
-    student_id,
+    debtor_id,
     count(*) as invoices_count,
     sum(balance_due) as balance_due,
     sum(balance_due) filter (where bucket > 0) as overdue_total,
@@ -55,38 +59,70 @@ owed as (
     min(due_date) as oldest_due_date,
     greatest(today - min(due_date), 0) as days_overdue
   from open_invoices
-  group by student_id, today
+  group by debtor_id, today
 ),
 fetched as (
   -- One more than the page holds shows whether there is a next page.
   select
-    student_id, invoices_count, balance_due, overdue_total, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4,
+    debtor_id, invoices_count, balance_due, overdue_total, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4,
     oldest_due_date, days_overdue,
-    row_number() over (order by oldest_due_date, balance_due desc, student_id) as place
+    row_number() over (order by oldest_due_date, balance_due desc, debtor_id) as place
   from owed
   where days_overdue >= :min_overdue_days::bigint
     and balance_due >= :min_balance::numeric
-    and (oldest_due_date, -balance_due, student_id) > (:after_due_date::date, -:after_balance::numeric, :after_id::uuid)
+    and (oldest_due_date, -balance_due, debtor_id) > (:after_due_date::date, -:after_balance::numeric, :after_id::uuid)
   order by place
   limit :limit::bigint + 1 offset :offset
 ),
-page as (
-  select place, debtor
-  from school
-  cross join fetched
-  join students on students.id = fetched.student_id and students.school_id = school.id
-    and students.school_id = :school_id
-  cross join lateral (
-    select
-      student_id, full_name, external_id, amount_text(balance_due) as balance_due,
-      amount_text(overdue_total) as overdue_total, oldest_due_date, days_overdue,
-      ageing_of(bucket_0, bucket_1, bucket_2, bucket_3, bucket_4) as ageing, invoices_count
-  ) as debtor
+credits as (
+  select payer_id, sum(unallocated) as unallocated
+  from receipts
+  where school_id = :school_id
+    and :by = 'payer'
+    and num_nonnulls(:as_of::timestamptz, :as_of_date::date) = 0
+    and unallocated > 0
+  group by payer_id
+  union all
+  select payer_id, sum(change)
+  from receipt_entries
+  where school_id = :school_id
+    and :by = 'payer'
+    and num_nonnulls(:as_of::timestamptz, :as_of_date::date) > 0
+    and happened_at <= (select as_of from school)
+  group by payer_id
+),
+figures as (
+  select
+    place, debtor_id, amount_text(balance_due) as balance_due, amount_text(overdue_total) as overdue_total,
+    oldest_due_date, days_overdue, ageing_of(bucket_0, bucket_1, bucket_2, bucket_3, bucket_4) as ageing, invoices_count
+  from fetched
   order by place
   limit :limit
 ),
+page as (
+  select place, to_json(debtor) as debtor
+  from figures
+  join students on students.id = figures.debtor_id and students.school_id = :school_id
+  cross join lateral (
+    select
+      debtor_id as student_id, full_name, external_id, balance_due, overdue_total, oldest_due_date, days_overdue, ageing,
+      invoices_count
+  ) as debtor
+  where :by = 'student'
+  union all
+  select place, to_json(debtor)
+  from figures
+  join payers on payers.id = figures.debtor_id and payers.school_id = :school_id
+  left join credits on credits.payer_id = payers.id
+  cross join lateral (
+    select
+      debtor_id as payer_id, name, external_id, balance_due, amount_text(unallocated) as unallocated, overdue_total,
+      oldest_due_date, days_overdue, ageing, invoices_count
+  ) as debtor
+  where :by = 'payer'
+),
 last as (
-  select oldest_due_date, balance_due, student_id
+  select oldest_due_date, balance_due, debtor_id
   from fetched
   where (select count(*) from fetched) > :limit
   order by place limit 1 offset :limit - 1
@@ -95,6 +131,6 @@ select
   (select coalesce(json_agg(debtor order by place), '[]') from page)::text as document,
   last.oldest_due_date as next_due_date,
   last.balance_due as next_balance,
-  last.student_id as next_id
+  last.debtor_id as next_id
 from school
 left join last on true

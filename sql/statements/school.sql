@@ -1,8 +1,8 @@
 -- A school's statement as of now, as one JSON document, and the invoice after which the next page of its lines begins: one
 -- row, or none if there is no such school or it is not the tenant's.
 --
--- Every sum comes from one scan of the school's invoices with the totals that the invoices keep, so nothing is left out and
--- the sums agree. Only the lines are a page. For a past moment or a period see school_as_of.sql.
+-- Every sum of invoices comes from one scan of them with the totals that they keep, so nothing is left out and the sums
+-- agree. What the receipts do not pay yet is what they keep. Only the lines are a page. For a past moment or a period see school_as_of.sql.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -43,12 +43,21 @@ student_totals as (
   join students on students.school_id = school.id and students.school_id = :school_id
   left join invoiced on invoiced.student_id = students.id
 ),
-totals as (
+invoice_totals as (
   select
-    statement_totals_of(sum(invoiced), sum(payments), sum(refunds), sum(balance_due), sum(bucket_0)) as totals,
+    statement_totals_of(sum(invoiced), sum(payments), sum(refunds), sum(balance_due), sum(bucket_0)) as sums,
     ageing_of(sum(bucket_0), sum(bucket_1), sum(bucket_2), sum(bucket_3), sum(bucket_4)) as ageing,
     min(oldest_due_date) as oldest_due_date
   from invoiced
+),
+credit as (
+  select
+    amount_text(sum(unallocated) filter (where payer_id is not null)) as unallocated_total,
+    amount_text(sum(unallocated) filter (where payer_id is null)) as unidentified_total
+  from receipts
+  where school_id = :school_id
+    and unallocated > 0
+    and exists (select 1 from school)
 ),
 fetched as (
   -- One more than the page holds shows whether there is a next page.
@@ -76,11 +85,17 @@ statement as (
   select
     school.id as school_id, currency, today as as_of_date,
     (select count(*) from student_totals) as students_count,
-    totals.totals, totals.ageing, totals.oldest_due_date,
+    totals, ageing, oldest_due_date,
     (select coalesce(json_agg(student_totals order by full_name, student_id), '[]') from student_totals) as students,
     (select coalesce(json_agg(line order by id), '[]') from page) as invoices
   from school
-  cross join totals
+  cross join invoice_totals
+  cross join lateral (
+    select
+      (sums).invoiced_total, (sums).payments_total, (sums).refunds_total, (sums).paid_total, (sums).balance_due_total,
+      (sums).overdue_total, unallocated_total, unidentified_total
+    from credit
+  ) as totals
 )
 select
   to_json(statement)::text as document,

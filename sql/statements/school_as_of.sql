@@ -68,12 +68,20 @@ student_totals as (
   join students on students.school_id = account.id and students.school_id = :school_id
   left join invoiced on invoiced.student_id = students.id
 ),
-totals as (
+invoice_totals as (
   select
-    statement_totals_of(sum(invoiced), sum(payments), sum(refunds), sum(balance_due), sum(bucket_0)) as totals,
+    statement_totals_of(sum(invoiced), sum(payments), sum(refunds), sum(balance_due), sum(bucket_0)) as sums,
     ageing_of(sum(bucket_0), sum(bucket_1), sum(bucket_2), sum(bucket_3), sum(bucket_4)) as ageing,
     min(oldest_due_date) as oldest_due_date
   from invoiced
+),
+credit as (
+  select
+    amount_text(sum(change) filter (where payer_id is not null)) as unallocated_total,
+    amount_text(sum(change) filter (where payer_id is null)) as unidentified_total
+  from receipt_entries
+  where school_id = :school_id
+    and happened_at <= (select as_of from account)
 ),
 fetched as (
   -- One more than the page holds shows whether there is a next page.
@@ -97,11 +105,17 @@ statement as (
   select
     account.id as school_id, currency, instant_text(as_of) as as_of, today as as_of_date,
     (select count(*) from student_totals) as students_count,
-    totals.totals, totals.ageing, totals.oldest_due_date,
+    totals, ageing, oldest_due_date,
     (select coalesce(json_agg(student_totals order by full_name, student_id), '[]') from student_totals) as students,
     (select coalesce(json_agg(line order by id), '[]') from page) as invoices
   from account
-  cross join totals
+  cross join invoice_totals
+  cross join lateral (
+    select
+      (sums).invoiced_total, (sums).payments_total, (sums).refunds_total, (sums).paid_total, (sums).balance_due_total,
+      (sums).overdue_total, unallocated_total, unidentified_total
+    from credit
+  ) as totals
 ),
 opening as (
   select amount_text(sum(change)) as balance

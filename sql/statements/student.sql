@@ -43,9 +43,24 @@ lines as (
     ) as invoices
   from student_invoices
 ),
+payers_of_student as (
+  select
+    payers.id as payer_id, name,
+    (
+      select amount_text(sum(unallocated))
+      from receipts
+      where receipts.payer_id = payers.id and receipts.school_id = student_payers.school_id
+        and unallocated > 0
+    ) as unallocated
+  from student
+  join student_payers on student_payers.student_id = student.id and student_payers.school_id = student.school_id
+    and (:tenant::uuid is null or student_payers.school_id = :tenant)
+  join payers on payers.id = student_payers.payer_id and payers.school_id = student_payers.school_id
+),
 statement as (
   select
     student.id as student_id, school_id, currency, student.today as as_of_date, totals, ageing, oldest_due_date,
+    (select coalesce(json_agg(payers_of_student order by name, payer_id), '[]') from payers_of_student) as payers,
     coalesce(invoices, '[]') as invoices
   from student
   cross join totals

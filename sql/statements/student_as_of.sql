@@ -17,7 +17,7 @@ with account as (
 ),
 entries_until_then as (
   select
-    invoice_id, payment_id, happened_at, turn, kind, description, method, reference, amount, change
+    invoice_id, payment_id, receipt_id, happened_at, turn, kind, description, method, reference, amount, change
   from account_entries
   where student_id = :student_id
     and school_id = (select school_id from account)
@@ -76,7 +76,7 @@ lines as (
 running as (
   -- From the first entry on, because each balance includes all earlier entries.
   select
-    invoice_id, payment_id, happened_at, kind, description, method, reference, amount,
+    invoice_id, payment_id, receipt_id, happened_at, kind, description, method, reference, amount,
     sum(change) over in_order as balance,
     row_number() over in_order as place
   from entries_until_then
@@ -89,7 +89,8 @@ entries as (
   cross join lateral (
     select
       (happened_at at time zone time_zone)::date as date, instant_text(happened_at) as happened_at, kind, invoice_id,
-      payment_id, description, method, reference, amount_text(amount) as amount, amount_text(balance) as balance
+      payment_id, receipt_id, description, method, reference, amount_text(amount) as amount,
+      amount_text(balance) as balance
   ) as entry
 ),
 period as (
@@ -107,17 +108,34 @@ opening as (
   from account
   join entries_until_then on happened_at < account.opened_at
 ),
+payers_of_student as (
+  -- Whose payers they are has no history, but their money has.
+  select
+    payers.id as payer_id, name,
+    (
+      select amount_text(sum(change))
+      from receipt_entries
+      where receipt_entries.payer_id = payers.id and receipt_entries.school_id = student_payers.school_id
+        and happened_at <= account.as_of
+    ) as unallocated
+  from account
+  join student_payers on student_payers.student_id = account.id and student_payers.school_id = account.school_id
+    and (:tenant::uuid is null or student_payers.school_id = :tenant)
+  join payers on payers.id = student_payers.payer_id and payers.school_id = student_payers.school_id
+),
 statement as (
   select
     account.id as student_id, school_id, currency, instant_text(as_of) as as_of, today as as_of_date, totals, ageing,
-    oldest_due_date, coalesce(invoices, '[]') as invoices
+    oldest_due_date,
+    (select coalesce(json_agg(payers_of_student order by name, payer_id), '[]') from payers_of_student) as payers,
+    coalesce(invoices, '[]') as invoices
   from account
   cross join totals
   cross join lines
 ),
 statement_of_period as (
   select
-    student_id, school_id, currency, as_of, as_of_date, totals, ageing, oldest_due_date, invoices,
+    student_id, school_id, currency, as_of, as_of_date, totals, ageing, oldest_due_date, payers, invoices,
     opening.balance as opening_balance, (totals).balance_due_total as closing_balance, period, entries.entries
   from statement
   cross join opening

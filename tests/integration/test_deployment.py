@@ -49,7 +49,7 @@ async def metrics(api: Api, app: Observed) -> dict[str, set[str]]:
     await api.refund(invoice, "5.00")
     assert (await api.client.get(f"/schools/{NOBODY}")).status_code == 404
     ledger = Ledger(app.litestar.state.database)
-    app.metrics.set_overdue({row.currency: row.overdue for row in await ledger.overdue()})
+    app.metrics.overdue.set({row.currency: row.overdue for row in await ledger.overdue()})
     text = (await api.client.get("/metrics")).text
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):

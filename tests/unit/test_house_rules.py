@@ -83,14 +83,15 @@ def test_sql_selects_by_name_in_lower_case_and_orders_what_it_limits(path: Path)
     assert len(re.findall(r"(?<!:)\blimit\b", code)) <= len(re.findall(r"\border by\b", code))
 
 
-SHARDED = DISTRIBUTED | {"account_entries": "school_id"}
-"""The tables that hold the rows of schools, and the view over them, each with the column that names the school."""
+SHARDED = DISTRIBUTED | {"account_entries": "school_id", "receipt_entries": "school_id"}
+"""The tables that hold the rows of schools, and the views over them, each with the column that names the school."""
 
 WITHOUT_TENANT = {
     "schools/create": "adds a tenant; only callers without one may",
     "ledger/seal": "works on all schools; no request runs it",
     "ledger/summary": "the same",
     "ledger/overdue_by_currency": "the same",
+    "ledger/unallocated_by_currency": "the same",
     "ledger/verify_chain": "the same",
     "ledger/verify_dates": "the same",
     "ledger/verify_receipts": "the same",

@@ -94,6 +94,16 @@ class Overdue(Struct, frozen=True):
     overdue: Decimal
 
 
+class Unallocated(Struct, frozen=True):
+    """The money in one currency that pays nothing yet, over all schools."""
+
+    currency: str
+    unallocated: Decimal
+    """Of known payers."""
+    unidentified: Decimal
+    """Of nobody yet."""
+
+
 class Summary(Struct, frozen=True):
     """How many rows there are to verify."""
 
@@ -121,6 +131,7 @@ VERIFY_DATES = Query("ledger/verify_dates", WrongDate)
 VERIFIED: tuple[Query[Any], ...] = (VERIFY_TOTALS, VERIFY_RECEIPTS, VERIFY_SHARES, VERIFY_CHAIN, VERIFY_DATES)
 SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
+UNALLOCATED = Query("ledger/unallocated_by_currency", Unallocated)
 SUMMARY = Query("ledger/summary", Summary)
 
 _BATCH_SIZE = 5_000
@@ -143,6 +154,10 @@ class Ledger:
     async def overdue(self) -> list[Overdue]:
         """Return the sum that is overdue, for each currency."""
         return await self._database.all(OVERDUE)
+
+    async def unallocated(self) -> list[Unallocated]:
+        """Return the money that pays nothing yet, for each currency."""
+        return await self._database.all(UNALLOCATED)
 
     async def seal(self) -> int:
         """Seal all unsealed audit entries and return their number. Do nothing while another process seals."""

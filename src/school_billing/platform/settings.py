@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     audit_seal_interval_ms: Milliseconds = 1_000
     """The service chains new audit trail entries this often. It does so beside the requests."""
     overdue_interval_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
-    """The service sums overdue amounts for the metrics this often. Each sum reads every invoice. 0 turns it off."""
+    """The service sums debts and credit for the metrics this often. Each sum reads every invoice. 0 turns it off."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The service logs this level and higher ones."""

@@ -28,7 +28,7 @@ Row = TypeVar("Row")
 _PAUSE_SECONDS = 1.0  # In which a Redis that failed is left alone, so that a slow one slows one request a second.
 _LARGEST_BYTES = 5_000_000  # A larger statement is not worth storing.
 _SIGNATURE_BYTES = 32
-_SUBJECT = ("tenant", "school_id", "student_id")
+_SUBJECT = ("tenant", "school_id", "student_id", "payer_id")
 
 
 class StatementVersion(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ class CachedReader:
         if changes is None:
             return None
         # The statement is computed after its version was read: it may contain a later change, but never lacks one.
-        subject = values.get("school_id") or values.get("student_id")
+        subject = next(values[name] for name in _SUBJECT[1:] if name in values)
         others = ",".join(f"{name}={value}" for name, value in values.items() if name not in _SUBJECT)
         key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{changes}:{others}"
         row = await self._get(key, query)

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.invoices.contracts import Description, InvoiceStatus
 from school_billing.money import Money
+from school_billing.payers.contracts import PayerExternalId, PayerName
 from school_billing.payments.contracts import Method, Reference
 from school_billing.platform.web.types import Instant, Scalar
 from school_billing.schools.contracts import Currency
@@ -31,6 +32,15 @@ class Totals(Struct, frozen=True, kw_only=True):
     """What is still owed."""
     overdue_total: Money
     """The part of balance_due_total that was due before the statement's day, in the school's time zone."""
+
+
+class SchoolTotals(Totals, frozen=True, kw_only=True):
+    """Sums over all invoices of a school, and the money that pays none of them yet."""
+
+    unallocated_total: Money
+    """Money of known payers."""
+    unidentified_total: Money
+    """Money that has no payer yet."""
 
 
 class Ageing(Struct, frozen=True, kw_only=True):
@@ -105,8 +115,24 @@ class StatementPeriod(Struct, frozen=True, kw_only=True, rename={"from_": "from"
     """The invoices of any time that were voided in the period."""
 
 
+class PayerStatementPeriod(StatementPeriod, frozen=True, kw_only=True):
+    """The sums of a period on the account of a payer.
+
+    opening_balance + invoiced - paid + refunded - voided - received + returned + paid_for_others = closing_balance.
+    What the payer's receipts pay on the payer's invoices is in none of them. `paid` and `refunded` are direct payments
+    and money of other payers.
+    """
+
+    received: Money
+    """The receipts of the period, including those that were reversed later."""
+    returned: Money
+    """What was given back of receipts, and the receipts that were reversed."""
+    paid_for_others: Money
+    """What the receipts pay on invoices that are not the payer's, less what was taken back."""
+
+
 class EntryKind(Enum):
-    """The kinds of entries in an account."""
+    """The kinds of entries in an account. The last five are only on the account of a payer."""
 
     INVOICE = "INVOICE"
     """An invoice was issued: more is owed."""
@@ -116,20 +142,34 @@ class EntryKind(Enum):
     """Money went back: more is owed."""
     VOID = "VOID"
     """An invoice was voided: its whole amount is no longer owed."""
+    RECEIPT = "RECEIPT"
+    """A sum of money arrived: less is owed, whether it pays invoices already or not."""
+    RECEIPT_REFUND = "RECEIPT_REFUND"
+    """Money of a receipt was given back: more is owed."""
+    RECEIPT_REVERSAL = "RECEIPT_REVERSAL"
+    """A receipt was reversed, as with a bounced cheque: its whole amount is owed again."""
+    ALLOCATION = "ALLOCATION"
+    """Money of a receipt paid an invoice that is not the payer's: more is owed."""
+    ALLOCATION_REVERSAL = "ALLOCATION_REVERSAL"
+    """Such money was taken back: less is owed."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """A line of a student's account."""
+    """A line of an account."""
 
     date: date
     """The day in the school's time zone."""
     happened_at: Instant
     """The moment from which it counts. A payment counts neither before its invoice nor after the void."""
     kind: EntryKind
-    invoice_id: UUID
+    invoice_id: UUID | None
+    """Null if the entry is of a receipt and no invoice."""
     payment_id: UUID | None
     """The payment or refund, if the entry is one."""
+    receipt_id: UUID | None
+    """The receipt whose money it is, if the money came by one."""
     description: Description | None
+    """What the invoice is for, or why the money moved."""
     method: Method | None
     reference: Reference | None
     amount: Money
@@ -139,7 +179,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Statement(Struct, frozen=True, kw_only=True):
-    """The fields that the statements of a student and of a school have in common."""
+    """The fields that all statements have in common."""
 
     school_id: UUID
     currency: Currency
@@ -159,14 +199,52 @@ class Statement(Struct, frozen=True, kw_only=True):
     """The sums of the period."""
 
 
-class StudentStatement(Statement, frozen=True, kw_only=True):
-    """What one student owes, and how it came to that."""
+class AccountStatement(Statement, frozen=True, kw_only=True):
+    """The fields that the statements of a student and of a payer have in common."""
 
-    student_id: UUID
     invoices: list[InvoiceLine]
     """Every invoice by its date, including the void ones, which no total counts."""
     entries: list[Entry] | UnsetType = UNSET
     """The entries of the period in order. A voided invoice and its void are both there."""
+
+
+class Credit(Struct, frozen=True, kw_only=True):
+    """A payer of a student, and the payer's money that pays nothing yet."""
+
+    payer_id: UUID
+    name: PayerName
+    unallocated: Money
+    """It stands with the payer, so it is in no figure of the student."""
+
+
+class StudentStatement(AccountStatement, frozen=True, kw_only=True):
+    """What one student owes, and how it came to that."""
+
+    student_id: UUID
+    payers: list[Credit]
+    """Those who pay for the student today, by name, with their money of the statement's moment."""
+
+
+class BilledStudent(Struct, frozen=True, kw_only=True):
+    """A student whose invoices a payer owes."""
+
+    student_id: UUID
+    full_name: FullName
+    external_id: ExternalId | None
+
+
+class PayerStatement(AccountStatement, frozen=True, kw_only=True):
+    """What one payer owes for all students together, and how it came to that."""
+
+    payer_id: UUID
+    unallocated: Money
+    """The payer's money that pays nothing yet."""
+    balance: Money
+    """What is still owed, less `unallocated`; below zero if the school has more than it is owed."""
+    students: list[BilledStudent]
+    """The students of the invoices, by name."""
+    period: PayerStatementPeriod | UnsetType = UNSET
+    """The sums of the period."""
 
 
 class StudentTotals(Totals, frozen=True, kw_only=True):
@@ -185,6 +263,7 @@ class StudentTotals(Totals, frozen=True, kw_only=True):
 class SchoolStatement(Statement, frozen=True, kw_only=True):
     """What a school is owed, by whom, and for what."""
 
+    totals: SchoolTotals
     students_count: int
     students: list[StudentTotals]
     """Every student of the school by name, including those without invoices."""
@@ -192,14 +271,19 @@ class SchoolStatement(Statement, frozen=True, kw_only=True):
     """A page of the school's invoices, newest last; the Link header leads to the next."""
 
 
-class Debtor(Struct, frozen=True, kw_only=True):
-    """A student who owes."""
+class DebtorsBy(Enum):
+    """Who the debtors of a list are."""
 
-    student_id: UUID
-    full_name: FullName
-    external_id: ExternalId | None
+    STUDENT = "student"
+    PAYER = "payer"
+    """An invoice without a payer is in no debt of a payer."""
+
+
+class Debt(Struct, frozen=True, kw_only=True):
+    """What somebody owes."""
+
     balance_due: Money
-    """The whole balance of the student."""
+    """What is open on all invoices together."""
     overdue_total: Money
     """The part that was due before today, in the school's time zone."""
     oldest_due_date: date
@@ -209,6 +293,24 @@ class Debtor(Struct, frozen=True, kw_only=True):
     ageing: Ageing
     invoices_count: int
     """The number of unpaid invoices."""
+
+
+class Debtor(Debt, frozen=True, kw_only=True):
+    """A student who owes."""
+
+    student_id: UUID
+    full_name: FullName
+    external_id: ExternalId | None
+
+
+class PayingDebtor(Debt, frozen=True, kw_only=True):
+    """A payer who owes."""
+
+    payer_id: UUID
+    name: PayerName
+    external_id: PayerExternalId | None
+    unallocated: Money
+    """The payer's money that pays nothing yet. It is not taken off the debt."""
 
 
 class CollectionsBy(Enum):
@@ -277,8 +379,9 @@ class CollectionsRow(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
 class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """What a school invoiced and collected.
 
-    Payments and refunds count on the day on which the money moved, even if their invoice was voided later, so that a
-    period agrees with the bank. Invoices count on the day of their issue, unless they are void now.
+    Money counts on the day on which it moved, even if its invoice was voided later, so that a period agrees with the
+    bank. It came by direct payments and receipts, and went by refunds of both and by receipts that were reversed. What
+    a receipt pays on invoices moves no money. Invoices count on the day of their issue, unless they are void now.
     """
 
     school_id: UUID

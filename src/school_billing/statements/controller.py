@@ -1,4 +1,4 @@
-"""The statements of a student and of a school in every form, and two reports: debtors and collections."""
+"""The statements of a student, a payer and a school in every form, and two reports: debtors and collections."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -20,6 +20,8 @@ from litestar.params import FromPath
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import READERS
 from school_billing.invoices.contracts import InvoiceStatus
+from school_billing.payers.errors import PayerNotFound
+from school_billing.payers.repository import Payers
 from school_billing.platform.web.conditional import has_current
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
@@ -30,13 +32,18 @@ from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import (
+    AccountStatement,
     Ageing,
     Collections,
     CollectionsBy,
+    Debt,
     Debtor,
+    DebtorsBy,
     Entry,
     ExportedLines,
     ExportedRow,
+    PayerStatement,
+    PayingDebtor,
     PdfDocument,
     SchoolStatement,
     StudentStatement,
@@ -45,6 +52,7 @@ from school_billing.statements.downloads import Download, started
 from school_billing.statements.parameters import (
     AsOf,
     By,
+    ByDebtors,
     CollectedFrom,
     CollectedTo,
     DebtorFilters,
@@ -81,7 +89,6 @@ from school_billing.statements.spreadsheets import (
     file_words,
     inline,
 )
-from school_billing.students.contracts import Student
 from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
@@ -106,12 +113,23 @@ def _rows_of(*columns: str) -> dict[int, ResponseSpec]:
 
 _ENTRY_COLUMNS = (*Entry.__struct_fields__, "currency")
 _INVOICE_COLUMNS = (*ExportedRow.__struct_fields__, "voided_amount", "currency")
-_DEBTOR_FIELDS = [name for name in Debtor.__struct_fields__ if name != "ageing"]
-_DEBTOR_COLUMNS = (*_DEBTOR_FIELDS, *Ageing.__struct_fields__, "currency")
+_DEBTORS: dict[DebtorsBy, type[Debtor] | type[PayingDebtor]] = {
+    DebtorsBy.STUDENT: Debtor,
+    DebtorsBy.PAYER: PayingDebtor,
+}
 
 
-_PAGE = _answer(str, HTML_MEDIA_TYPE, "<!doctype html>")
-_DOCUMENT = _answer(PdfDocument, PDF_MEDIA_TYPE)
+def _debtor_fields(kind: type[Debtor] | type[PayingDebtor]) -> list[str]:
+    owed = [name for name in Debt.__struct_fields__ if name != "ageing"]
+    return [*(name for name in kind.__struct_fields__ if name not in Debt.__struct_fields__), *owed]
+
+
+def _debtor_columns(kind: type[Debtor] | type[PayingDebtor]) -> list[str]:
+    return [*_debtor_fields(kind), *Ageing.__struct_fields__, "currency"]
+
+
+PAGE = _answer(str, HTML_MEDIA_TYPE, "<!doctype html>")
+DOCUMENT = _answer(PdfDocument, PDF_MEDIA_TYPE)
 
 # The parameters of the handlers.
 Id: TypeAlias = FromPath[UUID]
@@ -120,6 +138,7 @@ Range: TypeAlias = NamedDependency[StatementRange]
 Printables: TypeAlias = NamedDependency[PrintableStatements]
 FromStatements: TypeAlias = NamedDependency[Statements]
 FromStudents: TypeAlias = NamedDependency[Students]
+FromPayers: TypeAlias = NamedDependency[Payers]
 FromSchools: TypeAlias = NamedDependency[Schools]
 FromQueue: TypeAlias = NamedDependency[PrintQueue]
 
@@ -161,7 +180,7 @@ class StatementController(Controller):
     @get(
         "/students/{student_id:str}/statement.html",
         summary="Get a student's statement as a page",
-        responses=_PAGE,
+        responses=PAGE,
         errors=(StudentNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_student_statement_html(
@@ -169,12 +188,12 @@ class StatementController(Controller):
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
         reading = partial(printables.of_student, caller.tenant, student_id, HTML_ROWS_MOST)
-        return await print_queue.run(request, caller, partial(_page, reading))
+        return await print_queue.run(request, caller, partial(page_of, reading))
 
     @get(
         "/students/{student_id:str}/statement.pdf",
         summary="Get a student's statement as a PDF document",
-        responses=_DOCUMENT,
+        responses=DOCUMENT,
         errors=(StudentNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_student_statement_pdf(
@@ -188,7 +207,7 @@ class StatementController(Controller):
     ) -> WithETag[bytes]:
         """Return the statement for paper: the entries of the period, or without one the invoices."""
         reading = partial(printables.of_student, caller.tenant, student_id, PDF_ROWS_MOST)
-        return await print_queue.run(request, caller, partial(_document, request, paper, reading))
+        return await print_queue.run(request, caller, partial(document_of, request, paper, reading))
 
     @get(
         "/students/{student_id:str}/statement.csv",
@@ -215,7 +234,87 @@ class StatementController(Controller):
         """
         statement = await statements.of_student(caller.tenant, student_id, statement_range.with_entries)
         student = await students.get(caller.tenant, student_id)
-        return await asyncio.to_thread(_rows, statement.document, student, statement_range.starts_on, excel=excel)
+        words = file_words(student.full_name, student.id, student.external_id)
+        return await asyncio.to_thread(
+            _rows, StudentStatement, statement.document, words, statement_range.starts_on, excel=excel
+        )
+
+    @get(
+        "/payers/{payer_id:str}/statement",
+        summary="Get a payer's statement",
+        responses=_answer(PayerStatement),
+        errors=(PayerNotFound,),
+    )
+    async def get_payer_statement(
+        self, payer_id: Id, statement_range: Range, statements: FromStatements, caller: ByCaller
+    ) -> WithETag[bytes]:
+        """Return what a payer owes on the invoices of all students, and the money that pays none of them yet.
+
+        The parameters are those of a student's statement. `balance` is what is open on the invoices less what is
+        unallocated, and the same as closing_balance. The entries are invoices, receipts and what was given back of
+        them, direct payments, and money that paid an invoice of another payer. What a receipt pays on an invoice of
+        its own payer is no entry: the receipt has counted already.
+        """
+        statement = await statements.of_payer(caller.tenant, payer_id, statement_range)
+        return _json(statement.document)
+
+    @get(
+        "/payers/{payer_id:str}/statement.html",
+        summary="Get a payer's statement as a page",
+        responses=PAGE,
+        errors=(PayerNotFound, TooLongToPrint, PrintingBusy),
+    )
+    async def get_payer_statement_html(
+        self, request: AnyRequest, payer_id: Id, printables: Printables, print_queue: FromQueue, caller: ByCaller
+    ) -> WithETag[bytes]:
+        """Return the statement as a page that prints well: the entries of the period, or without one the invoices."""
+        reading = partial(printables.of_payer, caller.tenant, payer_id, HTML_ROWS_MOST)
+        return await print_queue.run(request, caller, partial(page_of, reading))
+
+    @get(
+        "/payers/{payer_id:str}/statement.pdf",
+        summary="Get a payer's statement as a PDF document",
+        responses=DOCUMENT,
+        errors=(PayerNotFound, TooLongToPrint, PrintingBusy),
+    )
+    async def get_payer_statement_pdf(
+        self,
+        request: AnyRequest,
+        payer_id: Id,
+        printables: Printables,
+        print_queue: FromQueue,
+        caller: ByCaller,
+        paper: Paper = PaperSize.A4,
+    ) -> WithETag[bytes]:
+        """Return the statement for paper: the entries of the period, or without one the invoices."""
+        reading = partial(printables.of_payer, caller.tenant, payer_id, PDF_ROWS_MOST)
+        return await print_queue.run(request, caller, partial(document_of, request, paper, reading))
+
+    @get(
+        "/payers/{payer_id:str}/statement.csv",
+        summary="Get the lines of a payer's statement as CSV",
+        responses=_rows_of(*_ENTRY_COLUMNS),
+        errors=(PayerNotFound,),
+    )
+    async def download_payer_statement_csv(
+        self,
+        payer_id: Id,
+        statement_range: Range,
+        statements: FromStatements,
+        payers: FromPayers,
+        caller: ByCaller,
+        excel: Excel = False,
+    ) -> WithETag[bytes]:
+        """Return the opening balance and the entries after it, with the columns of a student's CSV.
+
+        The amounts add up to the payer's closing balance. The first row, of kind OPENING, has the opening balance.
+        """
+        statement = await statements.of_payer(caller.tenant, payer_id, statement_range.with_entries)
+        payer = await payers.get(caller.tenant, payer_id)
+        words = file_words(payer.name, payer.id, payer.external_id)
+        return await asyncio.to_thread(
+            _rows, PayerStatement, statement.document, words, statement_range.starts_on, excel=excel
+        )
 
     @get(
         "/schools/{school_id:str}/statement",
@@ -234,7 +333,8 @@ class StatementController(Controller):
         """Return the totals over all invoices of a school and of each student, and a page of the invoices.
 
         The totals never depend on the page: limit, offset and cursor choose among the invoices only. With from or
-        to, the balances before and after the period and its sums; with as_of, the figures of that moment.
+        to, the balances before and after the period and its sums; with as_of, the figures of that moment. Balances are
+        what is open on invoices. Money that pays none of them yet stands beside it, in the last two totals.
         """
         statement = await statements.of_school(caller.tenant, school_id, page, statement_range)
         return _json(statement.document, page.link(statement.next_after))
@@ -242,7 +342,7 @@ class StatementController(Controller):
     @get(
         "/schools/{school_id:str}/statement.html",
         summary="Get a school's statement as a page",
-        responses=_PAGE,
+        responses=PAGE,
         errors=(SchoolNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_school_statement_html(
@@ -250,12 +350,12 @@ class StatementController(Controller):
     ) -> WithETag[bytes]:
         """Return the statement as a page that prints well: what each student owes, and how long it is overdue."""
         reading = partial(printables.of_school, caller.tenant, school_id, HTML_ROWS_MOST)
-        return await print_queue.run(request, caller, partial(_page, reading))
+        return await print_queue.run(request, caller, partial(page_of, reading))
 
     @get(
         "/schools/{school_id:str}/statement.pdf",
         summary="Get a school's statement as a PDF document",
-        responses=_DOCUMENT,
+        responses=DOCUMENT,
         errors=(SchoolNotFound, TooLongToPrint, PrintingBusy),
     )
     async def get_school_statement_pdf(
@@ -269,7 +369,7 @@ class StatementController(Controller):
     ) -> WithETag[bytes]:
         """Return the statement for paper: what each student owes, and how long it is overdue."""
         reading = partial(printables.of_school, caller.tenant, school_id, PDF_ROWS_MOST)
-        return await print_queue.run(request, caller, partial(_document, request, paper, reading))
+        return await print_queue.run(request, caller, partial(document_of, request, paper, reading))
 
     @get(
         "/schools/{school_id:str}/statement.ndjson",
@@ -330,7 +430,7 @@ class StatementController(Controller):
     @get(
         "/schools/{school_id:str}/debtors",
         summary="List a school's debtors",
-        responses=_answer(list[Debtor]),
+        responses=_answer(list[Debtor | PayingDebtor]),
         errors=(SchoolNotFound,),
     )
     async def list_debtors(
@@ -340,18 +440,19 @@ class StatementController(Controller):
         debtor_filters: NamedDependency[DebtorFilters],
         statements: FromStatements,
         caller: ByCaller,
+        by: ByDebtors = DebtorsBy.STUDENT,
     ) -> WithETag[bytes]:
-        """List the students who owe something, now or at the moment as_of, the most overdue first.
+        """List the students or payers who owe something, now or at the moment as_of, the most overdue first.
 
         The order is by the oldest due date that is unpaid, and where that is the same by the larger balance.
         """
-        debtors = await statements.debtors(caller.tenant, school_id, debtors_page, debtor_filters)
+        debtors = await statements.debtors(caller.tenant, school_id, debtors_page, debtor_filters, by)
         return _json(debtors.document, debtors_page.link(debtors))
 
     @get(
         "/schools/{school_id:str}/debtors.csv",
         summary="Get all debtors of a school as CSV",
-        responses=_rows_of(*_DEBTOR_COLUMNS),
+        responses=_rows_of(*_debtor_columns(Debtor)),
         errors=(SchoolNotFound,),
     )
     async def get_debtors_rows(
@@ -361,16 +462,21 @@ class StatementController(Controller):
         statements: FromStatements,
         schools: FromSchools,
         caller: ByCaller,
+        by: ByDebtors = DebtorsBy.STUDENT,
         excel: Excel = False,
     ) -> WithETag[bytes]:
-        """Return every student who owes something, a row each, in the order of the list, below the columns' names.
+        """Return every student or payer who owes something, a row each, in the order of the list.
+
+        The first row has the columns' names; those of payers begin with payer_id, name, external_id and unallocated.
 
         CSV by RFC 4180 in UTF-8. Text that a spreadsheet would take for a formula has an apostrophe before it.
         """
-        debtors = await statements.debtors(caller.tenant, school_id, None, debtor_filters)
+        debtors = await statements.debtors(caller.tenant, school_id, None, debtor_filters, by)
         school = await schools.get(caller.tenant, school_id)
         words = _file_words(school, debtor_filters.as_of)
-        return await asyncio.to_thread(_debtor_rows, debtors.document, words, school.currency, excel=excel)
+        return await asyncio.to_thread(
+            _debtor_rows, _DEBTORS[by], debtors.document, words, school.currency, excel=excel
+        )
 
     @get(
         "/schools/{school_id:str}/collections",
@@ -389,21 +495,23 @@ class StatementController(Controller):
     ) -> WithETag[bytes]:
         """Return what was invoiced and collected by day, week, month or method; without a period, this month to date.
 
-        A payment or refund counts on the day on which the money moved, even if its invoice was voided later. An
-        invoice that is void now is not part of `invoiced`. At most 3660 rows, which is ten years of days.
+        Money counts on the day on which it moved, even if its invoice was voided later: direct payments and receipts as
+        `paid`; their refunds, and receipts that were reversed, as `refunded`. What a receipt pays on invoices moves no
+        money. An invoice that is void now is not part of `invoiced`. At most 3660 rows, which is ten years of days.
         """
         collections = await statements.collections(caller.tenant, school_id, from_, to, by)
         return _json(collections.document)
 
 
-async def _page(read: Callable[[], Awaitable[PrintableStatement]]) -> WithETag[bytes]:
+async def page_of(read: Callable[[], Awaitable[PrintableStatement]]) -> WithETag[bytes]:
+    """Return the page."""
     printable = await read()
     content = await asyncio.to_thread(html_page, printable)
     return WithETag(content, tag_of_content(content), headers=_language_of(printable), media_type=HTML_MEDIA_TYPE)
 
 
-async def _document(
-    request: AnyRequest, paper: PaperSize, read: Callable[[], Awaitable[PrintableStatement]]
+async def document_of(
+    request: AnyRequest, paper: PaperSize, read: Callable[[], Awaitable[PrintableStatement]], name: str = "statement"
 ) -> WithETag[bytes]:
     """Return the document, which is rendered only if the client lacks it."""
     printable = await read()
@@ -416,7 +524,7 @@ async def _document(
         content = document.content
         if document.unprintable:
             headers["X-Unprintable"] = str(document.unprintable)
-    headers |= inline("statement", *printable.file_words, printable.day, extension="pdf")
+    headers |= inline(name, *printable.file_words, printable.day, extension="pdf")
     return WithETag(content, etag, headers=headers, media_type=PDF_MEDIA_TYPE)
 
 
@@ -430,28 +538,32 @@ def _file_words(school: School, as_of: Moment | None) -> list[str]:
     return [*file_words(school.name, school.id), str(day)]
 
 
-def _rows(document: str, student: Student, starts_on: date | None, *, excel: bool) -> WithETag[bytes]:
-    """Return the entries of a student as CSV. Thousands of them take a while, so this is for a thread."""
-    statement: StudentStatement = exact_decoder(StudentStatement).decode(document)
+def _rows(
+    kind: type[AccountStatement], document: str, words: list[str], starts_on: date | None, *, excel: bool
+) -> WithETag[bytes]:
+    """Return the entries of an account as CSV. Thousands of them take a while, so this is for a thread."""
+    statement: AccountStatement = exact_decoder(kind).decode(document)
     balance: Decimal = statement.opening_balance or Decimal("0.00")
     opening: dict[str, Cell] = {"date": starts_on, "kind": "OPENING", "amount": balance, "balance": balance}
     rows: list[list[Cell]] = [[opening.get(name) for name in Entry.__struct_fields__]]
     for entry in statement.entries or ():
         change, balance = entry.balance - balance, entry.balance
         rows.append(list(msgspec.structs.astuple(msgspec.structs.replace(entry, amount=change))))
-    words = file_words(student.full_name, student.id, student.external_id)
     headers = attachment("statement", *words, statement.as_of_date, extension="csv")
     return _csv([_ENTRY_COLUMNS, *([*row, statement.currency] for row in rows)], headers, excel=excel)
 
 
-def _debtor_rows(document: str, words: list[str], currency: str, *, excel: bool) -> WithETag[bytes]:
+def _debtor_rows(
+    kind: type[Debtor] | type[PayingDebtor], document: str, words: list[str], currency: str, *, excel: bool
+) -> WithETag[bytes]:
     """Return debtors as CSV, with a column for each age of their debts."""
-    debtors: list[Debtor] = exact_decoder(list[Debtor]).decode(document)
+    debtors: list[Debt] = exact_decoder(list[kind]).decode(document)  # type: ignore[valid-type] # a class at run time
+    fields = _debtor_fields(kind)
     rows = [
-        [*(getattr(debtor, name) for name in _DEBTOR_FIELDS), *msgspec.structs.astuple(debtor.ageing), currency]
+        [*(getattr(debtor, name) for name in fields), *msgspec.structs.astuple(debtor.ageing), currency]
         for debtor in debtors
     ]
-    return _csv([_DEBTOR_COLUMNS, *rows], attachment("debtors", *words, extension="csv"), excel=excel)
+    return _csv([_debtor_columns(kind), *rows], attachment("debtors", *words, extension="csv"), excel=excel)
 
 
 def _csv(rows: Iterable[Sequence[Cell]], headers: dict[str, str], *, excel: bool) -> WithETag[bytes]:

@@ -26,7 +26,7 @@ from school_billing.platform.web.pages import (
     page_of,
 )
 from school_billing.schools.days import Day, Moment
-from school_billing.statements.contracts import CollectionsBy, DebtorsDocument
+from school_billing.statements.contracts import CollectionsBy, DebtorsBy, DebtorsDocument
 from school_billing.statements.printed.language import Language
 
 AsOf = Annotated[
@@ -60,12 +60,13 @@ CollectedFrom = Annotated[
     QueryParameter(name="from", description="The first day. Without it, the first of the month in which to lies."),
 ]
 CollectedTo = Annotated[Day | None, QueryParameter(description="The last day. Without it, today.")]
+ByDebtors = Annotated[DebtorsBy, QueryParameter(name="by", description="Whether students or payers are listed.")]
 By = Annotated[CollectionsBy, QueryParameter(description="What each row stands for.")]
 MinOverdueDays = Annotated[
     int,
-    QueryParameter(ge=0, le=500_000, description="Only students with an invoice at least this many days overdue."),
+    QueryParameter(ge=0, le=500_000, description="Only debtors with an invoice at least this many days overdue."),
 ]
-MinBalance = Annotated[Amount | None, QueryParameter(description="Only students who owe at least this much.")]
+MinBalance = Annotated[Amount | None, QueryParameter(description="Only debtors who owe at least this much.")]
 
 
 class PaperSize(Enum):

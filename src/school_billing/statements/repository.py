@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import asdict
 
+from school_billing.payers.errors import PayerNotFound
 from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.database.context import context
 from school_billing.platform.database.errors import ConnectionsBusy
@@ -20,6 +21,7 @@ from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.contracts import (
     CollectionsBy,
     CollectionsDocument,
+    DebtorsBy,
     DebtorsDocument,
     ExportedRow,
     StatementDocument,
@@ -40,6 +42,8 @@ ROWS_MOST = 3660
 
 STUDENT = Query("statements/student", StatementDocument)
 STUDENT_AS_OF = Query("statements/student_as_of", StatementDocument)
+PAYER = Query("statements/payer", StatementDocument)
+PAYER_AS_OF = Query("statements/payer_as_of", StatementDocument)
 SCHOOL = Query("statements/school", StatementDocument)
 SCHOOL_AS_OF = Query("statements/school_as_of", StatementDocument)
 SCHOOL_LINES = Query("statements/school_lines", ExportedRow)
@@ -80,8 +84,8 @@ class FairReader:
         self.stream = reader.stream
 
     async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
-        """Read a row like Database.one_or_none. The statement of a student now is short, so it never waits here."""
-        if query is STUDENT:
+        """Read a row like Database.one_or_none. Short ones, of a student or payer now, never wait."""
+        if query is STUDENT or query is PAYER:
             return await self._reader.one_or_none(query, **values)
         async with self._turns.turn(context().actor):
             return await self._reader.one_or_none(query, **values)
@@ -107,6 +111,20 @@ class Statements:
             statement = await self._reader.one_or_none(STUDENT_AS_OF, tenant=tenant, student_id=student_id, **values)
         if statement is None:
             raise StudentNotFound
+        return _not_reversed(statement)
+
+    async def of_payer(self, tenant: UUID | None, payer_id: UUID, statement_range: StatementRange) -> StatementDocument:
+        """Return what a payer owes, with every invoice, and with the entries of the period if there is one.
+
+        Raises PayerNotFound, and ReversedPeriod if the period begins after today and has no end.
+        """
+        if statement_range.is_now:
+            statement = await self._reader.one_or_none(PAYER, tenant=tenant, payer_id=payer_id)
+        else:
+            values = asdict(statement_range)
+            statement = await self._reader.one_or_none(PAYER_AS_OF, tenant=tenant, payer_id=payer_id, **values)
+        if statement is None:
+            raise PayerNotFound
         return _not_reversed(statement)
 
     async def of_school(
@@ -144,8 +162,9 @@ class Statements:
         school_id: UUID,
         page: DebtorsPage | None,
         filters: DebtorFilters,
+        by: DebtorsBy,
     ) -> DebtorsDocument:
-        """Return a page of the students of a school who owe, or without a page all of them; raises SchoolNotFound.
+        """Return a page of a school's debtors, or without a page all of them; raises SchoolNotFound.
 
         The most overdue come first.
         """
@@ -154,6 +173,7 @@ class Statements:
             DEBTORS,
             tenant=tenant,
             school_id=school_id,
+            by=by.value,
             as_of=filters.as_of and filters.as_of.instant,
             as_of_date=filters.as_of and filters.as_of.day,
             limit=None if page is None else page.page.limit,

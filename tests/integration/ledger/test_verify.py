@@ -236,7 +236,7 @@ async def test_the_overdue_sum_is_by_currency_and_by_the_schools_day(new_databas
     assert found == {"EUR": "5.00", "USD": "30.00"}  # 10 + 20; 7 is not due yet
 
 
-async def test_the_metrics_of_the_service_show_the_overdue_sum(new_database: Callable[..., str]) -> None:
+async def test_the_metrics_of_the_service_show_debts_and_credit(new_database: Callable[..., str]) -> None:
     with serve(new_database(), OVERDUE_INTERVAL_SECONDS="1") as server:
         async with httpx.AsyncClient(base_url=server.url, headers=server.admin) as http:
             school = (await http.post("/schools", json={"name": "x"})).json()
@@ -246,6 +246,11 @@ async def test_the_metrics_of_the_service_show_the_overdue_sum(new_database: Cal
             await until_shown(http, 'billing_overdue_amount{currency="USD"} 12.5')
             await http.post("/payments", json={"invoice_id": invoice["id"], "amount": "12.50"})
             await until_shown(http, 'billing_overdue_amount{currency="USD"} 0.0')
+            payer = (await http.post("/payers", json={"school_id": school["id"], "name": "x"})).json()
+            await http.post("/receipts", json={"payer_id": payer["id"], "amount": "3.50"})
+            await http.post("/receipts", json={"school_id": school["id"], "amount": "4.00"})
+            await until_shown(http, 'billing_unallocated_amount{currency="USD"} 3.5')
+            await until_shown(http, 'billing_unidentified_amount{currency="USD"} 4.0')
 
 
 async def until_shown(http: httpx.AsyncClient, line: str) -> None:

@@ -59,27 +59,29 @@ async def test_a_statement_is_computed_once_until_something_changes(settings: Se
     async with api_with(settings, shared_redis) as api:
         school, other = await api.school(), await api.school()
         student = await api.student(school)
-        invoice = await api.invoice(student, "100.00")
+        payer = await api.payer(school)
+        invoice = await api.invoice(student, "100.00", payer_id=payer["id"])
         paths = [
             f"/students/{student['id']}/statement",
             f"/schools/{school['id']}/statement",
             f"/schools/{school['id']}/statement?limit=1",
             f"/students/{student['id']}/statement?to=2026-12-31",
+            f"/payers/{payer['id']}/statement",
         ]
         first = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 0, "miss": 4, "invalid": 0, "error": 0}
+        assert await outcomes(api) == {"hit": 0, "miss": 5, "invalid": 0, "error": 0}
         again = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 4, "miss": 4, "invalid": 0, "error": 0}
+        assert await outcomes(api) == {"hit": 5, "miss": 5, "invalid": 0, "error": 0}
         for one, two in zip(first, again, strict=True):
             assert one.content == two.content
             assert one.headers["etag"] == two.headers["etag"]
         await api.student(other)  # What changes elsewhere changes nothing here.
         await api.get(paths[0])
-        assert (await outcomes(api))["hit"] == 5
+        assert (await outcomes(api))["hit"] == 6
         await api.pay(invoice, "40.00")
         for path in paths:
             assert (await api.get(path))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
-        assert (await outcomes(api))["miss"] == 8
+        assert (await outcomes(api))["miss"] == 10
 
 
 CHANGES: list[tuple[str, str]] = [
@@ -87,6 +89,13 @@ CHANGES: list[tuple[str, str]] = [
     ("students", "update students set full_name = full_name || '.'"),
     ("schools", "update schools set time_zone = 'Asia/Tokyo'"),
     ("invoices", "update invoices set due_date = due_date - 1"),
+    ("payers", "update payers set name = name || '.'"),
+    ("receipts", "insert into receipts (school_id, amount) select school_id, 1 from receipts"),
+    ("receipts", "update receipts set payer_id = null, payer_name = null"),
+    (
+        "receipt_refunds",
+        "insert into receipt_refunds (school_id, receipt_id, amount) select school_id, id, 1 from receipts",
+    ),
 ]
 
 
@@ -97,6 +106,7 @@ async def test_every_change_makes_a_new_version_whoever_makes_it(
     async with api_with(settings, shared_redis) as api:
         school = await api.school()
         await api.pay(await api.invoice(await api.student(school)), "1.00")
+        await api.receipt(await api.payer(school), "1.00")
         path = f"/schools/{school['id']}/statement"
         await api.get(path)
         key = "id" if table == "schools" else "school_id"

@@ -259,6 +259,52 @@ async def test_collections_are_seen_by_their_own_school_alone(
         assert (await ours.get(f"/schools/{school['id']}/{query}")).json()["totals"]["paid"] == "250.00"
 
 
+async def test_receipts_are_money_and_what_they_pay_is_not(api: Api) -> None:
+    school = await spring(api)
+    student = await api.student(school)
+    payer = await api.payer(school)
+    invoice = await api.invoice(student, "40.00", payer_id=payer["id"], issued_at="2026-03-05T10:00:00Z")
+
+    async def book(amount: str, day: str, method: str | None = None, **fields: Any) -> Json:
+        whose = {} if "school_id" in fields else {"payer_id": payer["id"]}
+        body = {"amount": amount, "received_at": day, "method": method} | whose | fields
+        response = await api.client.post("/receipts", json=body)
+        assert response.status_code == 201, response.text
+        booked: Json = response.json()
+        return booked
+
+    card = await book("60.00", "2026-03-04", "card")  # 40.00 of it pay the invoice from the next day on
+    assert card["allocated_total"] == "40.00"
+    await book("5.00", "2026-03-06", "cash", school_id=school["id"])  # nobody's yet
+    cheque = await book("100.00", "2026-03-06", "cheque", allocate="none")
+    back = {"amount": "7.00", "method": "cash", "refunded_at": "2026-03-07"}
+    assert (await api.client.post(f"/receipts/{card['id']}/refunds", json=back)).status_code == 201
+    bounced = {"reason": "Bounced", "reversed_at": "2026-03-08"}
+    assert (await api.client.post(f"/receipts/{cheque['id']}/reverse", json=bounced)).status_code == 201
+
+    document = await collections(api, school, "from=2026-03-04&to=2026-03-08")
+    assert told(document) == [
+        ("2026-03-04", "2026-03-04", "0.00", "60.00", "0.00", "60.00", None),
+        ("2026-03-05", "2026-03-05", "40.00", "0.00", "0.00", "0.00", "0.0000"),
+        ("2026-03-06", "2026-03-06", "0.00", "105.00", "0.00", "105.00", None),
+        ("2026-03-07", "2026-03-07", "0.00", "0.00", "7.00", "-7.00", None),
+        ("2026-03-08", "2026-03-08", "0.00", "0.00", "100.00", "-100.00", None),
+    ]
+    by_method = await collections(api, school, "from=2026-03-04&to=2026-03-08&by=method")
+    assert [(row["method"], row["paid"], row["refunded"]) for row in by_method["rows"]] == [
+        ("card", "60.00", "0.00"),
+        ("cash", "5.00", "7.00"),
+        ("cheque", "100.00", "100.00"),
+    ]
+    assert by_method["totals"] == document["totals"]
+    reversal = await api.client.post(f"/payments/{card['allocations'][0]['payment_id']}/reverse", json={"reason": "x"})
+    assert reversal.status_code == 201, reversal.text
+    assert (await api.reload(invoice))["balance_due"] == "40.00"
+    assert await collections(api, school, "from=2026-03-04&to=2026-03-08") == document
+    today = await collections(api, school, "")
+    assert (today["totals"]["paid"], today["totals"]["refunded"]) == ("0.00", "0.00")
+
+
 async def test_a_school_that_does_not_exist_is_404(client: httpx.AsyncClient) -> None:
     for query in ("", "?by=method", "?from=2026-01-01&to=2026-01-31"):
         problem(await client.get(f"/schools/{NOBODY}/collections{query}"), 404, "school_not_found")

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ import pytest
 from school_billing.auth.contracts import Role
 from school_billing.platform.web.json_body import decode
 from school_billing.platform.web.pages import encode_cursor
-from school_billing.statements.contracts import Debtor
+from school_billing.statements.contracts import Debtor, PayingDebtor
 from tests.api import NOBODY, Api, Json, problem
 
 
@@ -243,6 +243,71 @@ async def test_a_cursor_from_nowhere_finds_nothing_that_is_another_schools(api: 
     link = (await api.client.get(f"/schools/{other['id']}/debtors?limit=1")).links["next"]["url"]
     cursor = link.partition("cursor=")[2]
     assert await names(api, school, f"?cursor={cursor}") == []
+
+
+async def test_payers_owe_for_all_their_students_together(api: Api, make_client: Callable[..., Any]) -> None:
+    school, other = await api.school(), await api.school()
+    marge = await api.payer(school, name="Marge", external_id="P-1")
+    abe = await api.payer(school, name="Abe")
+    for name, amount, days, payer in (
+        ("Bart", "100.00", 45, marge),
+        ("Lisa", "50.00", 10, marge),
+        ("Bart", "70.00", 60, abe),
+        ("Nelson", "5.00", 90, None),  # owed by no payer
+    ):
+        student = await api.student(school, full_name=name)
+        await api.invoice(student, amount, due_date=day(days), payer_id=payer and payer["id"])
+    paid = await api.invoice(await api.student(school), "9.00", due_date=day(99), payer_id=abe["id"])
+    await api.pay(paid, "9.00")
+    for payer, amount in ((marge, "30.00"), (abe, "1.00"), (await api.payer(school, name="Ned"), "8.00")):
+        await api.receipt(payer, amount, allocate="none")
+    await api.invoice(
+        await api.student(other), "3.00", due_date=day(50), payer_id=(await api.payer(other, name="Ned"))["id"]
+    )
+
+    path = f"/schools/{school['id']}/debtors"
+    response = await api.client.get(f"{path}?by=payer")
+    first, second = response.json()
+    assert [one.name for one in decode(response.content, list[PayingDebtor])] == ["Abe", "Marge"]
+    assert second == {
+        "payer_id": marge["id"],
+        "name": "Marge",
+        "external_id": "P-1",
+        "balance_due": "150.00",
+        "unallocated": "30.00",
+        "overdue_total": "150.00",
+        "oldest_due_date": day(45),
+        "days_overdue": 45,
+        "ageing": {
+            "current": "0.00",
+            "days_1_30": "50.00",
+            "days_31_60": "100.00",
+            "days_61_90": "0.00",
+            "days_over_90": "0.00",
+        },
+        "invoices_count": 2,
+    }
+    assert (first["balance_due"], first["unallocated"]) == ("70.00", "1.00")
+    assert len(await api.get(path)) == len(await api.get(f"{path}?by=student")) == 4
+
+    page = await api.client.get(f"{path}?by=payer&limit=1")
+    assert page.json() == [first]
+    following = await api.client.get(page.links["next"]["url"])
+    assert following.json() == [second]
+    assert "next" not in following.links
+    assert await api.get(f"{path}?by=payer&min_balance=100.00") == [second]
+    then = await api.get(f"{path}?by=payer&as_of={datetime.now(UTC).isoformat().replace('+00:00', 'Z')}")
+    assert then == [first, second]
+    assert await api.get(f"{path}?by=payer&as_of={day(1)}") == []
+
+    rows = list(csv.DictReader(io.StringIO((await api.client.get(f"{path}.csv?by=payer")).text)))
+    assert [(row["name"], row["unallocated"], row["balance_due"], row["days_31_60"]) for row in rows] == [
+        ("Abe", "1.00", "70.00", "70.00"),
+        ("Marge", "30.00", "150.00", "100.00"),
+    ]
+    async with make_client(Role.VIEWER, other["id"]) as theirs:
+        problem(await theirs.get(f"{path}?by=payer"), 404, "school_not_found")
+        assert [one["name"] for one in (await theirs.get(f"/schools/{other['id']}/debtors?by=payer")).json()] == ["Ned"]
 
 
 async def test_debtors_are_seen_by_their_own_school_alone(api: Api, make_client: Callable[..., Any]) -> None:

@@ -29,7 +29,8 @@ BRANCH = """
 union all
 select
   credit_notes.school_id, student_id, invoice_id, credit_notes.id, issued_at,
-  counts_from(noted_at, issued_at, voided_at), 2, 'CREDIT_NOTE', amount, -amount, null, null, null
+  counts_from(noted_at, issued_at, voided_at), 2, 'CREDIT_NOTE', amount, -amount, null, null, null,
+  payer_id, null
 from credit_notes
 join invoices on invoices.id = credit_notes.invoice_id and invoices.school_id = credit_notes.school_id
 """
@@ -94,7 +95,7 @@ async def test_a_new_kind_of_entry_is_one_more_branch(psql: Connection, account:
         for day, balance in ((then, "60.00"), (later, "35.00")):
             (line,) = await rows(statements.SCHOOL_LINES_AS_OF, **of_school, as_of_date=day)
             assert line["balance_due"] == balance
-        limits = {"min_overdue_days": 0, "min_balance": Decimal(0)}
+        limits = {"by": "student", "min_overdue_days": 0, "min_balance": Decimal(0)}
         first = {"after_due_date": date.min, "after_balance": Decimal(10**10), "after_id": UUID(int=0)}
         (debtor,) = await document(statements.DEBTORS, **of_school, **limits, **first)
         assert (debtor["balance_due"], debtor["ageing"]["days_over_90"]) == ("35.00", "35.00")

@@ -138,8 +138,12 @@ async def school_with_debt(api: Api) -> tuple[Json, Json, Json]:
 
 QUERIES = {
     "/students/{student_id}/statement": ["", "?as_of=2999-12-31", "?from=2026-01-01", "?from=2026-01-01&to=2999-12-31"],
+    "/payers/{payer_id}/statement": ["", "?as_of=2999-12-31", "?from=2026-01-01"],
+    "/payers/{payer_id}/statement.html": ["", "?from=2026-01-01"],
+    "/payers/{payer_id}/statement.pdf": [""],
+    "/payers/{payer_id}/statement.csv": ["", "?from=2026-01-01"],
     "/schools/{school_id}/statement": ["", "?limit=1", "?as_of=2999-12-31T00:00:00Z", "?from=2026-01-01"],
-    "/schools/{school_id}/debtors": ["", "?min_balance=1.00", "?as_of=2999-12-31"],
+    "/schools/{school_id}/debtors": ["", "?by=payer", "?min_balance=1.00", "?as_of=2999-12-31"],
     "/schools/{school_id}/debtors.csv": ["", "?as_of=2999-12-31"],
     "/schools/{school_id}/collections": ["", "?by=month&from=2026-01-01", "?by=method"],
     "/schools/{school_id}/statement.ndjson": ["", "?as_of=2999-12-31"],
@@ -160,7 +164,9 @@ async def test_every_statement_is_the_standbys_while_that_is_level(pair: Pair) -
             path for path, verbs in document["paths"].items() if verbs.get("get", {}).get("tags") == ["statements"]
         }
         school, student, _ = await school_with_debt(api)
-        ids = {"school_id": school["id"], "student_id": student["id"]}
+        payer = await api.payer(school)
+        await api.receipt(payer, "5.00")
+        ids = {"school_id": school["id"], "student_id": student["id"], "payer_id": payer["id"]}
         pair.catch_up()
         for route, queries in QUERIES.items():
             for query in queries:
@@ -380,11 +386,11 @@ async def test_only_a_standby_of_the_same_database_and_clock_that_replayed_the_p
 async def test_another_schools_statement_is_404_though_the_standby_has_it(pair: Pair) -> None:
     async with api_on(pair) as api:
         mine, other = await api.school(), await api.school()
-        student = await api.student(other)
+        student, payer = await api.student(other), await api.payer(other)
         pair.catch_up()
         headers = bearer(pair.primary.url, mine)
         for route, queries in QUERIES.items():
-            path = route.format(school_id=other["id"], student_id=student["id"]) + queries[0]
+            path = route.format(school_id=other["id"], student_id=student["id"], payer_id=payer["id"]) + queries[0]
             problem(await api.client.get(path, headers=headers), 404)
         assert set(await reads(api)) == {LEVEL}
         assert (await read(api, f"/schools/{mine['id']}/statement", **headers))[1] == {LEVEL: 1}

@@ -71,7 +71,7 @@ async def test_a_void_invoice_is_shown_and_counts_for_nothing(api: Api) -> None:
     refusal = await api.client.post("/payments", json={"invoice_id": invoice["id"], "amount": "1.00"})
     problem(refusal, 409, "invoice_void")
     school = await api.get(f"/schools/{student['school_id']}/statement")
-    assert school["totals"] == ZERO
+    assert school["totals"] == ZERO | {"unallocated_total": "0.00", "unidentified_total": "0.00"}
     assert school["students"][0]["invoices_count"] == 0
 
 

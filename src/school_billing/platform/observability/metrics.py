@@ -22,6 +22,20 @@ _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _REFRESH_SECONDS = 1
 
 
+class AmountByCurrency:
+    """An amount of all schools, for each currency."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._currencies = set[str]()
+
+    def set(self, by_currency: Mapping[str, Decimal]) -> None:
+        """Show the amounts; a currency that is missing now goes back to 0."""
+        self._currencies |= by_currency.keys()
+        for currency in self._currencies:
+            self._gauge.labels(currency).set(float(by_currency.get(currency, 0)))
+
+
 class Metrics:
     """The metrics of one application. No client can choose a label: a route is a template, never a path.
 
@@ -32,7 +46,6 @@ class Metrics:
         self.database: Database | None = None
         """The database whose pool is shown."""
         self._codes = frozenset(codes)
-        self._currencies = set[str]()
         self._directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
@@ -56,7 +69,10 @@ class Metrics:
         self._amounts = cache(counter("billing_payments_amount", "Their amounts in the currency.", payment).labels)
 
         self._errors = counter("http_errors", "Problem documents answered.", ["code"])
-        self._overdue = latest("billing_overdue_amount", "Overdue amounts of all schools.", ["currency"])
+        overdue = latest("billing_overdue_amount", "Overdue amounts of all schools.", ["currency"])
+        unallocated = latest("billing_unallocated_amount", "Money of payers that pays nothing yet.", ["currency"])
+        unidentified = latest("billing_unidentified_amount", "Money that has no payer yet.", ["currency"])
+        self.overdue, self.unallocated, self.unidentified = map(AmountByCurrency, (overdue, unallocated, unidentified))
         self._pool = gauge("db_pool_connections", "Connections of the pool.", ["state"])
         self._pool_waiting = gauge("db_pool_waiting", "Requests that wait for a connection.")
         self.in_flight = gauge("http_requests_in_flight", "Requests being answered.")
@@ -82,12 +98,6 @@ class Metrics:
         """Count a committed payment or refund. The schema allows no currency but those of ISO 4217."""
         self._payments(kind, currency).inc()
         self._amounts(kind, currency).inc(float(amount))
-
-    def set_overdue(self, by_currency: Mapping[str, Decimal]) -> None:
-        """Show the overdue amounts; a currency that is missing now goes back to 0."""
-        self._currencies |= by_currency.keys()
-        for currency in self._currencies:
-            self._overdue.labels(currency).set(float(by_currency.get(currency, 0)))
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, those of all workers."""

@@ -1,21 +1,27 @@
 """The words and figures of a printed statement; the page and the PDF document show the same."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from uuid import UUID
 
 from msgspec import UNSET, Struct
 
+from school_billing.payers.contracts import Payer
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.schools.contracts import School
 from school_billing.statements.contracts import (
+    AccountStatement,
     Ageing,
     Entry,
     EntryKind,
     InvoiceLine,
+    PayerStatement,
+    PayerStatementPeriod,
     SchoolStatement,
+    SchoolTotals,
     Statement,
     StatementPeriod,
     StudentStatement,
@@ -30,6 +36,14 @@ from school_billing.students.contracts import Student
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _NOTHING = "\N{EN DASH}"
 _AGES = Ageing.__struct_fields__
+_CHARGES = {
+    EntryKind.INVOICE,
+    EntryKind.REFUND,
+    EntryKind.RECEIPT_REFUND,
+    EntryKind.RECEIPT_REVERSAL,
+    EntryKind.ALLOCATION,
+}
+_NAMES_MOST = 10
 
 
 class Fact(Struct, frozen=True):
@@ -104,7 +118,7 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
     day: date
     """The day of the figures."""
     name: str
-    """The name of the student or of the school."""
+    """The name of the student, the payer or the school."""
     file_words: list[str]
     school: str
     address: str
@@ -114,7 +128,7 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
     facts: list[Fact]
     how_to_pay: HowToPay | None
     schedule: Table | None
-    """What is due when, on the statement of a student."""
+    """What is due when, on the statement of a student or payer."""
     sums: list[Fact]
     """The last one is the result."""
     ageing_title: str
@@ -126,47 +140,53 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
 
 
 def printable_statement(
-    document: str, school: School, student: Student | None, statement_range: StatementRange, language: Language
+    document: str, school: School, owner: Student | Payer | None, statement_range: StatementRange, language: Language
 ) -> PrintableStatement:
-    """Format a statement, given as JSON: of `student`, or else of the school."""
-    kind = SchoolStatement if student is None else StudentStatement
-    statement: SchoolStatement | StudentStatement = exact_decoder(kind).decode(document)
+    """Format a statement, given as JSON: of a student or payer, or else of the school."""
+    kind = SchoolStatement if owner is None else StudentStatement if isinstance(owner, Student) else PayerStatement
+    statement: SchoolStatement | StudentStatement | PayerStatement = exact_decoder(kind).decode(document)
     formats = Formats(language, statement.currency, school.time_zone)
-    facts: list[Fact] = []
-    if isinstance(statement, SchoolStatement):
-        facts.append(Fact(formats.label("students"), str(statement.students_count)))
-        table = _students(formats, statement)
-    else:
-        table = _invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement)
-    if student is not None and student.external_id:
-        facts.append(Fact(formats.label("external_id"), _printable(student.external_id)))
+    name = school.name if owner is None else owner.full_name if isinstance(owner, Student) else owner.name
     sums = _sums(formats, statement)
     return PrintableStatement(
         language=str(language),
         direction=formats.direction,
-        title=formats.label("school_title" if student is None else "title"),
+        title=formats.label("school_title" if owner is None else "title"),
         day=statement.as_of_date,
-        name=_printable(school.name if student is None else student.full_name),
-        file_words=_file_words(school, student),
-        school=_printable(school.name),
-        address=_printable(school.address or ""),
+        name=printable_text(name),
+        file_words=file_words(name, school.id) if owner is None else file_words(name, owner.id, owner.external_id),
+        school=printable_text(school.name),
+        address=printable_text(school.address or ""),
         headline=[sums[-1], *_demand(formats, statement)],
-        facts=[*facts, *_dates(formats, statement, statement_range)],
-        how_to_pay=_how_to_pay(formats, statement, school, student),
-        schedule=_schedule(formats, statement) if isinstance(statement, StudentStatement) else None,
+        facts=[*_about(formats, statement, owner), *_dates(formats, statement, statement_range)],
+        how_to_pay=_how_to_pay(formats, statement, school, owner),
+        schedule=_schedule(formats, statement) if isinstance(statement, AccountStatement) else None,
         sums=sums,
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
-        table=table,
+        table=_lines(formats, statement),
         page=formats.label("page"),
-        is_wide=student is None,
+        is_wide=owner is None,
     )
 
 
-def _file_words(school: School, student: Student | None) -> list[str]:
-    if student is None:
-        return file_words(school.name, school.id)
-    return file_words(student.full_name, student.id, student.external_id)
+def _lines(formats: Formats, statement: SchoolStatement | StudentStatement | PayerStatement) -> Table:
+    if isinstance(statement, SchoolStatement):
+        return _students(formats, statement)
+    return _invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement)
+
+
+def _about(formats: Formats, statement: Statement, owner: Student | Payer | None) -> Iterable[Fact]:
+    if isinstance(statement, SchoolStatement):
+        yield Fact(formats.label("students"), str(statement.students_count))
+    elif isinstance(statement, PayerStatement) and statement.students:
+        # An employer may pay for hundreds.
+        names = [_isolated(student.full_name) for student in statement.students[:_NAMES_MOST]]
+        more = [f"+{len(statement.students) - _NAMES_MOST}"] if len(statement.students) > _NAMES_MOST else []
+        yield Fact(formats.label("students"), " · ".join([*names, *more]))
+    if owner is not None and owner.external_id:
+        label = "external_id" if isinstance(owner, Student) else "payer_number"
+        yield Fact(formats.label(label), printable_text(owner.external_id))
 
 
 def _dates(formats: Formats, statement: Statement, statement_range: StatementRange) -> Iterable[Fact]:
@@ -192,14 +212,17 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
     totals = statement.totals
     if isinstance(statement.period, StatementPeriod) and isinstance(statement.opening_balance, Decimal):
         period = statement.period
-        sums = {
+        sums: dict[str, Decimal] = {
             "opening_balance": statement.opening_balance,
             "invoiced": period.invoiced,
             "payments": period.paid,
             "refunds": period.refunded,
             "voided": period.voided,
-            "closing_balance": totals.balance_due_total,
         }
+        if isinstance(period, PayerStatementPeriod):
+            sums |= {"received": period.received, "returned": period.returned}
+            sums |= {"paid_for_others": period.paid_for_others} if period.paid_for_others else {}
+        sums["closing_balance"] = _balance(statement)
     else:
         sums = {
             "invoiced_to_date": totals.invoiced_total,
@@ -208,26 +231,40 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
             "paid_to_date": totals.paid_total,
             "balance_due": totals.balance_due_total,
         }
+        if isinstance(statement, PayerStatement):
+            sums |= {"unallocated": statement.unallocated, "balance": statement.balance}
     return [Fact(formats.label(name), formats.money(amount)) for name, amount in sums.items()]
 
 
 def _demand(formats: Formats, statement: Statement) -> Iterable[Fact]:
     overdue = statement.totals.overdue_total
     yield Fact(formats.label("overdue"), formats.money(overdue))
-    if isinstance(statement, StudentStatement) and statement.oldest_due_date and _is_owed(statement):
+    if isinstance(statement, PayerStatement) and statement.unallocated:
+        yield Fact(formats.label("unallocated"), formats.money(statement.unallocated))
+    if isinstance(statement.totals, SchoolTotals):
+        yield Fact(formats.label("unallocated"), formats.money(statement.totals.unallocated_total))
+        yield Fact(formats.label("unidentified"), formats.money(statement.totals.unidentified_total))
+    if isinstance(statement, AccountStatement) and statement.oldest_due_date and _is_owed(statement):
         day = formats.long_day(statement.oldest_due_date)
         is_overdue = statement.oldest_due_date < statement.as_of_date
         yield Fact(formats.label("please_pay_by"), formats.label("is_overdue").format(day=day) if is_overdue else day)
         due = _due(statement)
         if not is_overdue and len(due) > 1:
-            yield Fact(formats.label("due_by_then"), formats.money(due[statement.oldest_due_date]))
+            yield Fact(
+                formats.label("due_by_then"), formats.money(min(due[statement.oldest_due_date], _balance(statement)))
+            )
 
 
 def _is_owed(statement: Statement) -> bool:
-    return statement.totals.balance_due_total > 0
+    """Tell whether money is to be asked for, beyond what the school has already."""
+    return _balance(statement) > 0
 
 
-def _due(statement: StudentStatement) -> dict[date, Decimal]:
+def _balance(statement: Statement) -> Decimal:
+    return statement.balance if isinstance(statement, PayerStatement) else statement.totals.balance_due_total
+
+
+def _due(statement: AccountStatement) -> dict[date, Decimal]:
     """Return what is owed by its due date, in order."""
     due: dict[date, Decimal] = {}
     for line in sorted(statement.invoices, key=lambda line: line.due_date):
@@ -236,29 +273,37 @@ def _due(statement: StudentStatement) -> dict[date, Decimal]:
     return due
 
 
-def _how_to_pay(formats: Formats, statement: Statement, school: School, student: Student | None) -> HowToPay | None:
-    if student is None or not school.payment_instructions or not _is_owed(statement):
+def _how_to_pay(
+    formats: Formats, statement: Statement, school: School, owner: Student | Payer | None
+) -> HowToPay | None:
+    if owner is None or not school.payment_instructions or not _is_owed(statement):
         return None
-    reference = Fact(formats.label("reference"), _printable(student.external_id)) if student.external_id else None
-    return HowToPay(formats.label("how_to_pay"), _printable(school.payment_instructions), reference)
+    reference = Fact(formats.label("reference"), printable_text(owner.external_id)) if owner.external_id else None
+    return HowToPay(formats.label("how_to_pay"), printable_text(school.payment_instructions), reference)
 
 
-def _schedule(formats: Formats, statement: StudentStatement) -> Table:
-    return _table(
+def _schedule(formats: Formats, statement: AccountStatement) -> Table:
+    due = _due(statement)
+    rows = [
+        Row(
+            [
+                formats.day(day),
+                formats.label("overdue" if day < statement.as_of_date else "current"),
+                formats.number(amount),
+            ]
+        )
+        for day, amount in due.items()
+    ]
+    total = sum(due.values(), Decimal(0))
+    if due and isinstance(statement, PayerStatement) and statement.unallocated:
+        rows.append(Row(["", formats.label("unallocated"), formats.number(-statement.unallocated)]))
+        total = statement.balance
+    return printable_table(
         formats,
         "schedule",
         {"due": ColumnKind.LABEL, "status": ColumnKind.TEXT, "amount": ColumnKind.NUMBER},
-        rows=[
-            Row(
-                [
-                    formats.day(day),
-                    formats.label("overdue" if day < statement.as_of_date else "current"),
-                    formats.number(amount),
-                ]
-            )
-            for day, amount in _due(statement).items()
-        ],
-        foot=[formats.label("total"), "", formats.number(statement.totals.balance_due_total)],
+        rows=rows,
+        foot=[formats.label("total"), "", formats.number(total)],
     )
 
 
@@ -275,7 +320,7 @@ def _bars(formats: Formats, ageing: Ageing) -> list[Bar]:
     ]
 
 
-def _table(
+def printable_table(
     formats: Formats,
     name: str,
     columns: dict[str, ColumnKind],
@@ -283,6 +328,7 @@ def _table(
     foot: list[str],
     head: Row | None = None,
 ) -> Table:
+    """Return a table whose labels are called as its columns, with `name` as its caption."""
     return Table(
         caption=formats.label(name),
         columns=[Column(formats.label(label), kind) for label, kind in columns.items()],
@@ -293,33 +339,45 @@ def _table(
     )
 
 
-def _entries(formats: Formats, statement: StudentStatement) -> Table:
+def _entries(formats: Formats, statement: StudentStatement | PayerStatement) -> Table:
     first = statement.period.from_ if isinstance(statement.period, StatementPeriod) else None
     opening = formats.number(statement.opening_balance or Decimal(0))
-    closing = formats.number(statement.totals.balance_due_total)
+    closing = formats.number(_balance(statement))
+    names = _names_by_invoice(statement)
     columns = dict.fromkeys(("date", "entry"), ColumnKind.LABEL) | {"details": ColumnKind.TEXT}
-    return _table(
+    return printable_table(
         formats,
         "entries",
         columns | dict.fromkeys(("charged", "credited", "balance"), ColumnKind.NUMBER),
         head=Row([formats.day(first) if first else "", formats.label("opening_balance"), "", "", "", opening]),
-        rows=[_entry(formats, entry) for entry in statement.entries or []],
+        rows=[_entry(formats, entry, names) for entry in statement.entries or []],
         foot=[formats.day(statement.as_of_date), formats.label("closing_balance"), "", "", "", closing],
     )
 
 
-def _entry(formats: Formats, entry: Entry) -> Row:
+def _names_by_invoice(statement: StudentStatement | PayerStatement) -> dict[UUID | None, str]:
+    """Return whose each invoice is, which only a payer has to be told."""
+    if isinstance(statement, StudentStatement):
+        return {}
+    names = {student.student_id: student.full_name for student in statement.students}
+    return {line.id: names[line.student_id] for line in statement.invoices}
+
+
+def _isolated(text: str) -> str:
+    """Return a user's words among others, so that they have a direction of their own."""
+    return f"\N{FIRST STRONG ISOLATE}{printable_text(text)}\N{POP DIRECTIONAL ISOLATE}"
+
+
+def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str]) -> Row:
     amount = formats.number(entry.amount)
-    is_charge = entry.kind in {EntryKind.INVOICE, EntryKind.REFUND}
+    is_charge = entry.kind in _CHARGES
     method = entry.method and formats.method(entry.method)
-    texts = (text for text in (entry.description, method, entry.reference) if text)
-    # Each text has a direction of its own.
-    isolated = (f"\N{FIRST STRONG ISOLATE}{_printable(text)}\N{POP DIRECTIONAL ISOLATE}" for text in texts)
+    texts = (names.get(entry.invoice_id), entry.description, method, entry.reference)
     return Row(
         [
             formats.day(entry.date),
             formats.label(entry.kind.value),
-            " · ".join(isolated),
+            " · ".join(_isolated(text) for text in texts if text),
             amount if is_charge else "",
             "" if is_charge else amount,
             formats.number(entry.balance),
@@ -327,25 +385,29 @@ def _entry(formats: Formats, entry: Entry) -> Row:
     )
 
 
-def _invoices(formats: Formats, statement: StudentStatement) -> Table:
+def _invoices(formats: Formats, statement: StudentStatement | PayerStatement) -> Table:
     totals = statement.totals
-    sums = _numbers(formats, totals.invoiced_total, totals.paid_total, totals.balance_due_total)
+    names = _names_by_invoice(statement)
     columns = dict.fromkeys(("issued", "due"), ColumnKind.LABEL)
+    columns |= {"student": ColumnKind.TEXT} if isinstance(statement, PayerStatement) else {}
     columns |= {"description": ColumnKind.TEXT, "status": ColumnKind.LABEL}
-    return _table(
+    texts = [""] * (len(columns) - 1)
+    sums = _numbers(formats, totals.invoiced_total, totals.paid_total, totals.balance_due_total)
+    return printable_table(
         formats,
         "invoices",
         columns | dict.fromkeys(("amount", "paid", "balance"), ColumnKind.NUMBER),
-        rows=[_invoice(formats, line) for line in statement.invoices],
-        foot=[formats.label("total"), "", "", "", *sums],
+        rows=[_invoice(formats, line, names) for line in statement.invoices],
+        foot=[formats.label("total"), *texts, *sums],
     )
 
 
-def _invoice(formats: Formats, line: InvoiceLine) -> Row:
+def _invoice(formats: Formats, line: InvoiceLine, names: Mapping[UUID | None, str]) -> Row:
     cells = [
         formats.school_day(line.issued_at),
         formats.day(line.due_date),
-        _printable(line.description or ""),
+        *([printable_text(names[line.id])] if names else []),
+        printable_text(line.description or ""),
         formats.label(line.status.value),
         *_numbers(formats, line.total_amount, line.paid_total, line.balance_due),
     ]
@@ -354,15 +416,15 @@ def _invoice(formats: Formats, line: InvoiceLine) -> Row:
 
 def _students(formats: Formats, statement: SchoolStatement) -> Table:
     names = ("invoiced_to_date", "paid_to_date", "balance_due", "overdue", *_AGES)
-    return _table(
+    return printable_table(
         formats,
         "students",
         {"student": ColumnKind.TEXT, "external_id": ColumnKind.TEXT} | dict.fromkeys(names, ColumnKind.NUMBER),
         rows=[
             Row(
                 [
-                    _printable(student.full_name),
-                    _printable(student.external_id or ""),
+                    printable_text(student.full_name),
+                    printable_text(student.external_id or ""),
                     *_balances(formats, student, student.ageing),
                 ]
             )
@@ -382,5 +444,6 @@ def _numbers(formats: Formats, *amounts: Decimal) -> list[str]:
     return [formats.number(amount) for amount in amounts]
 
 
-def _printable(text: str) -> str:
+def printable_text(text: str) -> str:
+    """Return a user's text without characters that no font has."""
     return _UNPRINTABLE.sub(" ", text)

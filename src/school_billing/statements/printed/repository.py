@@ -6,6 +6,8 @@ from uuid import UUID
 from litestar.di import NamedDependency
 from msgspec import Raw, Struct, json
 
+from school_billing.payers.contracts import Payer
+from school_billing.payers.repository import Payers
 from school_billing.platform.web.pages import NIL, Page
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import StatementDocument
@@ -36,6 +38,7 @@ class PrintableStatements(Struct, frozen=True):
     language: Language
     statements: Statements
     students: Students
+    payers: Payers
     schools: Schools
 
     async def of_student(self, tenant: UUID | None, student_id: UUID, rows_most: int) -> PrintableStatement:
@@ -43,6 +46,12 @@ class PrintableStatements(Struct, frozen=True):
         statement = await self.statements.of_student(tenant, student_id, self.statement_range)
         student = await self.students.get(tenant, student_id)
         return await self._printable(tenant, statement, student.school_id, student, rows_most)
+
+    async def of_payer(self, tenant: UUID | None, payer_id: UUID, rows_most: int) -> PrintableStatement:
+        """Return the statement of a payer; raises like Statements.of_payer, and TooLongToPrint."""
+        statement = await self.statements.of_payer(tenant, payer_id, self.statement_range)
+        payer = await self.payers.get(tenant, payer_id)
+        return await self._printable(tenant, statement, payer.school_id, payer, rows_most)
 
     async def of_school(self, tenant: UUID | None, school_id: UUID, rows_most: int) -> PrintableStatement:
         """Return the statement of a school; raises like Statements.of_school, and TooLongToPrint."""
@@ -54,14 +63,14 @@ class PrintableStatements(Struct, frozen=True):
         tenant: UUID | None,
         statement: StatementDocument,
         school_id: UUID,
-        student: Student | None,
+        owner: Student | Payer | None,
         rows_most: int,
     ) -> PrintableStatement:
         # Thousands of lines take a while, so they are counted and formatted in a thread.
         await asyncio.to_thread(_require_rows, statement, rows_most)
         school = await self.schools.get(tenant, school_id)
         return await asyncio.to_thread(
-            printable_statement, statement.document, school, student, self.statement_range, self.language
+            printable_statement, statement.document, school, owner, self.statement_range, self.language
         )
 
 
@@ -82,6 +91,7 @@ def _require_rows(statement: StatementDocument, most: int) -> None:
 async def provide_printable_statements(
     statements: NamedDependency[Statements],
     students: NamedDependency[Students],
+    payers: NamedDependency[Payers],
     schools: NamedDependency[Schools],
     as_of: AsOf = None,
     from_: From = None,
@@ -96,4 +106,5 @@ async def provide_printable_statements(
         ReversedPeriod: from is after to.
     """
     language = lang or accepted_language(accept_language or "")
-    return PrintableStatements(provide_statement_range(as_of, from_, to), language, statements, students, schools)
+    statement_range = provide_statement_range(as_of, from_, to)
+    return PrintableStatements(statement_range, language, statements, students, payers, schools)
