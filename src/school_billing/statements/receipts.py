@@ -18,10 +18,7 @@ from school_billing.platform.web.responses import WithETag
 from school_billing.receipts.errors import ReceiptNotFound
 from school_billing.receipts.repository import Receipts
 from school_billing.schools.repository import Schools
-from school_billing.statements.controller import _DOCUMENT as DOCUMENT
-from school_billing.statements.controller import _PAGE as PAGE
-from school_billing.statements.controller import _document as document_of
-from school_billing.statements.controller import _page as page_of
+from school_billing.statements.controller import DOCUMENT, PAGE, document_of, page_of
 from school_billing.statements.parameters import AcceptLanguage, Lang, Paper, PaperSize
 from school_billing.statements.printed.language import Language, accepted_language
 from school_billing.statements.printed.printable import PrintableStatement
