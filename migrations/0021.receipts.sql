@@ -182,7 +182,6 @@ create or replace function move_invoice_totals() returns trigger
   set search_path = public, pg_temp
   as $function$
     declare
-      invoiced_at timestamptz;
       received timestamptz;
       known numeric;
       allocated numeric;
@@ -202,8 +201,7 @@ create or replace function move_invoice_totals() returns trigger
           refunds_total = refunds_total
             + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
             - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
-      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id)
-      returning issued_at into invoiced_at;
+      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
       -- Payments of receipts are only ever added.
       if new.receipt_id is null then
         return null;
@@ -224,7 +222,9 @@ create or replace function move_invoice_totals() returns trigger
         where id = new.receipt_id and school_id = new.school_id;
       end if;
       if new.kind = 'PAYMENT' then
-        earliest := greatest(received, invoiced_at);
+        select greatest(received, issued_at) into earliest
+        from invoices
+        where id = new.invoice_id and school_id = new.school_id;
       else
         select paid_at into earliest
         from payments

@@ -433,7 +433,6 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
     SET search_path TO 'public', 'pg_temp'
     AS $$
     declare
-      invoiced_at timestamptz;
       received timestamptz;
       known numeric;
       allocated numeric;
@@ -453,8 +452,7 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
           refunds_total = refunds_total
             + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
             - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
-      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id)
-      returning issued_at into invoiced_at;
+      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
       -- Payments of receipts are only ever added.
       if new.receipt_id is null then
         return null;
@@ -475,7 +473,9 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
         where id = new.receipt_id and school_id = new.school_id;
       end if;
       if new.kind = 'PAYMENT' then
-        earliest := greatest(received, invoiced_at);
+        select greatest(received, issued_at) into earliest
+        from invoices
+        where id = new.invoice_id and school_id = new.school_id;
       else
         select paid_at into earliest
         from payments

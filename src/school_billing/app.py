@@ -57,8 +57,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         auth.room(primary, settings, tokens, metrics),
         *(one.room(primary) for one in (users, api_keys, schools, students, payers, invoices, payments, receipts)),
         statements.room(primary, standby, settings, metrics),
-        *(one.room(primary) for one in (audit, health)),
-        *(room(primary) for room in more),
+        *(room(primary) for room in (audit.room, health.room, *more)),
     ]
     constraint_errors: ConstraintErrors = dict(idempotency.CONSTRAINT_ERRORS) | {
         name: each.constraint_errors[name] for each in rooms for name in each.constraint_errors
@@ -67,9 +66,8 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(primary)
-            if standby is not None:
-                await stack.enter_async_context(standby)
+            for database in filter(None, (primary, standby)):
+                await stack.enter_async_context(database)
             for room in rooms:
                 await stack.enter_async_context(room.running())
             await stack.enter_async_context(instrumentation.watching(primary, standby))

@@ -222,9 +222,20 @@ class Books(RuleBasedStateMachine):
         """Compare what each payer owes, and what is unallocated of each receipt, with the entries until then."""
         model = {payer: total(one.open(moment) for one in self.of_payer(payer)) for payer in self.known_payers}
         model |= {name: receipt.unallocated(moment) for name, receipt in self.money.items()}
-        found: dict[str, Decimal] = dict(self.psql.execute(ENTRIES, {"school": self.school, "moment": written}).fetchall())
+        rows = self.psql.execute(ENTRIES, {"school": self.school, "moment": written}).fetchall()
+        found: dict[str, Decimal] = dict(rows)
         assert dict.fromkeys(model, Decimal(0)) | found == model
         assert all(amount >= 0 for amount in model.values())
+        for payer in self.known_payers:
+            path = f"/payers/{payer}/statement" + ("" if moment == END else f"?as_of={written}")
+            statement = self.send("GET", path, None, 200)
+            left = total(receipt.unallocated(moment) for receipt in self.money.values() if receipt.payer == payer)
+            told = [Decimal(statement[name]) for name in ("unallocated", "balance")]
+            assert [Decimal(statement["totals"]["balance_due_total"]), *told] == [
+                model[payer],
+                left,
+                model[payer] - left,
+            ]
 
     def agree_on_cash(self) -> None:
         """See that money is counted on the day on which it moved, whatever it pays."""
@@ -586,7 +597,11 @@ class Books(RuleBasedStateMachine):
             assert (Decimal(line["payments_total"]), Decimal(line["refunds_total"])) == (payments, refunds)
             assert Decimal(line["balance_due"]) == known.open()
         assert statement["students_count"] == len(self.enrolled)
-        self.agree(statement["totals"], list(self.model.values()))
+        totals = statement["totals"]
+        for name, is_known in (("unallocated_total", True), ("unidentified_total", False)):
+            left = [one.unallocated() for one in self.money.values() if (one.payer is not None) == is_known]
+            assert Decimal(totals.pop(name)) == total(left)
+        self.agree(totals, list(self.model.values()))
         for student in self.enrolled:
             of_student = self.send("GET", f"/students/{student}/statement", None, 200)
             self.agree(of_student["totals"], [known for known in self.model.values() if known.student == student])
@@ -622,6 +637,8 @@ def test_the_api_agrees_with_the_model_after_every_step(own_server: Server) -> N
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            derandomize=True, phases=[Phase.generate], report_multiple_bugs=False,
+            derandomize=True,
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
         ),
     )
