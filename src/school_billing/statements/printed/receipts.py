@@ -3,9 +3,14 @@
 from school_billing.receipts.contracts import Allocation, Receipt
 from school_billing.schools.contracts import School
 from school_billing.statements.printed.language import Formats, Language
-from school_billing.statements.printed.printable import ColumnKind, Fact, PrintableStatement, Row
-from school_billing.statements.printed.printable import _printable as printable_text
-from school_billing.statements.printed.printable import _table as printable_table
+from school_billing.statements.printed.printable import (
+    ColumnKind,
+    Fact,
+    PrintableStatement,
+    Row,
+    printable_table,
+    printable_text,
+)
 from school_billing.statements.spreadsheets import file_words
 
 
