@@ -112,4 +112,4 @@ class ReceiptPaperController(Controller):
     ) -> WithETag[bytes]:
         """Return the receipt for paper, with every child and invoice that it pays."""
         reading = partial(printables.get, caller.tenant, receipt_id, PDF_ROWS_MOST)
-        return await print_queue.run(request, caller, partial(document_of, request, paper, reading))
+        return await print_queue.run(request, caller, partial(document_of, request, paper, reading, "receipt"))

@@ -200,6 +200,9 @@ class Books(RuleBasedStateMachine):
         if hasattr(self, "http"):
             for day in DAYS:
                 self.agree_on(day)
+            for payer in self.known_payers:
+                for first, last in (DAYS[0:2], DAYS[1:5:3], DAYS[2:5:2]):
+                    self.agree_on_period(payer, first, last)
             self.agree_on_cash()
             self.http.close()
             self.psql.close()
@@ -236,6 +239,22 @@ class Books(RuleBasedStateMachine):
                 left,
                 model[payer] - left,
             ]
+
+    def balance(self, payer: str, moment: str) -> Decimal:
+        """Return what the payer owes at that moment, less what is unallocated."""
+        owed = total(one.open(moment) for one in self.of_payer(payer))
+        return owed - total(one.unallocated(moment) for one in self.money.values() if one.payer == payer)
+
+    def agree_on_period(self, payer: str, first: str, last: str) -> None:
+        """See that the sums and the entries of a period lead from one balance to the other."""
+        statement = self.send("GET", f"/payers/{payer}/statement?from={first}&to={last}", None, 200)
+        opening, closing = (Decimal(statement[name]) for name in ("opening_balance", "closing_balance"))
+        before = DAYS[DAYS.index(first) - 1] if first != DAYS[0] else ""
+        assert (opening, closing) == (self.balance(payer, before), self.balance(payer, last))
+        sums = {name: Decimal(amount) for name, amount in statement["period"].items() if name not in {"from", "to"}}
+        plus = total(sums[name] for name in ("invoiced", "refunded", "returned", "paid_for_others"))
+        assert opening + plus - sums["paid"] - sums["voided"] - sums["received"] == closing
+        assert Decimal(statement["entries"][-1]["balance"] if statement["entries"] else opening) == closing
 
     def agree_on_cash(self) -> None:
         """See that money is counted on the day on which it moved, whatever it pays."""

@@ -75,8 +75,11 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
     statements = {"/students/{student_id}/statement", "/payers/{payer_id}/statement"} | {
         f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "debtors.csv", "collections")
     }
-    accounts = ("/students/{student_id}", "/payers/{payer_id}")
-    printed = {f"{account}/statement.{kind}" for account in accounts for kind in ("html", "pdf", "csv")}
+    printed = {
+        f"/{whose}s/{{{whose}_id}}/statement.{kind}"
+        for whose in ("student", "payer")
+        for kind in ("html", "pdf", "csv")
+    }
     printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
     printed |= {f"{receipt}.{kind}" for kind in ("html", "pdf")}
     others = {"/users/{user_id}", "/api-keys/{api_key_id}", receipt}
