@@ -749,6 +749,10 @@ CREATE FUNCTION set_updated_at() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION split_by_shares(amount numeric, shares numeric[], decimals integer DEFAULT 2) RETURNS numeric[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT array_agg((parts.part + (CASE WHEN ((parts.turn)::numeric <= parts.units_left) THEN power(0.1, (split_by_shares.decimals)::numeric) ELSE (0)::numeric END)::numeric(18,2)) ORDER BY parts.place) AS array_agg FROM (SELECT given.place, rounded.part, row_number() OVER (ORDER BY (rounded.exact - rounded.part) DESC, given.place) AS turn, ((split_by_shares.amount - sum(rounded.part) OVER ()) * power((10)::numeric, (split_by_shares.decimals)::numeric)) AS units_left FROM (unnest(split_by_shares.shares) WITH ORDINALITY given(share, place) CROSS JOIN LATERAL (SELECT ((split_by_shares.amount * given.share) * 0.01) AS exact, trunc(((split_by_shares.amount * given.share) * 0.01), split_by_shares.decimals) AS part) rounded)) parts);
+
 CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS statement_line
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::statement_line;

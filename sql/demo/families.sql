@@ -36,24 +36,35 @@ new_payers as (
   ) as planned (number, kind, name, email, language)
   returning id, school_id, external_id, name
 ),
-owed as (
-  -- What each payer owes every month for each student.
-  select new_students.school_id, new_students.id as student_id, new_payers.id as payer_id, share, amount
+planned_shares as (
+  select new_students.school_id, new_students.id as student_id, new_payers.id as payer_id, share, fee
   from (
     values
       ('RIV-313', 'P-1001', 100, 380.00), ('RIV-314', 'P-1001', 100, 420.00), ('RIV-315', 'P-1001', 100, 465.50),
-      ('RIV-316', 'P-1002', 50, 210.00), ('RIV-316', 'P-1003', 50, 210.00),
-      ('RIV-317', 'P-1004', 50, 210.00), ('RIV-317', 'P-1005', 50, 210.00),
-      ('RIV-318', 'P-1004', 50, 190.00), ('RIV-318', 'P-1006', 50, 190.00),
+      ('RIV-316', 'P-1002', 50, 420.00), ('RIV-316', 'P-1003', 50, 420.00),
+      ('RIV-317', 'P-1004', 50, 420.00), ('RIV-317', 'P-1005', 50, 420.00),
+      ('RIV-318', 'P-1004', 50, 380.00), ('RIV-318', 'P-1006', 50, 380.00),
       ('RIV-319', 'P-1007', 100, 465.50), ('RIV-320', 'P-1007', 100, 380.00)
-  ) as planned (student, payer, share, amount)
+  ) as planned (student, payer, share, fee)
   join new_students on new_students.external_id = student
   join new_payers on new_payers.external_id = payer
+),
+owed as (
+  -- What each payer owes every month for each student.
+  select school_id, student_id, payers.payer_id, amount
+  from (
+    select
+      school_id, student_id, array_agg(payer_id order by payer_id) as payer_ids,
+      split_by_shares(fee, array_agg(share::numeric order by payer_id)) as amounts
+    from planned_shares
+    group by school_id, student_id, fee
+  ) as fees
+  cross join unnest(payer_ids, amounts) as payers (payer_id, amount)
 ),
 shares as (
   insert into student_payers (school_id, student_id, payer_id, share)
   select school_id, student_id, payer_id, share
-  from owed
+  from planned_shares
 ),
 new_invoices as (
   insert into invoices (school_id, student_id, payer_id, total_amount, issued_at, due_date, description)

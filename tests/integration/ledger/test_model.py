@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -652,12 +652,10 @@ def test_the_api_agrees_with_the_model_after_every_step(own_server: Server) -> N
     run_state_machine_as_test(
         Books,
         settings=settings(
-            max_examples=12,
-            stateful_step_count=30,
+            max_examples=6,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
-            phases=[Phase.generate],
-            report_multiple_bugs=False,
         ),
     )
