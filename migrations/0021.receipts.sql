@@ -165,10 +165,11 @@ alter table payments
   drop constraint if exists payments_reason_plain,
   add constraint payments_reason_plain check (is_plain_text(reason)) not valid;
 
--- The moment of the last movement of a receipt.
+-- The moment of the last movement of a receipt: nothing of it moves before it arrived.
 create or replace function last_movement_of(receipt uuid, school uuid) returns timestamptz
   language sql stable
   return greatest(
+    (select received_at from receipts where id = receipt and school_id = school),
     (select max(paid_at) from payments where receipt_id = receipt and school_id = school),
     (select max(refunded_at) from receipt_refunds where receipt_id = receipt and school_id = school)
   );

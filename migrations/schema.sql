@@ -376,9 +376,57 @@ CREATE TABLE receipt_refunds (
     CONSTRAINT receipt_refunds_refunded_at_not_in_future CHECK ((refunded_at <= updated_at))
 );
 
+CREATE TABLE receipts (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    payer_id uuid,
+    payer_name text,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    source text,
+    external_reference text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    reversed_at timestamp with time zone,
+    reverse_reason text,
+    allocated_total numeric(18,2) DEFAULT 0 NOT NULL,
+    refunded_total numeric(18,2) DEFAULT 0 NOT NULL,
+    unallocated numeric(18,2) GENERATED ALWAYS AS (
+CASE
+    WHEN (reversed_at IS NULL) THEN ((amount - allocated_total) - refunded_total)
+    ELSE (0)::numeric
+END) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT receipts_external_reference_length CHECK (((char_length(external_reference) >= 1) AND (char_length(external_reference) <= 255))),
+    CONSTRAINT receipts_external_reference_plain CHECK ((is_plain_text(external_reference) AND (POSITION(('
+'::text) IN (external_reference)) = 0))),
+    CONSTRAINT receipts_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
+    CONSTRAINT receipts_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
+    CONSTRAINT receipts_none_refunded_when_reversed CHECK (((reversed_at IS NULL) OR (refunded_total = (0)::numeric))),
+    CONSTRAINT receipts_payer_has_name CHECK (((payer_id IS NULL) = (payer_name IS NULL))),
+    CONSTRAINT receipts_received_at_in_calendar CHECK ((received_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
+    CONSTRAINT receipts_received_at_not_in_future CHECK ((received_at <= updated_at)),
+    CONSTRAINT receipts_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
+    CONSTRAINT receipts_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
+'::text) IN (reference)) = 0))),
+    CONSTRAINT receipts_reverse_reason_length CHECK (((char_length(reverse_reason) >= 1) AND (char_length(reverse_reason) <= 500))),
+    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason)),
+    CONSTRAINT receipts_reversed_after_received CHECK ((reversed_at >= received_at)),
+    CONSTRAINT receipts_reversed_at_not_in_future CHECK ((reversed_at <= updated_at)),
+    CONSTRAINT receipts_reversed_has_reason CHECK (((reversed_at IS NULL) = (reverse_reason IS NULL))),
+    CONSTRAINT receipts_source_length CHECK (((char_length(source) >= 1) AND (char_length(source) <= 50))),
+    CONSTRAINT receipts_source_plain CHECK ((is_plain_text(source) AND (POSITION(('
+'::text) IN (source)) = 0))),
+    CONSTRAINT receipts_spent_at_most_amount CHECK (((allocated_total + refunded_total) <= amount)),
+    CONSTRAINT receipts_totals_not_negative CHECK (((allocated_total >= (0)::numeric) AND (refunded_total >= (0)::numeric)))
+)
+WITH (fillfactor='90');
+
 CREATE FUNCTION last_movement_of(receipt uuid, school uuid) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
-    RETURN GREATEST((SELECT max(payments.paid_at) AS max FROM payments WHERE ((payments.receipt_id = last_movement_of.receipt) AND (payments.school_id = last_movement_of.school))), (SELECT max(receipt_refunds.refunded_at) AS max FROM receipt_refunds WHERE ((receipt_refunds.receipt_id = last_movement_of.receipt) AND (receipt_refunds.school_id = last_movement_of.school))));
+    RETURN GREATEST((SELECT receipts.received_at FROM receipts WHERE ((receipts.id = last_movement_of.receipt) AND (receipts.school_id = last_movement_of.school))), (SELECT max(payments.paid_at) AS max FROM payments WHERE ((payments.receipt_id = last_movement_of.receipt) AND (payments.school_id = last_movement_of.school))), (SELECT max(receipt_refunds.refunded_at) AS max FROM receipt_refunds WHERE ((receipt_refunds.receipt_id = last_movement_of.receipt) AND (receipt_refunds.school_id = last_movement_of.school))));
 
 CREATE FUNCTION move_invoice_totals() RETURNS trigger
     LANGUAGE plpgsql
@@ -701,6 +749,10 @@ CREATE FUNCTION set_updated_at() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION split_by_shares(amount numeric, shares numeric[], decimals integer DEFAULT 2) RETURNS numeric[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT array_agg((parts.part + (CASE WHEN ((parts.turn)::numeric <= parts.units_left) THEN power(0.1, (split_by_shares.decimals)::numeric) ELSE (0)::numeric END)::numeric(18,2)) ORDER BY parts.place) AS array_agg FROM (SELECT given.place, rounded.part, row_number() OVER (ORDER BY (rounded.exact - rounded.part) DESC, given.place) AS turn, ((split_by_shares.amount - sum(rounded.part) OVER ()) * power((10)::numeric, (split_by_shares.decimals)::numeric)) AS units_left FROM (unnest(split_by_shares.shares) WITH ORDINALITY given(share, place) CROSS JOIN LATERAL (SELECT ((split_by_shares.amount * given.share) * 0.01) AS exact, trunc(((split_by_shares.amount * given.share) * 0.01), split_by_shares.decimals) AS part) rounded)) parts);
+
 CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS statement_line
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::statement_line;
@@ -910,54 +962,6 @@ CREATE VIEW receipt_allocations AS
      JOIN students ON (((students.id = invoices.student_id) AND (students.school_id = invoices.school_id))))
      LEFT JOIN payments taken_back ON (((taken_back.reverses_id = payments.id) AND (taken_back.school_id = payments.school_id))))
   WHERE ((payments.receipt_id IS NOT NULL) AND (payments.kind = 'PAYMENT'::text));
-
-CREATE TABLE receipts (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    school_id uuid NOT NULL,
-    payer_id uuid,
-    payer_name text,
-    amount numeric(12,2) NOT NULL,
-    method text,
-    reference text,
-    source text,
-    external_reference text,
-    received_at timestamp with time zone DEFAULT now() NOT NULL,
-    reversed_at timestamp with time zone,
-    reverse_reason text,
-    allocated_total numeric(18,2) DEFAULT 0 NOT NULL,
-    refunded_total numeric(18,2) DEFAULT 0 NOT NULL,
-    unallocated numeric(18,2) GENERATED ALWAYS AS (
-CASE
-    WHEN (reversed_at IS NULL) THEN ((amount - allocated_total) - refunded_total)
-    ELSE (0)::numeric
-END) STORED NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT receipts_external_reference_length CHECK (((char_length(external_reference) >= 1) AND (char_length(external_reference) <= 255))),
-    CONSTRAINT receipts_external_reference_plain CHECK ((is_plain_text(external_reference) AND (POSITION(('
-'::text) IN (external_reference)) = 0))),
-    CONSTRAINT receipts_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
-    CONSTRAINT receipts_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
-    CONSTRAINT receipts_none_refunded_when_reversed CHECK (((reversed_at IS NULL) OR (refunded_total = (0)::numeric))),
-    CONSTRAINT receipts_payer_has_name CHECK (((payer_id IS NULL) = (payer_name IS NULL))),
-    CONSTRAINT receipts_received_at_in_calendar CHECK ((received_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
-    CONSTRAINT receipts_received_at_not_in_future CHECK ((received_at <= updated_at)),
-    CONSTRAINT receipts_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
-    CONSTRAINT receipts_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
-'::text) IN (reference)) = 0))),
-    CONSTRAINT receipts_reverse_reason_length CHECK (((char_length(reverse_reason) >= 1) AND (char_length(reverse_reason) <= 500))),
-    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason)),
-    CONSTRAINT receipts_reversed_after_received CHECK ((reversed_at >= received_at)),
-    CONSTRAINT receipts_reversed_at_not_in_future CHECK ((reversed_at <= updated_at)),
-    CONSTRAINT receipts_reversed_has_reason CHECK (((reversed_at IS NULL) = (reverse_reason IS NULL))),
-    CONSTRAINT receipts_source_length CHECK (((char_length(source) >= 1) AND (char_length(source) <= 50))),
-    CONSTRAINT receipts_source_plain CHECK ((is_plain_text(source) AND (POSITION(('
-'::text) IN (source)) = 0))),
-    CONSTRAINT receipts_spent_at_most_amount CHECK (((allocated_total + refunded_total) <= amount)),
-    CONSTRAINT receipts_totals_not_negative CHECK (((allocated_total >= (0)::numeric) AND (refunded_total >= (0)::numeric)))
-)
-WITH (fillfactor='90');
 
 CREATE VIEW receipt_entries AS
  SELECT receipts.school_id,

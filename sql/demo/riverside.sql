@@ -1,4 +1,4 @@
--- Adds the demo school Riverside Academy, with 320 students and the monthly invoices of the school year 2025/26: one
+-- Adds the demo school Riverside Academy, with 312 students and the monthly invoices of the school year 2025/26: one
 -- row with the numbers of rows that were added, zeros if the school already exists. The choices come from md5 hashes,
 -- so every run makes the same school, with the same ids of its students: RIV-001 is 01980000-0000-7000-8002-000000000001.
 with school as (
@@ -38,7 +38,7 @@ new_students as (
     'RIV-' || lpad(number::text, 3, '0')
   from school
   cross join names
-  cross join generate_series(1, 320) as number
+  cross join generate_series(1, 312) as number
   returning id, school_id, external_id
 ),
 drawn_invoices as materialized (

@@ -1,6 +1,6 @@
--- Adds the demo school Springfield Elementary with the two students of the README, and their payer: one row with the numbers
--- of rows that were added, zeros if the school already exists. The school, the students and the payer have the same ids in
--- every database, so that an example can name them.
+-- Adds the demo school Springfield Elementary with the two students of the README, their payer, and a receipt that pays
+-- nothing yet: one row with the numbers of rows that were added, zeros if the school already exists. All have the same ids
+-- in every database, so that an example can name them.
 with school as (
   insert into schools (id, name, currency, time_zone, address, payment_instructions)
   values (
@@ -29,7 +29,16 @@ new_payer as (
     '01980000-0000-7000-8002-000000000001', school.id, 'Marge Simpson', 'marge@springfield.example', '+1 417 555 0113',
     'SPR-P-001', 'en'
   from school
-  returning id, school_id
+  returning id, school_id, name
+),
+new_receipt as (
+  insert into receipts (
+    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at
+  )
+  select
+    '01980000-0000-7000-8003-000000000001', school_id, id, name, 100.00, 'bank_transfer', 'DEMO-RECEIPT-1', 'bank',
+    '2026-02-03/0042', timestamptz '2026-02-03 15:00Z'
+  from new_payer
 ),
 shares as (
   insert into student_payers (school_id, student_id, payer_id, share)

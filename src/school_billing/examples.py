@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 STUDENT = "01980000-0000-7000-8001-000000000002"
 PAYER = "01980000-0000-7000-8002-000000000001"
+RECEIPT = "01980000-0000-7000-8003-000000000001"
 INVOICE = "01980000-0000-7000-8000-000000000202"
 PAYMENT = "01980000-0000-7000-8000-000000000302"
 USER = "01980000-0000-7000-8000-000000000401"
@@ -22,6 +23,7 @@ EXAMPLES: Mapping[str, object] = {
     "payer_id": PAYER,
     "invoice_id": INVOICE,
     "payment_id": PAYMENT,
+    "receipt_id": RECEIPT,
     "user_id": USER,
     "api_key_id": API_KEY,
     "School.id": "01980000-0000-7000-8000-000000000001",
@@ -31,6 +33,8 @@ EXAMPLES: Mapping[str, object] = {
     "InvoiceLine.id": INVOICE,
     "ExportedLine.id": INVOICE,
     "Payment.id": PAYMENT,
+    "Receipt.id": RECEIPT,
+    "ListedReceipt.id": RECEIPT,
     "User.id": USER,
     "ApiKey.id": API_KEY,
     "NewApiKey.id": API_KEY,

@@ -20,6 +20,12 @@ class Seeded(msgspec.Struct, frozen=True):
 FIRST_ADMINISTRATOR = Query("users/seed", User)
 SPRINGFIELD = Query("demo/springfield", Seeded)
 RIVERSIDE = Query("demo/riverside", Seeded)
+FAMILIES = Query("demo/families", Seeded)
+DEMO = {
+    "Springfield Elementary": SPRINGFIELD,
+    "Riverside Academy": RIVERSIDE,
+    "the families of Riverside Academy": FAMILIES,
+}
 
 
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
@@ -32,13 +38,10 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
         )
         lines.append(f"added the administrator {name}" if added else f"the administrator {name} already exists")
         if demo:
-            for school, query in {"Springfield Elementary": SPRINGFIELD, "Riverside Academy": RIVERSIDE}.items():
+            for name, query in DEMO.items():
                 seeded = await database.one(query)
-                if not seeded.students:
-                    lines.append(f"{school} already exists")
-                else:
-                    lines.append(
-                        f"added {school}: {seeded.students} students, {seeded.invoices} invoices, "
-                        f"{seeded.payments} payments and refunds"
-                    )
+                counts = (
+                    f"{seeded.students} students, {seeded.invoices} invoices, {seeded.payments} payments and refunds"
+                )
+                lines.append(f"added {name}: {counts}" if seeded.students else f"already there: {name}")
     return lines

@@ -22,7 +22,23 @@ select 'invoice', total_amount::text, issued_at::text, due_date::text, descripti
 union all
 select 'payment', kind, amount::text, method, reference, paid_at::text from payments
 union all
+select 'payer', id::text, name, external_id, kind, language from payers
+union all
+select 'receipt', id::text, payer_name, amount::text, allocated_total::text, reversed_at::text from receipts
+union all
 select 'user', username, role, school_id::text, null, null from users
+"""
+
+BALANCES = """
+select
+  name,
+  (select count(*) from student_payers where payer_id = payers.id)::int,
+  (select sum(balance_due) from invoices where payer_id = payers.id),
+  (select sum(unallocated) from receipts where payer_id = payers.id),
+  (select count(reversed_at) from receipts where payer_id = payers.id)::int
+from payers
+where school_id = %s
+order by name collate "C"
 """
 
 
@@ -103,9 +119,28 @@ async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
             "select status, count(*) from invoices where school_id = %s group by status", [RIVERSIDE]
         ).fetchall()
     counts: dict[str, int] = dict(statuses)
-    assert sum(counts.values()) == 3200
+    assert sum(counts.values()) == 3230  # 312 students * 10 months + 110 for families
     assert counts["VOID"] == 1
     assert min(counts[status] for status in ("PENDING", "PARTIAL", "PAID")) > 50
+
+
+async def test_riverside_has_families_whose_receipts_add_up(seeded: Settings) -> None:
+    with psycopg.connect(seeded.database_url) as connection:
+        balances = connection.execute(BALANCES, [RIVERSIDE]).fetchall()
+        unidentified = connection.execute(
+            "select count(*), sum(unallocated) from receipts where payer_id is null and school_id = %s", [RIVERSIDE]
+        ).fetchone()
+    assert balances == [
+        # The payer, how many children, what is open, what is unallocated, and receipts that were reversed.
+        ("Amina Okafor", 1, Decimal("0.00"), Decimal("0.00"), 0),
+        ("Elena Ruiz Martín", 1, Decimal("1160.00"), Decimal("0.00"), 0),  # 6 * 210.00 - 100.00
+        ("Kenji Sato", 1, Decimal("380.00"), Decimal("0.00"), 0),  # 2 * 190.00
+        ("Layla Haddad", 2, Decimal("2536.50"), Decimal("309.00"), 1),  # 3 * 845.50; 2000.00 - 2 * 845.50
+        ("María Molina Ortega", 3, Decimal("0.00"), Decimal("34.50"), 0),  # 1300.00 - 1265.50
+        ("Ribera Logística S.A.", 2, Decimal("400.00"), Decimal("0.00"), 0),  # June is not paid yet.
+        ("Thomas Müller", 1, Decimal("0.00"), Decimal("0.00"), 0),
+    ]
+    assert unidentified == (2, Decimal("845.50"))
 
 
 async def test_production_seeds_the_administrator_and_no_demo_school(new_database: Callable[..., str]) -> None:

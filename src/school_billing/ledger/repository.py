@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -29,6 +30,38 @@ class WrongTotals(Struct, frozen=True):
         )
 
 
+class WrongReceipt(Struct, frozen=True):
+    """A receipt whose totals differ from the sums of its allocations and refunds, or that pays more than it has."""
+
+    id: UUID
+    school_id: UUID
+    amount: Decimal
+    reversed_at: datetime | None
+    allocated_total: Decimal
+    allocations_sum: Decimal
+    refunded_total: Decimal
+    refunds_sum: Decimal
+
+    def __str__(self) -> str:
+        return (
+            f"{'receipt' if self.reversed_at is None else 'reversed receipt'} {self.id} of school {self.school_id}: "
+            f"amount {self.amount}; "
+            f"allocated_total {self.allocated_total}, but its allocations sum to {self.allocations_sum}; "
+            f"refunded_total {self.refunded_total}, but its refunds sum to {self.refunds_sum}"
+        )
+
+
+class WrongShares(Struct, frozen=True):
+    """A student whose payers have shares that do not sum to 100."""
+
+    id: UUID
+    school_id: UUID
+    shares_sum: Decimal
+
+    def __str__(self) -> str:
+        return f"student {self.id} of school {self.school_id}: the shares of the payers sum to {self.shares_sum}"
+
+
 class BrokenLink(Struct, frozen=True):
     """An entry of the audit trail that does not fit the chain of its school."""
 
@@ -41,15 +74,17 @@ class BrokenLink(Struct, frozen=True):
         return f"audit entry {self.id}, position {self.position} of school {self.school_id}: {self.finding}"
 
 
-class EarlyPayment(Struct, frozen=True):
-    """A payment or refund that is dated after now."""
+class WrongDate(Struct, frozen=True):
+    """A movement of money that is dated after now, or before what it moves."""
 
+    what: str
     id: UUID
     school_id: UUID
-    paid_at: datetime
+    dated_at: datetime
+    finding: str
 
     def __str__(self) -> str:
-        return f"payment {self.id} of school {self.school_id} is dated in the future: {self.paid_at.isoformat()}"
+        return f"{self.what} {self.id} of school {self.school_id} is dated {self.finding}: {self.dated_at.isoformat()}"
 
 
 class Overdue(Struct, frozen=True):
@@ -75,6 +110,7 @@ class Summary(Struct, frozen=True):
     invoices: int
     payments: int
     """Payments and refunds."""
+    receipts: int
     sealed_entries: int
     unsealed_entries: int
     head: str
@@ -82,14 +118,17 @@ class Summary(Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.invoices} invoices, {self.payments} payments and refunds, "
+            f"{self.invoices} invoices, {self.payments} payments and refunds, {self.receipts} receipts, "
             f"{self.sealed_entries} sealed audit entries ({self.unsealed_entries} not yet), head {self.head}"
         )
 
 
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals)
+VERIFY_RECEIPTS = Query("ledger/verify_receipts", WrongReceipt)
+VERIFY_SHARES = Query("ledger/verify_shares", WrongShares)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
-VERIFY_DATES = Query("ledger/verify_dates", EarlyPayment)
+VERIFY_DATES = Query("ledger/verify_dates", WrongDate)
+VERIFIED: tuple[Query[Any], ...] = (VERIFY_TOTALS, VERIFY_RECEIPTS, VERIFY_SHARES, VERIFY_CHAIN, VERIFY_DATES)
 SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
 UNALLOCATED = Query("ledger/unallocated_by_currency", Unallocated)
@@ -104,13 +143,9 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def differences(self, limit: int) -> list[WrongTotals | BrokenLink | EarlyPayment]:
+    async def differences(self, limit: int) -> list[Struct]:
         """Return the first `limit` differences of each kind; an empty list if the books are right."""
-        return [
-            *await self._database.all(VERIFY_TOTALS, limit=limit),
-            *await self._database.all(VERIFY_CHAIN, limit=limit),
-            *await self._database.all(VERIFY_DATES, limit=limit),
-        ]
+        return [difference for query in VERIFIED for difference in await self._database.all(query, limit=limit)]
 
     async def summary(self) -> Summary:
         """Count the rows that `differences` verifies, and return the hash to keep outside of this database."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,7 +50,7 @@ async def books(new_database: Callable[..., str]) -> str:
 async def test_verify_reports_that_right_books_agree(books: str) -> None:
     result = command(books, "verify")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "3202 invoices, 3538 payments and refunds" in result.stdout
+    assert "3232 invoices, 3551 payments and refunds, 56 receipts" in result.stdout
     assert "(0 not yet)" in result.stdout
     assert "all agree" in result.stdout
     assert "sealed 0" in command(books, "seal").stdout
@@ -83,6 +84,68 @@ async def test_verify_names_every_change_behind_the_triggers(books: str, stateme
     assert finding in result.stdout
     assert "THEY DIFFER" in result.stdout
     assert len([line for line in result.stdout.splitlines() if line.startswith(("invoice", "audit"))]) <= 6
+
+
+def receipt(number: int) -> str:
+    """Return the id of a receipt of the demo school Riverside Academy."""
+    return f"01980000-0000-7000-8003-00000000{number}"
+
+
+async def test_verify_names_every_change_of_receipts_and_shares_behind_the_triggers(books: str) -> None:
+    tomorrow = "now() + interval '1 day'"
+    refund = (
+        "insert into receipt_refunds (school_id, receipt_id, amount, refunded_at, updated_at) select school_id, id, "
+    )
+    for statement in (
+        f"update receipts set allocated_total = 1264.50 where id = '{receipt(1001)}'",
+        f"{refund} 0.01, received_at, now() from receipts where id = '{receipt(1002)}'",
+        f"update receipts set amount = 1265.49, allocated_total = 1265.49 where id = '{receipt(1003)}'",
+        f"update receipts set reversed_at = updated_at, reverse_reason = 'x' where id = '{receipt(1004)}'",
+        "delete from payments where reverses_id is not null and amount = 380.00",
+        "update student_payers set share = 49.9999 where payer_id = '01980000-0000-7000-8002-000000001002'",
+        f"update receipts set received_at = {tomorrow}, updated_at = {tomorrow} where id = '{receipt(1054)}'",
+        f"update receipts set reversed_at = {tomorrow}, reverse_reason = 'x', updated_at = {tomorrow} "
+        f"where id = '{receipt(1055)}'",
+        f"{refund} 1, {tomorrow}, {tomorrow} from receipts where id = '{receipt(1053)}'",
+        f"{refund} 2, received_at - interval '1 second', now() from receipts where id = '{receipt(1053)}'",
+        f"update receipts set received_at = received_at + interval '1 second' where id = '{receipt(1011)}'",
+        "update invoices set issued_at = issued_at + interval '10 days' "
+        f"where id = (select invoice_id from payments where receipt_id = '{receipt(1012)}')",
+        "update payments set paid_at = paid_at + interval '8 days' where id in (select reverses_id from payments)",
+    ):
+        tamper(books, statement)
+    result = command(books, "verify", "--limit", "50")
+    assert result.returncode == 1
+    school = "of school 01980000-0000-7000-8000-000000000002"
+
+    def totals(number: int, amount: str, allocated: str, allocations: str, refunds: str = "0") -> str:
+        return (
+            f"receipt {receipt(number)} {school}: amount {amount}; allocated_total {allocated}, but its allocations "
+            f"sum to {allocations}; refunded_total 0.00, but its refunds sum to {refunds}"
+        )
+
+    # The ids of payments and the dates differ in every run.
+    found = re.sub(r"(invoice|allocation|refund) [0-9a-f-]{36}|: 20\S+$", r"\1", result.stdout, flags=re.MULTILINE)
+    assert sorted(found.splitlines()[:-1]) == sorted(
+        [
+            f"invoice {school}: payments_total 760.00, but its payments sum to 760.00; "
+            "refunds_total 380.00, but its refunds sum to 0",
+            totals(1001, "1300.00", "1264.50", "1265.50"),
+            totals(1002, "1265.50", "1265.50", "1265.50", "0.01"),
+            totals(1003, "1265.49", "1265.49", "1265.50"),
+            f"reversed {totals(1004, '1265.50', '1265.50', '1265.50')}",
+            f"reversed {totals(1051, '845.50', '0.00', '380.00')}",
+            totals(1053, "2000.00", "1691.00", "1691.00", "3.00"),
+            f"student 01980000-0000-7000-8002-000000000316 {school}: the shares of the payers sum to 99.9999",
+            f"receipt {receipt(1054)} {school} is dated in the future",
+            f"receipt {receipt(1055)} {school} is dated in the future",
+            f"receipt refund {school} is dated in the future",
+            f"receipt refund {school} is dated before its receipt",
+            f"allocation {school} is dated before its receipt",
+            f"allocation {school} is dated before its invoice",
+            f"allocation {school} is dated before the allocation that it takes back",
+        ]
+    )
 
 
 async def test_the_head_shows_that_a_chain_was_cut_at_its_end(books: str) -> None:

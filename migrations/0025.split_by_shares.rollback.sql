@@ -1,0 +1,1 @@
+drop function if exists split_by_shares(numeric, numeric[], integer);
