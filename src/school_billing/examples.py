@@ -17,6 +17,12 @@ API_KEY = "01980000-0000-7000-8000-000000000501"
 _NONE_DUE = {"current": "0.00", "days_1_30": "0.00", "days_31_60": "0.00", "days_61_90": "0.00"}
 _NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "0.00"}
 
+
+def _receipt_of(struct: str) -> dict[str, object]:
+    fields = {"amount": "100.00", "method": "bank_transfer", "reference": "DEMO-RECEIPT-1"}
+    return {f"{struct}.{name}": value for name, value in fields.items()}
+
+
 EXAMPLES: Mapping[str, object] = {
     "school_id": "01980000-0000-7000-8000-000000000001",
     "student_id": STUDENT,
@@ -74,6 +80,21 @@ EXAMPLES: Mapping[str, object] = {
     "method": "cash",
     "reference": "DEMO-PARTIAL-1",
     "PaymentPatch": {"reference": "DEMO-PARTIAL-1"},
+    "payer_name": "Marge Simpson",
+    "received_at": "2026-02-03T15:00:00Z",
+    "reversed_at": None,
+    "reverse_reason": None,
+    "allocated_total": "0.00",
+    "refunded_total": "0.00",
+    "unallocated": "100.00",
+    "allocations": [],
+    "refunds": [],
+    **_receipt_of("Receipt"),
+    **_receipt_of("ListedReceipt"),
+    "ReceiptIn": {"payer_id": PAYER, "amount": "100.00"},
+    "AllocateIn": {"allocate": "oldest_due_first"},
+    "ReceiptRefundIn.amount": "10.00",
+    "Allocation.reversed_at": None,
     "as_of_date": "2026-03-31",
     "oldest_due_date": "2026-02-28",
     "days_overdue": 31,

@@ -320,7 +320,7 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> object:
             pass
         case {"$ref": str(reference)}:
             example = _example(schemas[reference.rpartition("/")[2]], schemas)
-        case {"anyOf": [one, *_]}:
+        case {"anyOf": [one, *_]} | {"oneOf": [one, *_]}:
             example = _example(one, schemas)
         case {"contentSchema": line}:
             example = f"{msgspec.json.encode(_example(line, schemas)).decode()}\n"
