@@ -122,6 +122,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "receipts_none_refunded_when_reversed": ReceiptReversed,
     ("receipts_none_refunded_when_reversed", "receipts/reverse"): ReceiptRefunded,
     "receipts_none_allocated_when_reversed": ReceiptReversed,
+    ("receipts_none_allocated_when_reversed", "receipts/reverse"): partial(
+        ReceiptAllocated, "Others allocate the receipt at this moment. Try again."
+    ),
     "receipts_reversed_pay_nothing": ReceiptReversed,
     "receipts_move_in_order": ReceiptMovedLater,
     "receipts_are_fixed": ReceiptIsFixed,

@@ -54,6 +54,7 @@ REFUND = Query("receipts/refund", Receipt)
 REVERSE = Query("receipts/reverse", Receipt)
 TAKE_BACK = Query("receipts/take_back", Payment)
 
+_TRIES = 5
 _MONEY = ("payer_id", "school_id", "amount", "method", "reference", "source", "external_reference")
 
 
@@ -174,9 +175,23 @@ class Receipts:
             ReceiptMovedLater: The receipt has a movement after that day.
             OverRefund: The money of an allocation was refunded on its invoice.
         """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                receipt = await self._reverse(tenant, receipt_id, reversal)
+                break
+            except ConstraintViolated as violated:
+                # What was allocated while the statement waited for the receipt, it did not see.
+                if violated.constraint != "receipts_none_allocated_when_reversed" or not tries_left:
+                    raise
+        if receipt is None:
+            await self.get(tenant, receipt_id)
+            raise ReceiptReversed("The receipt is already reversed.")
+        return _whole(receipt)
+
+    async def _reverse(self, tenant: Tenant, receipt_id: UUID, reversal: ReceiptReversal) -> Receipt | None:
         at = reversal.reversed_at or Moment()
         async with once(self._database):
-            receipt = await self._database.one_or_none(
+            return await self._database.one_or_none(
                 REVERSE,
                 tenant=tenant,
                 receipt_id=receipt_id,
@@ -184,10 +199,6 @@ class Receipts:
                 reversed_at=at.instant,
                 reversed_on=at.day,
             )
-        if receipt is None:
-            await self.get(tenant, receipt_id)
-            raise ReceiptReversed("The receipt is already reversed.")
-        return _whole(receipt)
 
     async def take_back(self, tenant: Tenant, payment_id: UUID, reason: str) -> Payment:
         """Take an allocation back to its receipt, and return the refund that does it.

@@ -119,3 +119,27 @@ async def test_a_receipt_is_reversed_once_while_others_take_it_apart(racers: Api
     now = await racers.get(path)
     assert (now["allocated_total"], now["unallocated"]) == ("0.00", "0.00")
     assert {(await racers.reload(invoice))["balance_due"] for invoice in invoices} == {"50.00"}
+
+
+async def test_a_reversal_takes_back_what_was_allocated_while_it_waited(racers: Api, server: Server) -> None:
+    payer, [invoice] = await family(racers, 1, "100.00")
+    receipt = await racers.receipt(payer, "100.00", allocate="none")
+    psql: Any = await asyncpg.connect(server.database_url)
+    try:
+        transaction = psql.transaction()
+        await transaction.start()
+        await psql.execute("select 1 from receipts where id = $1 for no key update", receipt["id"])
+        await psql.execute(
+            "insert into payments (school_id, invoice_id, receipt_id, amount) values ($1, $2, $3, 60.00)",
+            *(invoice["school_id"], invoice["id"], receipt["id"]),
+        )
+        path = f"/receipts/{receipt['id']}"
+        reversal = asyncio.create_task(racers.client.post(f"{path}/reverse", json={"reason": "Bounced"}))
+        await until_waiting(psql)
+        await transaction.commit()
+        answer = await reversal
+    finally:
+        await psql.close()
+    assert answer.status_code == 201, answer.text
+    assert await racers.get(path) == answer.json()
+    assert (await racers.reload(invoice))["balance_due"] == "100.00"
