@@ -118,7 +118,7 @@ create constraint trigger student_payers_sum_to_100
   for each row execute function refuse_partial_shares();
 create or replace trigger student_payers_stay
   before update of student_id, payer_id, school_id on student_payers
-  for each row when ((new.student_id, new.payer_id, new.school_id) is distinct from (old.student_id, old.payer_id, old.school_id))
+  for each row when (new.student_id <> old.student_id or new.payer_id <> old.payer_id or new.school_id <> old.school_id)
   execute function keep_share();
 create or replace trigger student_payers_set_updated_at
   before update on student_payers

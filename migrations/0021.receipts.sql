@@ -281,7 +281,7 @@ create or replace trigger payments_allocations_stay
   execute function refuse_change_of_movement('payments_belong_to_receipt');
 create or replace trigger payments_keep_their_receipt
   before update of receipt_id, reverses_id on payments
-  for each row when ((new.receipt_id, new.reverses_id) is distinct from (old.receipt_id, old.reverses_id))
+  for each row when (new.receipt_id is distinct from old.receipt_id or new.reverses_id is distinct from old.reverses_id)
   execute function refuse_change_of_movement('payments_belong_to_receipt');
 
 -- Updates the total of the receipt. A check of receipts refuses to give back more than is left.
@@ -335,11 +335,15 @@ create or replace function refuse_spent_reversal() returns trigger
   $function$;
 
 create or replace trigger receipts_stay
-  before update of school_id, amount, received_at, source, external_reference on receipts
+  before update of school_id, payer_id, amount, received_at, source, external_reference, reversed_at on receipts
   for each row when (
-    (new.school_id, new.amount, new.received_at, new.source, new.external_reference)
-    is distinct from (old.school_id, old.amount, old.received_at, old.source, old.external_reference)
-    or (old.reversed_at is not null and (new.reversed_at, new.payer_id) is distinct from (old.reversed_at, old.payer_id))
+    new.school_id <> old.school_id
+    or new.amount <> old.amount
+    or new.received_at <> old.received_at
+    or new.source is distinct from old.source
+    or new.external_reference is distinct from old.external_reference
+    or (old.reversed_at is not null and new.reversed_at is distinct from old.reversed_at)
+    or (old.reversed_at is not null and new.payer_id is distinct from old.payer_id)
   )
   execute function refuse_change_of_movement('receipts_are_fixed');
 create or replace trigger receipts_begin_unspent
@@ -350,7 +354,7 @@ create or replace trigger receipts_totals_follow_movements
   before update on receipts
   for each row when (
     pg_trigger_depth() = 0
-    and (new.allocated_total, new.refunded_total) is distinct from (old.allocated_total, old.refunded_total)
+    and (new.allocated_total <> old.allocated_total or new.refunded_total <> old.refunded_total)
   )
   execute function refuse_handwritten_total('receipts_totals_follow_movements');
 create or replace trigger receipts_set_updated_at
@@ -365,7 +369,7 @@ create or replace trigger receipts_are_audited
   for each row execute function append_to_audit_log();
 create or replace trigger receipts_changes_are_audited
   after update on receipts
-  for each row when ((new.allocated_total, new.refunded_total) is not distinct from (old.allocated_total, old.refunded_total))
+  for each row when (new.allocated_total = old.allocated_total and new.refunded_total = old.refunded_total)
   execute function append_to_audit_log();
 create or replace trigger receipts_never_truncated
   before truncate on receipts

@@ -1313,7 +1313,7 @@ CREATE TRIGGER receipts_are_audited AFTER INSERT OR DELETE ON receipts FOR EACH 
 
 CREATE TRIGGER receipts_begin_unspent BEFORE INSERT ON receipts FOR EACH ROW WHEN (((new.allocated_total <> (0)::numeric) OR (new.refunded_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
 
-CREATE TRIGGER receipts_changes_are_audited AFTER UPDATE ON receipts FOR EACH ROW WHEN ((NOT ((new.allocated_total IS DISTINCT FROM old.allocated_total) OR (new.refunded_total IS DISTINCT FROM old.refunded_total)))) EXECUTE FUNCTION append_to_audit_log();
+CREATE TRIGGER receipts_changes_are_audited AFTER UPDATE ON receipts FOR EACH ROW WHEN (((new.allocated_total = old.allocated_total) AND (new.refunded_total = old.refunded_total))) EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER receipts_fit_the_currency AFTER INSERT ON receipts FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
 
@@ -1323,9 +1323,9 @@ CREATE CONSTRAINT TRIGGER receipts_reversed_pay_nothing AFTER INSERT OR UPDATE O
 
 CREATE TRIGGER receipts_set_updated_at BEFORE UPDATE ON receipts FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER receipts_stay BEFORE UPDATE OF school_id, amount, received_at, source, external_reference ON receipts FOR EACH ROW WHEN (((((((new.school_id IS DISTINCT FROM old.school_id) OR (new.amount IS DISTINCT FROM old.amount)) OR (new.received_at IS DISTINCT FROM old.received_at)) OR (new.source IS DISTINCT FROM old.source)) OR (new.external_reference IS DISTINCT FROM old.external_reference)) OR ((old.reversed_at IS NOT NULL) AND ((new.reversed_at IS DISTINCT FROM old.reversed_at) OR (new.payer_id IS DISTINCT FROM old.payer_id))))) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
+CREATE TRIGGER receipts_stay BEFORE UPDATE OF school_id, payer_id, amount, received_at, source, external_reference, reversed_at ON receipts FOR EACH ROW WHEN (((new.school_id <> old.school_id) OR (new.amount <> old.amount) OR (new.received_at <> old.received_at) OR (new.source IS DISTINCT FROM old.source) OR (new.external_reference IS DISTINCT FROM old.external_reference) OR ((old.reversed_at IS NOT NULL) AND (new.reversed_at IS DISTINCT FROM old.reversed_at)) OR ((old.reversed_at IS NOT NULL) AND (new.payer_id IS DISTINCT FROM old.payer_id)))) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
 
-CREATE TRIGGER receipts_totals_follow_movements BEFORE UPDATE ON receipts FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.allocated_total IS DISTINCT FROM old.allocated_total) OR (new.refunded_total IS DISTINCT FROM old.refunded_total)))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
+CREATE TRIGGER receipts_totals_follow_movements BEFORE UPDATE ON receipts FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.allocated_total <> old.allocated_total) OR (new.refunded_total <> old.refunded_total)))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
 
 CREATE TRIGGER refresh_tokens_set_updated_at BEFORE UPDATE ON refresh_tokens FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -1345,7 +1345,7 @@ CREATE TRIGGER student_payers_never_truncated BEFORE TRUNCATE ON student_payers 
 
 CREATE TRIGGER student_payers_set_updated_at BEFORE UPDATE ON student_payers FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN ((((new.student_id IS DISTINCT FROM old.student_id) OR (new.payer_id IS DISTINCT FROM old.payer_id)) OR (new.school_id IS DISTINCT FROM old.school_id))) EXECUTE FUNCTION keep_share();
+CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN (((new.student_id <> old.student_id) OR (new.payer_id <> old.payer_id) OR (new.school_id <> old.school_id))) EXECUTE FUNCTION keep_share();
 
 CREATE CONSTRAINT TRIGGER student_payers_sum_to_100 AFTER INSERT OR DELETE OR UPDATE ON student_payers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_partial_shares();
 

@@ -40,6 +40,7 @@ FUNCTIONS = (
     "end_of_day(date, text)",
     "updated_at_after(timestamp with time zone, integer)",
     "last_movement_of(uuid, uuid)",
+    "split_by_shares(numeric, numeric[], integer)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",

@@ -19,10 +19,10 @@ from tests.api import NOBODY, Api
 async def test_each_query_sees_what_is_committed_by_then_and_now_is_the_beginning(api: Api, database_url: str) -> None:
     school_id = UUID((await api.school())["id"])
     async with Database(Settings(database_url=database_url)) as database, database.transaction() as transaction:
-        (before,) = await transaction.all(VERSION, tenant=None, school_id=school_id, student_id=None)
+        (before,) = await transaction.all(VERSION, tenant=None, school_id=school_id, student_id=None, payer_id=None)
         with psycopg.connect(database_url, autocommit=True) as psql:
             psql.execute("insert into students (school_id, full_name) values (%s, 'Bart')", [school_id])
-        (after,) = await transaction.all(VERSION, tenant=None, school_id=school_id, student_id=None)
+        (after,) = await transaction.all(VERSION, tenant=None, school_id=school_id, student_id=None, payer_id=None)
         assert after.changes == before.changes + 1
         with psycopg.connect(database_url, autocommit=True) as psql:
             (began_at,) = await transaction.all(POSITION)
@@ -62,5 +62,8 @@ async def test_whatever_goes_wrong_in_one_the_next_has_a_connection(database_url
         with pytest.raises(DatabaseUnavailable):
             await second(database)
         async with database.transaction() as transaction:
-            assert await transaction.all(VERSION, tenant=None, school_id=None, student_id=UUID(NOBODY)) == []
+            assert (
+                await transaction.all(VERSION, tenant=None, school_id=None, student_id=UUID(NOBODY), payer_id=None)
+                == []
+            )
         assert database.size().open == 1

@@ -361,12 +361,18 @@ async def test_a_receipt_over_a_thousand_invoices(api: Api, family: Family, psql
 async def test_the_database_keeps_receipts_for_every_writer(api: Api, family: Family, psql: Any) -> None:
     receipt = await api.receipt(family.payer, "610.00")
     other = await api.receipt(family.payer, "5.00")
+    bounced = await api.receipt(family.payer, "7.00")
+    await post(api, f"/receipts/{bounced['id']}/reverse", reason="Bounced")
     school, invoice = family.school["id"], family.invoices[0]["id"]
     allocation = receipt["allocations"][0]["payment_id"]
     add = "insert into payments (school_id, invoice_id, receipt_id, kind, amount, reverses_id, paid_at) values"
     for statement, constraint in (
         (f"update receipts set allocated_total = 0 where id = '{receipt['id']}'", "receipts_totals_follow_movements"),
         (f"update receipts set amount = 1 where id = '{receipt['id']}'", "receipts_are_fixed"),
+        (
+            f"update receipts set reversed_at = null, reverse_reason = null where id = '{bounced['id']}'",
+            "receipts_are_fixed",
+        ),
         (f"update payments set receipt_id = null where id = '{allocation}'", "payments_belong_to_receipt"),
         (f"delete from payments where id = '{allocation}'", "payments_belong_to_receipt"),
         (
