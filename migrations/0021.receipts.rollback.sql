@@ -7,6 +7,7 @@ drop trigger if exists invoices_keep_their_payer on invoices;
 drop trigger if exists invoices_issued_before_allocations on invoices;
 drop trigger if exists payments_allocations_stay on payments;
 drop trigger if exists payments_keep_their_receipt on payments;
+drop function if exists last_payment_of(uuid, uuid);
 drop function if exists last_movement_of(uuid, uuid);
 drop function if exists keep_issue_before_allocations();
 alter table payments

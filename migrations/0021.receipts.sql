@@ -174,6 +174,17 @@ create or replace function last_movement_of(receipt uuid, school uuid) returns t
     (select max(refunded_at) from receipt_refunds where receipt_id = receipt and school_id = school)
   );
 
+-- The moment of the last payment or refund on an invoice, but not after now. It is no subquery of its statement, because the
+-- planner would take the statement for so expensive that it planned it anew each time.
+create or replace function last_payment_of(invoice uuid, school uuid) returns timestamptz
+  language plpgsql stable
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      return (select least(max(paid_at), now()) from payments where invoice_id = invoice and school_id = school);
+    end
+  $function$;
+
 -- As before, and updates the total of the receipt whose money a payment is. A check of receipts refuses to allocate more
 -- than is left. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is taken
 -- back.

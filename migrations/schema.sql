@@ -428,6 +428,15 @@ CREATE FUNCTION last_movement_of(receipt uuid, school uuid) RETURNS timestamp wi
     LANGUAGE sql STABLE
     RETURN GREATEST((SELECT receipts.received_at FROM receipts WHERE ((receipts.id = last_movement_of.receipt) AND (receipts.school_id = last_movement_of.school))), (SELECT max(payments.paid_at) AS max FROM payments WHERE ((payments.receipt_id = last_movement_of.receipt) AND (payments.school_id = last_movement_of.school))), (SELECT max(receipt_refunds.refunded_at) AS max FROM receipt_refunds WHERE ((receipt_refunds.receipt_id = last_movement_of.receipt) AND (receipt_refunds.school_id = last_movement_of.school))));
 
+CREATE FUNCTION last_payment_of(invoice uuid, school uuid) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (select least(max(paid_at), now()) from payments where invoice_id = invoice and school_id = school);
+    end
+  $$;
+
 CREATE FUNCTION move_invoice_totals() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'

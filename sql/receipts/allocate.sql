@@ -109,15 +109,7 @@ new_payments as (
     -- After the refunds of an invoice, because more than its total must not have been paid on an earlier day.
     greatest(
       receipt.allocated_at, issued_at,
-      case
-        when locked.refunds_total > 0
-        then (
-          select least(max(paid_at), now())
-          from payments
-          where payments.invoice_id = planned.invoice_id and payments.school_id = receipt.school_id
-            and (:tenant::uuid is null or payments.school_id = :tenant)
-        )
-      end
+      case when locked.refunds_total > 0 then last_payment_of(invoice_id, receipt.school_id) end
     )
   from receipt
   cross join planned
