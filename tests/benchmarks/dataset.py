@@ -8,10 +8,19 @@ import psycopg
 from tests.benchmarks.load import Drawn
 
 _LOAD = (Path(__file__).parent / "dataset.sql").read_text()
-_BENCH_ID = """
-create or replace function bench_id(kind int, number bigint) returns uuid language sql immutable
-  return ('01980000-000' || kind || '-7000-8000-' || lpad(to_hex(number), 12, '0'))::uuid
-"""
+_FUNCTIONS = (
+    """
+    create or replace function bench_id(kind int, number bigint) returns uuid language sql immutable
+      return ('01980000-000' || kind || '-7000-8000-' || lpad(to_hex(number), 12, '0'))::uuid
+    """,
+    """
+    create or replace function bench_invoices(place bigint, invoices int) returns uuid[] language sql immutable
+      return (
+        select array_agg(bench_id(3, n % 12 * bigint '1000000000' + 10001 + 50 * ((place + n / 12) % 100)))
+        from generate_series(0, invoices - 1) as n
+      )
+    """,
+)
 
 LARGE_SCHOOL = 1
 LARGE_STUDENTS = 5_000
@@ -26,7 +35,6 @@ DRAWN_STUDENT = Drawn("bench_id(2, 10001 + 50 * :place::bigint)")
 """One of those students."""
 DRAWN_INVOICE = Drawn("bench_id(3, 11000010001 + 50 * :place::bigint)")
 """The last invoice of one of them."""
-_DRAWN_INVOICE_OF_MONTH = "bench_id(3, {month} * 1000000000 + 10001 + 50 * ((:place::bigint + {student}) % 100))"
 DRAWN_SCHOOL = Drawn("bench_id(1, 2 + :place::bigint)")
 """One of a hundred small schools."""
 
@@ -56,15 +64,15 @@ def invoices_from(place: int, count: int) -> list[UUID]:
 
 def drawn_invoices(count: int) -> Drawn:
     """Return the same invoices for pgbench, as an array."""
-    drawn = (_DRAWN_INVOICE_OF_MONTH.format(month=number % MONTHS, student=number // MONTHS) for number in range(count))
-    return Drawn(f"array[{', '.join(drawn)}]")
+    return Drawn(f"bench_invoices(:place::bigint, {count})")
 
 
 def load(database_url: str, first_school: int, schools: int, students: int) -> None:
     """Add schools, each with so many students, twelve invoices a student and 1.5 payments an invoice."""
     numbers = {"first_school": first_school, "schools": schools, "students": students}
     with psycopg.connect(database_url) as connection:
-        connection.execute(_BENCH_ID)
+        for function in _FUNCTIONS:
+            connection.execute(function)
         # One by one, since a statement with parameters comes alone. No string in the file has a semicolon.
         for statement in _LOAD.split(";"):
             if statement.strip():
