@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from school_billing.invoices.errors import OverRefund
 from school_billing.payers.errors import PayerNotFound
 from school_billing.payments.errors import PaymentNotFound
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
@@ -126,6 +127,10 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
         ReceiptAllocated, "Others allocate the receipt at this moment. Try again."
     ),
     "receipts_reversed_pay_nothing": ReceiptReversed,
+    ("invoices_refunded_at_most_paid", "receipts/reverse"): partial(
+        OverRefund,
+        "Money of the receipt was refunded on an invoice, so it cannot be taken back. Delete that refund first.",
+    ),
     "receipts_move_in_order": ReceiptMovedLater,
     "receipts_are_fixed": ReceiptIsFixed,
     "receipt_refunds_pkey": DuplicateId,

@@ -20,7 +20,7 @@ from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.json_body import exact_decoder
-from school_billing.platform.web.pages import NIL, Listed, Page
+from school_billing.platform.web.pages import LIMIT_MOST, NIL, Listed, Page
 from school_billing.receipts.contracts import (
     AllocateIn,
     Allocation,
@@ -83,11 +83,7 @@ class Receipts:
                 await self._refuse_known(tenant, receipt, violated)
             raise
         if created is None:
-            school_id = (
-                receipt.school_id or (await Payers(self._database).get(tenant, receipt.payer_id or NIL)).school_id
-            )
-            await Schools(self._database).get(tenant, school_id)
-            await self._refuse_list(tenant, school_id, receipt.listed)
+            await self._refuse_list(tenant, await self._school_of(tenant, receipt), receipt.listed)
         return created
 
     async def allocate(self, tenant: Tenant, receipt_id: UUID, allocate: AllocateIn) -> Receipt:
@@ -271,10 +267,12 @@ class Receipts:
 
     async def _refuse_known(self, tenant: Tenant, receipt: ReceiptIn, violated: ConstraintViolated) -> NoReturn:
         school_id = await self._school_of(tenant, receipt)
-        filters = ReceiptFilters(source=receipt.source, external_reference=receipt.external_reference)
-        first = Page(limit=1, offset=0, after=NIL, path="", query=())
-        known = await self.list(tenant, first, filters, school_id=school_id)
-        raise ReceiptKnown(figures={"receipt_id": known.rows[0].id}) from violated
+        filters = ReceiptFilters(external_reference=receipt.external_reference)
+        page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
+        known = await self.list(tenant, page, filters, school_id=school_id)
+        # Money without a source is of one source, too.
+        receipt_id = next(one.id for one in known.rows if one.source == receipt.source)
+        raise ReceiptKnown(figures={"receipt_id": receipt_id}) from violated
 
     async def _refuse_list(self, tenant: Tenant, school_id: UUID, listed: Sequence[AllocationIn]) -> NoReturn:
         """Name the invoices that are not of the receipt's school."""

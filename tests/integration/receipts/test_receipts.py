@@ -186,10 +186,13 @@ async def test_a_banks_reference_is_booked_once_in_a_school(api: Api, family: Fa
     again = {"payer_id": family.payer["id"], "amount": "10.00"} | known
     keyed = await api.client.post("/receipts", json=again, headers={"Idempotency-Key": "another"})
     assert problem(keyed, 409, "receipt_known")["receipt_id"] == first["id"]
-    # Another school, and another source, may have the same number.
+    # Another school, and another source, may have the same number. No source is a source, too.
+    unnamed = {"payer_id": family.payer["id"], "amount": "10.00", "external_reference": known["external_reference"]}
+    second = await post(api, "/receipts", **unnamed)
+    assert problem(await api.client.post("/receipts", json=unnamed), 409)["receipt_id"] == second["id"]
     await api.receipt(others.payer, "10.00", **known, allocate="none")
     await api.receipt(family.payer, "10.00", **(known | {"source": "card"}))
-    assert len(await api.get(f"/receipts?payer_id={family.payer['id']}&external_reference=2026-02-03/42")) == 2
+    assert len(await api.get(f"/receipts?payer_id={family.payer['id']}&external_reference=2026-02-03/42")) == 3
 
 
 async def test_an_allocation_is_taken_back_once_and_stays_as_it_is(api: Api, family: Family) -> None:
@@ -249,6 +252,16 @@ async def test_a_bounced_cheque_brings_the_debts_back(api: Api, family: Family, 
         problem(await api.client.post(f"{path}/{action}", json=body), 409, "receipt_reversed")
     claim = await api.client.patch(path, json={"payer_id": family.payer["id"]})
     problem(claim, 409, "receipt_reversed")
+
+
+async def test_money_that_was_refunded_on_its_invoice_is_not_taken_back(api: Api, family: Family) -> None:
+    receipt = await api.receipt(family.payer, "200.00")  # It pays Lisa.
+    await api.refund(family.invoices[1], "10.00")
+    payment = receipt["allocations"][0]["payment_id"]
+    refused = await api.client.post(f"/payments/{payment}/reverse", json={"reason": "Meant for Bart"})
+    assert problem(refused, 409, "over_refund")["paid_total"] == "190.00"
+    problem(await api.client.post(f"/receipts/{receipt['id']}/reverse", json={"reason": "x"}), 409, "over_refund")
+    assert balances(await api.get(f"/receipts/{receipt['id']}")) == ("200.00", "200.00", "0.00", "0.00")
 
 
 async def test_no_movement_is_dated_before_an_earlier_one(api: Api, family: Family) -> None:
