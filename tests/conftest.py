@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent / "unit" in item.path.parents:
             item.add_marker(pytest.mark.smoke)
+    # Begin with the tests that take a minute, so that no worker is left with one of them in the end.
+    items.sort(key=lambda item: "makes_a_server_error" not in item.name)
 
 
 @pytest.hookimpl(tryfirst=True)
