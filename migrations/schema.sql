@@ -191,6 +191,10 @@ CREATE FUNCTION currency_decimals(currency text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 WHEN (currency = ANY (ARRAY['XAG'::text, 'XAU'::text, 'XBA'::text, 'XBB'::text, 'XBC'::text, 'XBD'::text, 'XDR'::text, 'XPD'::text, 'XPT'::text, 'XSU'::text, 'XTS'::text, 'XUA'::text, 'XXX'::text])) THEN NULL::integer ELSE 2 END;
 
+CREATE FUNCTION document_number(prefix text, series text, year integer, number bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((prefix || CASE series WHEN 'INVOICE'::text THEN '-'::text WHEN 'CREDIT_NOTE'::text THEN '-C-'::text WHEN 'RECEIPT'::text THEN '-R-'::text ELSE NULL::text END) || (year)::text) || '-'::text) || lpad((number)::text, GREATEST(6, char_length((number)::text)), '0'::text));
+
 CREATE FUNCTION start_of_day(day date, time_zone text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN LEAST(((day)::timestamp without time zone AT TIME ZONE time_zone), ((((day)::timestamp without time zone - '00:00:00.000001'::interval) AT TIME ZONE time_zone) + '00:00:00.000001'::interval));
@@ -258,6 +262,18 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION keep_counter() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    begin
+      raise exception 'only a new document changes a counter'
+        using errcode = 'integrity_constraint_violation',
+              constraint = 'document_numbers_follow_counters',
+              table = tg_table_name;
+    end
+  $$;
+
 CREATE FUNCTION keep_currency() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -270,6 +286,22 @@ CREATE FUNCTION keep_currency() RETURNS trigger
       then
         raise exception 'school % has invoices or receipts in %', old.id, old.currency
           using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', table = 'schools';
+      end if;
+      return new;
+    end
+  $$;
+
+CREATE FUNCTION keep_invoice_prefix() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      perform 1 from schools where id = old.id for update;
+      if exists (select 1 from document_counters where school_id = old.id) then
+        raise exception 'school % has documents whose numbers begin with %', old.id, old.invoice_prefix
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'schools_invoice_prefix_is_fixed',
+                table = 'schools';
       end if;
       return new;
     end
@@ -398,6 +430,7 @@ CASE
 END) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    number text,
     CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
     CONSTRAINT receipts_external_reference_length CHECK (((char_length(external_reference) >= 1) AND (char_length(external_reference) <= 255))),
     CONSTRAINT receipts_external_reference_plain CHECK ((is_plain_text(external_reference) AND (POSITION(('
@@ -527,6 +560,22 @@ CREATE FUNCTION move_receipt_refunds() RETURNS trigger
                 detail = json_build_object('moved_at', instant_text(moved_at));
       end if;
       return null;
+    end
+  $$;
+
+CREATE FUNCTION number_document() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if new.number is not null then
+        raise exception 'the number of % % is given by the database', tg_table_name, new.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'document_numbers_follow_counters',
+                table = tg_table_name;
+      end if;
+      new.number := take_number(new.school_id, tg_argv[0], now());
+      return new;
     end
   $$;
 
@@ -770,6 +819,31 @@ CREATE FUNCTION statement_totals_of(invoiced numeric, payments numeric, refunds 
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ROW(amount_text(invoiced), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::statement_totals;
 
+CREATE FUNCTION take_number(school uuid, of_series text, taken_at timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      place record;
+      taken_year int;
+      taken bigint;
+    begin
+      select invoice_prefix, time_zone into place
+      from schools
+      where id = school and invoice_prefix is not null
+      for key share;
+      if not found then
+        return null;
+      end if;
+      taken_year := extract(year from taken_at at time zone place.time_zone);
+      insert into document_counters as counter (school_id, series, year, last_number)
+      values (school, of_series, taken_year, 1)
+      on conflict on constraint document_counters_pkey do update set last_number = counter.last_number + 1
+      returning last_number into taken;
+      return document_number(place.invoice_prefix, of_series, taken_year, taken);
+    end
+  $$;
+
 CREATE FUNCTION updated_at_after(updated_at timestamp with time zone, changes integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (changes = 0) THEN updated_at ELSE (GREATEST(now(), (updated_at + '00:00:00.000001'::interval)) + (((changes - 1))::double precision * '00:00:00.000001'::interval)) END;
@@ -805,6 +879,7 @@ END) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     payer_id uuid,
+    number text,
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
@@ -893,6 +968,17 @@ CREATE TABLE api_keys (
     CONSTRAINT api_keys_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
 '::text) IN (name)) = 0))),
     CONSTRAINT api_keys_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text])))
+);
+
+CREATE TABLE document_counters (
+    school_id uuid NOT NULL,
+    series text NOT NULL,
+    year integer NOT NULL,
+    last_number bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT document_counters_last_number_positive CHECK ((last_number > 0)),
+    CONSTRAINT document_counters_series_known CHECK ((series = ANY (ARRAY['INVOICE'::text, 'CREDIT_NOTE'::text, 'RECEIPT'::text])))
 );
 
 CREATE TABLE idempotency_keys (
@@ -1059,10 +1145,12 @@ CREATE TABLE schools (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     address text,
     payment_instructions text,
+    invoice_prefix text,
     CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
     CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
     CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
     CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
     CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
 '::text) IN (name)) = 0))),
@@ -1121,6 +1209,9 @@ ALTER TABLE ONLY audit_log
 ALTER TABLE ONLY audit_log
     ADD CONSTRAINT audit_log_position_key UNIQUE (school_id, "position");
 
+ALTER TABLE ONLY document_counters
+    ADD CONSTRAINT document_counters_pkey PRIMARY KEY (school_id, series, year);
+
 ALTER TABLE ONLY idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
@@ -1178,6 +1269,8 @@ CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
+CREATE UNIQUE INDEX invoices_number_key ON invoices USING btree (number, school_id) WHERE (number IS NOT NULL);
+
 CREATE INDEX invoices_payer_id_school_id_idx ON invoices USING btree (payer_id, school_id) WHERE (payer_id IS NOT NULL);
 
 CREATE INDEX invoices_school_id_id_idx ON invoices USING btree (school_id, id);
@@ -1213,6 +1306,8 @@ CREATE INDEX receipt_refunds_receipt_id_school_id_idx ON receipt_refunds USING b
 CREATE INDEX receipt_refunds_school_id_refunded_at_idx ON receipt_refunds USING btree (school_id, refunded_at);
 
 CREATE UNIQUE INDEX receipts_external_reference_key ON receipts USING btree (school_id, source, external_reference) NULLS NOT DISTINCT WHERE (external_reference IS NOT NULL);
+
+CREATE UNIQUE INDEX receipts_number_key ON receipts USING btree (number, school_id) WHERE (number IS NOT NULL);
 
 CREATE INDEX receipts_payer_id_school_id_idx ON receipts USING btree (payer_id, school_id);
 
@@ -1252,6 +1347,12 @@ CREATE TRIGGER audit_log_never_truncated BEFORE TRUNCATE ON audit_log FOR EACH S
 
 CREATE TRIGGER audit_log_set_updated_at BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+CREATE TRIGGER document_counters_follow_documents BEFORE INSERT OR DELETE OR UPDATE ON document_counters FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION keep_counter();
+
+CREATE TRIGGER document_counters_never_truncated BEFORE TRUNCATE ON document_counters FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER document_counters_set_updated_at BEFORE UPDATE ON document_counters FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
 CREATE TRIGGER idempotency_keys_set_updated_at BEFORE UPDATE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
@@ -1266,13 +1367,19 @@ CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH
 
 CREATE TRIGGER invoices_issued_before_allocations AFTER UPDATE OF issued_at ON invoices FOR EACH ROW WHEN ((new.issued_at > old.issued_at)) EXECUTE FUNCTION keep_issue_before_allocations();
 
+CREATE TRIGGER invoices_keep_their_number BEFORE UPDATE OF number ON invoices FOR EACH ROW WHEN ((new.number IS DISTINCT FROM old.number)) EXECUTE FUNCTION refuse_change_of_movement('invoices_number_is_fixed');
+
 CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices FOR EACH ROW WHEN ((new.payer_id IS DISTINCT FROM old.payer_id)) EXECUTE FUNCTION refuse_change_of_movement('invoices_payer_is_fixed');
 
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION number_document('INVOICE');
+
 CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
 
 CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -1326,6 +1433,8 @@ CREATE TRIGGER receipts_changes_are_audited AFTER UPDATE ON receipts FOR EACH RO
 
 CREATE TRIGGER receipts_fit_the_currency AFTER INSERT ON receipts FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
 
+CREATE TRIGGER receipts_keep_their_number BEFORE UPDATE OF number ON receipts FOR EACH ROW WHEN ((new.number IS DISTINCT FROM old.number)) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
+
 CREATE TRIGGER receipts_never_truncated BEFORE TRUNCATE ON receipts FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE CONSTRAINT TRIGGER receipts_reversed_pay_nothing AFTER INSERT OR UPDATE ON receipts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.reversed_at IS NOT NULL)) EXECUTE FUNCTION refuse_spent_reversal();
@@ -1334,13 +1443,19 @@ CREATE TRIGGER receipts_set_updated_at BEFORE UPDATE ON receipts FOR EACH ROW EX
 
 CREATE TRIGGER receipts_stay BEFORE UPDATE OF school_id, payer_id, amount, received_at, source, external_reference, reversed_at ON receipts FOR EACH ROW WHEN (((new.school_id <> old.school_id) OR (new.amount <> old.amount) OR (new.received_at <> old.received_at) OR (new.source IS DISTINCT FROM old.source) OR (new.external_reference IS DISTINCT FROM old.external_reference) OR ((old.reversed_at IS NOT NULL) AND (new.reversed_at IS DISTINCT FROM old.reversed_at)) OR ((old.reversed_at IS NOT NULL) AND (new.payer_id IS DISTINCT FROM old.payer_id)))) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
 
+CREATE TRIGGER receipts_take_their_number BEFORE INSERT ON receipts FOR EACH ROW EXECUTE FUNCTION number_document('RECEIPT');
+
 CREATE TRIGGER receipts_totals_follow_movements BEFORE UPDATE ON receipts FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.allocated_total <> old.allocated_total) OR (new.refunded_total <> old.refunded_total)))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
+
+CREATE TRIGGER receipts_with_number_stay BEFORE DELETE ON receipts FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
 
 CREATE TRIGGER refresh_tokens_set_updated_at BEFORE UPDATE ON refresh_tokens FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER schools_are_audited AFTER INSERT OR DELETE OR UPDATE ON schools FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER schools_keep_their_currency BEFORE UPDATE OF currency ON schools FOR EACH ROW WHEN ((new.currency <> old.currency)) EXECUTE FUNCTION keep_currency();
+
+CREATE TRIGGER schools_keep_their_invoice_prefix BEFORE UPDATE OF invoice_prefix ON schools FOR EACH ROW WHEN (((old.invoice_prefix IS NOT NULL) AND (new.invoice_prefix IS DISTINCT FROM old.invoice_prefix))) EXECUTE FUNCTION keep_invoice_prefix();
 
 CREATE TRIGGER schools_never_truncated BEFORE TRUNCATE ON schools FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
@@ -1378,6 +1493,9 @@ CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE 
 
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY document_counters
+    ADD CONSTRAINT document_counters_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;

@@ -28,11 +28,11 @@ new_invoice as (
     and (:tenant::uuid is null or students.school_id = :tenant)
     and (:tenant::uuid is null or schools.id = :tenant)
   returning
-    id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
-    payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+    id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
+    void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 )
 select
-  id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
-  payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+  id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
+  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 from new_invoice
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_invoice))

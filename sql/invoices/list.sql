@@ -1,13 +1,14 @@
 -- A page of invoices, ordered by id. Days are days of the school. An invoice is overdue from the day after its due date,
 -- but not before it is issued.
 select
-  id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
-  payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+  id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
+  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
 from invoices
 where (:tenant::uuid is null or invoices.school_id = :tenant)
   and (:school_id::uuid is null or invoices.school_id = :school_id)
   and (:student_id::uuid is null or student_id = :student_id)
   and (:payer_id::uuid is null or payer_id = :payer_id)
+  and (:number::text is null or number = :number)
   and (:statuses::text[] is null or status = any(:statuses))
   and (:open::boolean is null or (balance_due > 0) = :open)
   and (

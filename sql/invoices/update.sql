@@ -19,5 +19,6 @@ where (select noted from author)
   and voided_at is null
   and (:student_id::uuid is null or student_id = :student_id or payments_total = 0)
 returning
-  invoices.id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, payments_total, refunds_total, paid_total, balance_due, invoices.created_at, invoices.updated_at
+  invoices.id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description,
+  voided_at, void_reason, payments_total, refunds_total, paid_total, balance_due, invoices.created_at,
+  invoices.updated_at

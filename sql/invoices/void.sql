@@ -10,5 +10,5 @@ where (select noted from author)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
   and voided_at is null
 returning
-  id, school_id, student_id, payer_id, total_amount, status, issued_at, due_date, description, voided_at, void_reason,
-  payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+  id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
+  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at

@@ -37,13 +37,13 @@ new_receipt as (
   from place
   where :receipt_id::uuid is null
   returning
-    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
-    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, received_at as allocated_at
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, received_at as allocated_at
 ),
 known_receipt as (
   select
-    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
-    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, now() as allocated_at
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, now() as allocated_at
   from receipts
   where receipts.id = :receipt_id::uuid
     and receipts.school_id = (select school_id from place)
@@ -53,13 +53,13 @@ known_receipt as (
 ),
 receipt as (
   select
-    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
-    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
   from new_receipt
   union all
   select
-    id, school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, reversed_at,
-    reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
   from known_receipt
 ),
 candidates as (
@@ -132,8 +132,8 @@ added as (
 ),
 answer as (
   select
-    receipt.id, receipt.school_id, receipt.payer_id, receipt.payer_name, receipt.amount, currency, method, reference,
-    source, external_reference, received_at, reversed_at, reverse_reason,
+    receipt.id, receipt.school_id, receipt.payer_id, receipt.payer_name, receipt.number, receipt.amount, currency,
+    method, reference, source, external_reference, received_at, reversed_at, reverse_reason,
     allocated_total + added.amount as allocated_total, refunded_total, unallocated - added.amount as unallocated,
     case when :receipt_id is null then '[]' else allocations_of_receipt(receipt.id, receipt.school_id) end
     || (
@@ -146,7 +146,8 @@ answer as (
   cross join added
 )
 select
-  id, school_id, payer_id, payer_name, amount, currency, method, reference, source, external_reference, received_at,
-  reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocations, refunds
+  id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source, external_reference,
+  received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at,
+  allocations, refunds
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

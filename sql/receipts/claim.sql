@@ -15,13 +15,13 @@ claimed as (
     and receipts.reversed_at is null
     and (receipts.payer_id is null or receipts.payer_id = payers.id or receipts.allocated_total = 0)
   returning
-    receipts.id, receipts.school_id, payer_id, payer_name, amount, method, reference, source, external_reference,
-    received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, receipts.created_at,
-    receipts.updated_at
+    receipts.id, receipts.school_id, payer_id, payer_name, number, amount, method, reference, source,
+    external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
+    receipts.created_at, receipts.updated_at
 )
 select
-  claimed.id, school_id, payer_id, payer_name, amount, currency, method, reference, source, external_reference,
-  received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
+  claimed.id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source,
+  external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
   claimed.created_at, claimed.updated_at, allocations_of_receipt(claimed.id, school_id) as allocations,
   refunds_of_receipt(claimed.id, school_id) as refunds
 from claimed

@@ -1,14 +1,15 @@
 -- A page of receipts without their allocations, ordered by id. Days are days of the school.
 select
-  receipts.id, receipts.school_id, receipts.payer_id, receipts.payer_name, receipts.amount, schools.currency,
-  receipts.method, receipts.reference, receipts.source, receipts.external_reference, receipts.received_at,
-  receipts.reversed_at, receipts.reverse_reason, receipts.allocated_total, receipts.refunded_total, receipts.unallocated,
-  receipts.created_at, receipts.updated_at
+  receipts.id, receipts.school_id, receipts.payer_id, receipts.payer_name, receipts.number, receipts.amount,
+  schools.currency, receipts.method, receipts.reference, receipts.source, receipts.external_reference,
+  receipts.received_at, receipts.reversed_at, receipts.reverse_reason, receipts.allocated_total,
+  receipts.refunded_total, receipts.unallocated, receipts.created_at, receipts.updated_at
 from receipts
 join schools on schools.id = receipts.school_id
 where (:tenant::uuid is null or receipts.school_id = :tenant)
   and (:school_id::uuid is null or receipts.school_id = :school_id)
   and (:payer_id::uuid is null or receipts.payer_id = :payer_id)
+  and (:number::text is null or receipts.number = :number)
   and (:method::text is null or receipts.method = :method)
   and (:reference::text is null or receipts.reference = :reference)
   and (:source::text is null or receipts.source = :source)

@@ -5,7 +5,7 @@ with claim as materialized (select coalesce(claim_idempotency_key(:request_idemp
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 receipt as (
   select
-    receipts.id, school_id, payer_id, payer_name, amount, currency, time_zone, method, reference, source,
+    receipts.id, school_id, payer_id, payer_name, number, amount, currency, time_zone, method, reference, source,
     external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
     receipts.created_at, receipts.updated_at
   from receipts
@@ -26,8 +26,8 @@ refund as (
 ),
 answer as (
   select
-    receipt.id, school_id, payer_id, payer_name, receipt.amount, currency, receipt.method, receipt.reference, source,
-    external_reference, received_at, reversed_at, reverse_reason, allocated_total,
+    receipt.id, school_id, payer_id, payer_name, number, receipt.amount, currency, receipt.method, receipt.reference,
+    source, external_reference, received_at, reversed_at, reverse_reason, allocated_total,
     refunded_total + refund.amount as refunded_total, unallocated - refund.amount as unallocated,
     allocations_of_receipt(receipt.id, school_id) as allocations,
     refunds_of_receipt(receipt.id, school_id) || to_jsonb(refund) as refunds,
@@ -36,7 +36,8 @@ answer as (
   cross join refund
 )
 select
-  id, school_id, payer_id, payer_name, amount, currency, method, reference, source, external_reference, received_at,
-  reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocations, refunds
+  id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source, external_reference,
+  received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at,
+  allocations, refunds
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

@@ -39,7 +39,7 @@ reversed as (
     and receipts.school_id = receipt.school_id
     and (:tenant::uuid is null or receipts.school_id = :tenant)
   returning
-    receipts.id, receipts.school_id, payer_id, payer_name, amount, currency, method, reference, source,
+    receipts.id, receipts.school_id, payer_id, payer_name, number, amount, currency, method, reference, source,
     external_reference, received_at, receipts.reversed_at, reverse_reason, refunded_total, unallocated, created_at,
     updated_at
 ),
@@ -53,8 +53,8 @@ allocations as (
 ),
 answer as (
   select
-    id, school_id, payer_id, payer_name, amount, currency, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, 0.00 as allocated_total, refunded_total, unallocated,
+    id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source, external_reference,
+    received_at, reversed_at, reverse_reason, 0.00 as allocated_total, refunded_total, unallocated,
     (
       select coalesce(jsonb_agg(to_jsonb(allocations) order by allocated_at, payment_id), '[]') from allocations
     ) as allocations,
@@ -63,7 +63,8 @@ answer as (
   from reversed
 )
 select
-  id, school_id, payer_id, payer_name, amount, currency, method, reference, source, external_reference, received_at,
-  reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocations, refunds
+  id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source, external_reference,
+  received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at,
+  allocations, refunds
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

@@ -19,7 +19,9 @@ _NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "
 
 
 def _receipt_of(struct: str) -> dict[str, object]:
-    fields = {"amount": "100.00", "method": "bank_transfer", "reference": "DEMO-RECEIPT-1"}
+    fields = {"number": "SPR-R-2026-000001", "amount": "100.00", "method": "bank_transfer"} | {
+        "reference": "DEMO-RECEIPT-1"
+    }
     return {f"{struct}.{name}": value for name, value in fields.items()}
 
 
@@ -72,6 +74,7 @@ EXAMPLES: Mapping[str, object] = {
         "void_reason": "Entered twice",
         "balance_due": "0.00",
     },
+    "Invoice.number": None,
     "InvoicePatch": {"due_date": "2026-03-15"},
     "amount": "300.00",
     "Payment.paid_at": "2026-01-15T13:00:00Z",

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from school_billing.money import Amount, Money
 from school_billing.platform.web.types import Instant, Scalar, Text
+from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
 
 
@@ -59,6 +60,7 @@ class Statuses(Scalar, str):
 class InvoiceFilters(Struct, frozen=True):
     """The invoices that a list shows. A filter that is None does not apply."""
 
+    number: str | None = None
     status: Statuses | None = None
     open: bool | None = None
     overdue: bool | None = None
@@ -76,6 +78,8 @@ class Invoice(Struct, frozen=True):
     student_id: UUID
     payer_id: UUID | None
     """The payer who owes it; null if the student does. It never changes."""
+    number: DocumentNumber | None
+    """Null if the school had no invoice_prefix when the invoice was made. It never changes."""
     total_amount: Money
     status: InvoiceStatus
     issued_at: Instant

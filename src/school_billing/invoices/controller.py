@@ -17,6 +17,7 @@ from school_billing.invoices.errors import (
     InvoiceHasPayments,
     InvoiceIsVoid,
     InvoiceNotFound,
+    InvoiceNumbered,
     IssuedAfterAllocation,
     Overpayment,
     OverRefund,
@@ -37,6 +38,9 @@ from school_billing.students.repository import Students
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only invoices of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only invoices of this student.")]
 OfPayer = Annotated[UUID | None, QueryParameter(description="Only invoices that this payer owes.")]
+WithNumber = Annotated[
+    str | None, QueryParameter(max_length=50, description="Only invoices with this number, in capitals or not.")
+]
 WithStatus = Annotated[
     Statuses | None,
     QueryParameter(description="Only invoices with this status, or with one of several: PENDING,PARTIAL."),
@@ -63,6 +67,7 @@ IssuedTo = Annotated[
 
 
 async def provide_invoice_filters(
+    number: WithNumber = None,
     status: WithStatus = None,
     open: Open = None,  # noqa: A002 - the name of the parameter
     overdue: Overdue = None,
@@ -72,7 +77,7 @@ async def provide_invoice_filters(
     issued_to: IssuedTo = None,
 ) -> InvoiceFilters:
     """Read the filters of a list of invoices."""
-    return InvoiceFilters(status, open, overdue, due_from, due_to, issued_from, issued_to)
+    return InvoiceFilters(number, status, open, overdue, due_from, due_to, issued_from, issued_to)
 
 
 class InvoiceController(Controller):
@@ -214,7 +219,7 @@ class InvoiceController(Controller):
         "/invoices/{invoice_id:str}",
         access=ACCOUNTANTS,
         summary="Delete an invoice",
-        errors=(InvoiceNotFound, InUse, PreconditionFailed),
+        errors=(InvoiceNotFound, InUse, InvoiceNumbered, PreconditionFailed),
     )
     async def delete_invoice(
         self,
@@ -223,7 +228,7 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete an invoice. 409 if it has payments, refunded or not: void it instead."""
+        """Delete an invoice. 409 if it has a number, or payments, refunded or not: void it instead."""
         await invoices.delete(caller.tenant, invoice_id, if_match)
 
 

@@ -9,7 +9,7 @@ from school_billing.invoices.contracts import Invoice
 from school_billing.payers.errors import PayerNotFound
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.platform.web.types import PLAIN_TEXT
-from school_billing.schools.errors import refuse_cents
+from school_billing.schools.errors import NumberIsFixed, refuse_cents
 from school_billing.students.errors import StudentNotFound
 
 
@@ -29,6 +29,12 @@ class InvoiceIsVoid(Conflict):
     """The invoice is void and cannot be changed. Add a new invoice instead."""
 
     code = "invoice_void"
+
+
+class InvoiceNumbered(Conflict):
+    """The invoice has a number and cannot be deleted, because a number would be missing. Void it."""
+
+    code = "invoice_numbered"
 
 
 class Overpayment(Conflict):
@@ -91,6 +97,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_payer_id_fkey": partial(PayerNotFound, "There is no such payer in the invoice's school."),
     ("invoices_payer_id_fkey", "payers/delete"): PayerHasInvoices,
     "invoices_payer_is_fixed": breaks_rule("payer_id", "cannot change: void the invoice and add another one"),
+    "invoices_number_key": NumberIsFixed,
+    "invoices_number_is_fixed": NumberIsFixed,
+    "invoices_numbered_are_voided": InvoiceNumbered,
     "invoices_issued_before_allocations": IssuedAfterAllocation,
     "invoices_total_amount_positive": breaks_rule("total_amount", "must be above zero"),
     "amounts_fit_the_currency": refuse_cents("total_amount"),

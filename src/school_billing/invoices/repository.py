@@ -21,6 +21,7 @@ from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
+from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
 from school_billing.students.errors import StudentNotFound
 
@@ -71,7 +72,7 @@ class Invoices:
     ) -> Listed[Invoice]:
         """Return a page of invoices."""
         values = asdict(filters)
-        status = values.pop("status")
+        status, number = values.pop("status"), values.pop("number")
         return await page.read(
             self._database,
             LIST,
@@ -79,6 +80,7 @@ class Invoices:
             school_id=school_id,
             student_id=student_id,
             payer_id=payer_id,
+            number=DocumentNumber.sought(number),
             statuses=status and status.split(","),
             **values,
         )
@@ -127,7 +129,7 @@ class Invoices:
         return voided
 
     async def delete(self, tenant: Tenant, invoice_id: UUID, if_match: IfMatch) -> None:
-        """Delete an invoice. InvoiceHasPayments if it has payments, refunded or not."""
+        """Delete an invoice. InvoiceHasPayments if it has payments, refunded or not. A trigger keeps a numbered one."""
         deleted = await self._database.one_or_none(
             DELETE, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions
         )

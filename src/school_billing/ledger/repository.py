@@ -62,6 +62,26 @@ class WrongShares(Struct, frozen=True):
         return f"student {self.id} of school {self.school_id}: the shares of the payers sum to {self.shares_sum}"
 
 
+class WrongNumbers(Struct, frozen=True):
+    """A series of numbers with a gap, or whose counter is wrong."""
+
+    school_id: UUID
+    series: str
+    year: int
+    documents: int
+    first_number: int
+    last_number: int
+    misshapen: int
+    counter: int
+
+    def __str__(self) -> str:
+        return (
+            f"numbers {self.series} {self.year} of school {self.school_id}: {self.documents} documents have the "
+            f"numbers {self.first_number} to {self.last_number}, {self.misshapen} of them in another form; "
+            f"the counter is {self.counter}"
+        )
+
+
 class BrokenLink(Struct, frozen=True):
     """An entry of the audit trail that does not fit the chain of its school."""
 
@@ -126,9 +146,17 @@ class Summary(Struct, frozen=True):
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals)
 VERIFY_RECEIPTS = Query("ledger/verify_receipts", WrongReceipt)
 VERIFY_SHARES = Query("ledger/verify_shares", WrongShares)
+VERIFY_NUMBERS = Query("ledger/verify_numbers", WrongNumbers)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
 VERIFY_DATES = Query("ledger/verify_dates", WrongDate)
-VERIFIED: tuple[Query[Any], ...] = (VERIFY_TOTALS, VERIFY_RECEIPTS, VERIFY_SHARES, VERIFY_CHAIN, VERIFY_DATES)
+VERIFIED: tuple[Query[Any], ...] = (
+    VERIFY_TOTALS,
+    VERIFY_RECEIPTS,
+    VERIFY_SHARES,
+    VERIFY_NUMBERS,
+    VERIFY_CHAIN,
+    VERIFY_DATES,
+)
 SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
 UNALLOCATED = Query("ledger/unallocated_by_currency", Unallocated)

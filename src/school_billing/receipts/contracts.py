@@ -13,7 +13,7 @@ from school_billing.payers.contracts import PayerName
 from school_billing.payments.contracts import Method, Reason, Reference
 from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.types import Instant, Text
-from school_billing.schools.contracts import Currency
+from school_billing.schools.contracts import Currency, DocumentNumber
 from school_billing.schools.days import Moment
 from school_billing.students.contracts import FullName
 
@@ -87,6 +87,8 @@ class ListedReceipt(Struct, frozen=True):
     """Null while nobody knows whose money it is."""
     payer_name: PayerName | None
     """The payer's name when the money was booked. It stays if the payer changes the name."""
+    number: DocumentNumber | None
+    """Null if the school had no invoice_prefix when the receipt was recorded. It never changes."""
     amount: Money
     currency: Currency
     """The currency of the school."""
@@ -206,6 +208,7 @@ class PaymentReversal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class ReceiptFilters(Struct, frozen=True):
     """The receipts that a list shows. A filter that is None does not apply."""
 
+    number: str | None = None
     method: str | None = None
     reference: str | None = None
     source: str | None = None

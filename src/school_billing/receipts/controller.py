@@ -53,6 +53,9 @@ from school_billing.schools.errors import SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only receipts of this school.")]
 OfPayer = Annotated[UUID | None, QueryParameter(description="Only receipts of this payer.")]
+WithNumber = Annotated[
+    str | None, QueryParameter(max_length=50, description="Only the receipts with this number, in capitals or not.")
+]
 ByMethod = Annotated[str | None, QueryParameter(max_length=50, description="Only receipts by this method.")]
 WithReference = Annotated[str | None, QueryParameter(max_length=255, description="Only receipts with this reference.")]
 FromSource = Annotated[str | None, QueryParameter(max_length=50, description="Only receipts of this source.")]
@@ -74,6 +77,7 @@ Unidentified = Annotated[
 
 
 async def provide_receipt_filters(
+    number: WithNumber = None,
     method: ByMethod = None,
     reference: WithReference = None,
     source: FromSource = None,
@@ -85,7 +89,7 @@ async def provide_receipt_filters(
 ) -> ReceiptFilters:
     """Read the filters of a list of receipts."""
     return ReceiptFilters(
-        method, reference, source, external_reference, received_from, received_to, unallocated, unidentified
+        number, method, reference, source, external_reference, received_from, received_to, unallocated, unidentified
     )
 
 

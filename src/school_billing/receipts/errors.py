@@ -7,7 +7,7 @@ from school_billing.payers.errors import PayerNotFound
 from school_billing.payments.errors import PaymentNotFound
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.platform.web.types import PLAIN_TEXT
-from school_billing.schools.errors import SchoolNotFound, refuse_cents
+from school_billing.schools.errors import NumberIsFixed, SchoolNotFound, refuse_cents
 
 
 class ReceiptNotFound(NotFound):
@@ -83,6 +83,10 @@ class PayerHasReceipts(InUse):
     """The payer has receipts and cannot be deleted."""
 
 
+class SchoolHasReceipts(InUse):
+    """The school has receipts and cannot be deleted."""
+
+
 class ReceiptTotalsDiffer(Conflict):
     """The totals of a receipt follow from its allocations and refunds. Change these instead."""
 
@@ -97,6 +101,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "receipts_school_id_fkey": SchoolNotFound,
     "receipts_payer_id_fkey": partial(PayerNotFound, "There is no such payer in the receipt's school."),
     ("receipts_payer_id_fkey", "payers/delete"): PayerHasReceipts,
+    ("receipts_school_id_fkey", "schools/delete"): SchoolHasReceipts,
+    "receipts_number_key": NumberIsFixed,
     "receipts_payer_has_name": ReceiptIsFixed,
     "receipts_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", "receipts/allocate"): refuse_cents("amount"),

@@ -43,6 +43,7 @@ from school_billing.receipts.errors import (
     ReceiptReversed,
     ReceiptSpent,
 )
+from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
 from school_billing.schools.repository import Schools
 
@@ -301,6 +302,7 @@ def _whole(receipt: Receipt) -> Receipt:
 def _sought(filters: ReceiptFilters) -> dict[str, Any]:
     """Return the filters in the form in which the values are stored."""
     return asdict(filters) | {
+        "number": DocumentNumber.sought(filters.number),
         "method": Method.sought(filters.method),
         "reference": Reference.sought(filters.reference),
         "source": Source.sought(filters.source),

@@ -1,5 +1,6 @@
 """The bodies of /schools."""
 
+import re
 from functools import cache
 from typing import Self
 from uuid import UUID
@@ -67,6 +68,32 @@ class PaymentInstructions(
     """How to pay the school, as printed on the statement of each student."""
 
 
+class InvoicePrefix(Scalar, str):
+    """The beginning of the numbers of invoices and receipts."""
+
+    schema = {"type": "string", "pattern": "^[A-Z0-9]{1,10}$", "examples": ["SPR"]}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read a prefix. ValueError if it has other characters than capital letters and digits, or too many."""
+        if not isinstance(value, str) or not re.fullmatch("[A-Z0-9]{1,10}", value):
+            raise ValueError("must be 1 to 10 capital letters and digits, such as SPR")
+        return cls(value)
+
+
+class DocumentNumber(Text, most=50, examples=["SPR-2026-000123"]):
+    """The number of an invoice (SPR-2026-000123) or a receipt (SPR-R-2026-000123).
+
+    Each series counts from 1 without gaps in every year, in the order in which the documents were made. The year is
+    that of the moment at which the number was taken, in the school's time zone, whatever the date on the document.
+    """
+
+    @classmethod
+    def sought(cls, text: str | None) -> str | None:
+        """Return the number to look for, which may be written in small letters."""
+        return None if text is None else cls.tidy(text).upper()
+
+
 class School(Struct, frozen=True):
     """A school: a tenant with its own currency and time zone."""
 
@@ -78,6 +105,8 @@ class School(Struct, frozen=True):
     """The IANA time zone that decides when the school's days begin and end."""
     address: Address | None
     payment_instructions: PaymentInstructions | None
+    invoice_prefix: InvoicePrefix | None
+    """With a prefix, each new invoice and receipt gets a number that begins with it."""
     created_at: Instant
     updated_at: Instant
 
@@ -93,6 +122,7 @@ class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """UTC by default. A name of the IANA database."""
     address: Address | None = None
     payment_instructions: PaymentInstructions | None = None
+    invoice_prefix: InvoicePrefix | None = None
 
 
 class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,3 +134,5 @@ class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     time_zone: TimeZone | UnsetType = UNSET
     address: Address | UnsetType | None = UNSET
     payment_instructions: PaymentInstructions | UnsetType | None = UNSET
+    invoice_prefix: InvoicePrefix | UnsetType | None = UNSET
+    """It can only change while no number begins with it."""

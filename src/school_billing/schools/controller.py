@@ -18,7 +18,7 @@ from school_billing.platform.web.errors import InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
 from school_billing.schools.contracts import School, SchoolIn, SchoolPatch
-from school_billing.schools.errors import CONSTRAINT_ERRORS, CurrencyInUse, SchoolNotFound
+from school_billing.schools.errors import CONSTRAINT_ERRORS, CurrencyInUse, InvoicePrefixInUse, SchoolNotFound
 from school_billing.schools.repository import Schools
 
 
@@ -56,7 +56,7 @@ class SchoolController(Controller):
         "/schools/{school_id:str}",
         access=ADMINS,
         summary="Change a school",
-        errors=(SchoolNotFound, CurrencyInUse, PreconditionFailed),
+        errors=(SchoolNotFound, CurrencyInUse, InvoicePrefixInUse, PreconditionFailed),
     )
     async def update_school(
         self,
@@ -66,7 +66,10 @@ class SchoolController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> WithETag[School]:
-        """Change the given fields. 409 if the currency would change and the school has invoices."""
+        """Change the given fields.
+
+        409 if the currency would change and the school has invoices, or the invoice_prefix and a number begins with it.
+        """
         return with_etag(await schools.update(caller.tenant, school_id, data, if_match))
 
     @delete(

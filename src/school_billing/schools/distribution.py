@@ -15,6 +15,7 @@ DISTRIBUTED = {
     "receipts": "school_id",
     "payments": "school_id",
     "receipt_refunds": "school_id",
+    "document_counters": "school_id",
     "audit_log": "school_id",
 }
 """The distribution column of each table. The target of a foreign key stands before the table that refers to it."""
@@ -40,6 +41,8 @@ FUNCTIONS = (
     "end_of_day(date, text)",
     "updated_at_after(timestamp with time zone, integer)",
     "last_movement_of(uuid, uuid)",
+    "document_number(text, text, integer, bigint)",
+    "take_number(uuid, text, timestamp with time zone)",
     "split_by_shares(numeric, numeric[], integer)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
@@ -50,7 +53,7 @@ FUNCTIONS = (
     "search_query(uuid, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
 )
-"""The functions that only queries and views call.
+"""The functions that only queries, views and the functions of triggers call.
 
 The workers need them as well. Citus itself creates only the functions of triggers, checks, defaults and generated
 columns there.

@@ -6,6 +6,7 @@ from school_billing.platform.web.errors import (
     ConstraintErrors,
     DuplicateId,
     ErrorFactory,
+    InUse,
     NotFound,
     breaks_rule,
 )
@@ -22,6 +23,18 @@ class CurrencyInUse(Conflict):
     """The school has invoices, so its currency cannot change. Add a school with the other currency."""
 
     code = "currency_in_use"
+
+
+class InvoicePrefixInUse(Conflict):
+    """Numbers of the school begin with its invoice_prefix, so it cannot change. Leave it out."""
+
+    code = "invoice_prefix_in_use"
+
+
+class NumberIsFixed(Conflict):
+    """The number of a document is given by the database and never changes. Leave it out."""
+
+    code = "number_is_fixed"
 
 
 class SchoolIsFixed(Conflict):
@@ -51,6 +64,14 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_currency_fits_the_books": breaks_rule(
         "currency", "must have at most two decimals, as the books do, so KWD does not fit"
     ),
+    "schools_invoice_prefix_shape": breaks_rule("invoice_prefix", "must be 1 to 10 capital letters and digits"),
+    "schools_invoice_prefix_is_fixed": InvoicePrefixInUse,
+    "document_counters_pkey": NumberIsFixed,
+    "document_counters_school_id_fkey": SchoolNotFound,
+    ("document_counters_school_id_fkey", "schools/delete"): InUse,
+    "document_counters_series_known": NumberIsFixed,
+    "document_counters_last_number_positive": NumberIsFixed,
+    "document_numbers_follow_counters": NumberIsFixed,
     "schools_currency_is_fixed": CurrencyInUse,
     "schools_time_zone_is_known": breaks_rule("time_zone", "must be an IANA time zone such as America/Chicago"),
     "school_id_is_fixed": SchoolIsFixed,

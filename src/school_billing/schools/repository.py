@@ -41,7 +41,7 @@ class Schools:
         return await page.read(self._database, LIST, tenant=tenant)
 
     async def update(self, tenant: Tenant, school_id: UUID, patch: SchoolPatch, if_match: IfMatch) -> School:
-        """Change the given fields. A trigger refuses another currency if the school has invoices."""
+        """Change the given fields. Triggers refuse another currency or prefix that is in use."""
         updated = await self._database.one_or_none(
             UPDATE,
             tenant=tenant,
@@ -54,6 +54,8 @@ class Schools:
             address=set_or_none(patch.address),
             payment_instructions_given=is_given(patch.payment_instructions),
             payment_instructions=set_or_none(patch.payment_instructions),
+            invoice_prefix_given=is_given(patch.invoice_prefix),
+            invoice_prefix=set_or_none(patch.invoice_prefix),
         )
         return updated or refuse_change(await self.get(tenant, school_id), if_match, SchoolNotFound())
 

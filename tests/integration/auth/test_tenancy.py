@@ -37,7 +37,7 @@ class OtherSchool:
 
 @pytest.fixture(scope="module")
 async def other(api: Api, database_url: str) -> OtherSchool:
-    school = await api.school(name=f"School {MARK}")
+    school = await api.school(name=f"School {MARK}", invoice_prefix="OTHER")
     student = await api.student(school, full_name=f"Student {MARK}", external_id=f"Number {MARK}")
     payer = await api.payer(
         school, name=f"Payer {MARK}", email="billing@other.example", external_id=f"Number {MARK}", phone=MARK
@@ -62,6 +62,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "unpaid_id": unpaid["id"],
         "payment_id": payment["id"],
         "receipt_id": receipt["id"],
+        "number": invoice["number"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
     }

@@ -56,7 +56,7 @@ def printable_receipt(receipt: Receipt, school: School, language: Language) -> P
 
 
 def _facts(formats: Formats, receipt: Receipt) -> list[Fact]:
-    facts = {"receipt_id": str(receipt.id)}
+    facts = {"receipt_id": receipt.number or str(receipt.id)}
     if receipt.method:
         facts["method"] = printable_text(formats.method(receipt.method))
     if receipt.reference:

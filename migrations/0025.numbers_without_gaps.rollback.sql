@@ -1,0 +1,16 @@
+drop trigger if exists receipts_with_number_stay on receipts;
+drop trigger if exists receipts_keep_their_number on receipts;
+drop trigger if exists receipts_take_their_number on receipts;
+drop trigger if exists invoices_with_number_stay on invoices;
+drop trigger if exists invoices_keep_their_number on invoices;
+drop trigger if exists invoices_take_their_number on invoices;
+drop trigger if exists schools_keep_their_invoice_prefix on schools;
+drop table if exists document_counters;
+drop function if exists keep_invoice_prefix();
+drop function if exists keep_counter();
+drop function if exists number_document();
+drop function if exists take_number(uuid, text, timestamptz);
+drop function if exists document_number(text, text, int, bigint);
+alter table receipts drop column if exists number;
+alter table invoices drop column if exists number;
+alter table schools drop column if exists invoice_prefix;
