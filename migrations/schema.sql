@@ -358,6 +358,21 @@ CREATE FUNCTION keep_share() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION keep_total_of_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if exists (select 1 from invoice_lines where invoice_id = new.id and school_id = new.school_id) then
+        raise exception 'the total of invoice % is the sum of its lines', new.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_total_follows_lines',
+                table = 'invoices';
+      end if;
+      return new;
+    end
+  $$;
+
 CREATE TABLE payments (
     id uuid DEFAULT uuidv7() NOT NULL,
     school_id uuid NOT NULL,
@@ -467,6 +482,20 @@ CREATE FUNCTION last_payment_of(invoice uuid, school uuid) RETURNS timestamp wit
     AS $$
     begin
       return (select least(max(paid_at), now()) from payments where invoice_id = invoice and school_id = school);
+    end
+  $$;
+
+CREATE FUNCTION lines_of_invoice(invoice uuid, school uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(line) order by line.position), '[]')
+        from invoice_lines
+        cross join lateral (select position, description, category, amount) as line
+        where invoice_id = invoice and school_id = school
+      );
     end
   $$;
 
@@ -696,6 +725,39 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
               constraint = 'invoices_refunded_at_most_paid_on_every_day',
               table = 'invoices',
               detail = facts;
+    end
+  $$;
+
+CREATE FUNCTION refuse_other_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      invoice record;
+      lines_sum numeric;
+    begin
+      select id, total_amount, created_at into invoice
+      from invoices
+      where id = coalesce(new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      if not found then
+        return null;
+      end if;
+      if new.created_at is distinct from invoice.created_at then
+        raise exception 'the lines of invoice % are made with it, and stay', invoice.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoice_lines_are_fixed',
+                table = 'invoice_lines';
+      end if;
+      select sum(amount) into lines_sum
+      from invoice_lines
+      where invoice_id = new.invoice_id and school_id = new.school_id;
+      if lines_sum <> invoice.total_amount then
+        raise exception 'the lines of invoice % sum to %', invoice.id, lines_sum
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoice_lines_sum_to_total',
+                table = 'invoice_lines';
+      end if;
+      return null;
     end
   $$;
 
@@ -991,6 +1053,26 @@ CREATE TABLE idempotency_keys (
     CONSTRAINT idempotency_keys_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
 );
 
+CREATE TABLE invoice_lines (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    description text NOT NULL,
+    category text,
+    amount numeric(12,2) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT invoice_lines_amount_is_number CHECK ((amount <> 'NaN'::numeric)),
+    CONSTRAINT invoice_lines_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
+    CONSTRAINT invoice_lines_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
+'::text) IN (category)) = 0))),
+    CONSTRAINT invoice_lines_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
+    CONSTRAINT invoice_lines_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
+'::text) IN (description)) = 0))),
+    CONSTRAINT invoice_lines_position_in_range CHECK ((("position" >= 1) AND ("position" <= 100)))
+);
+
 CREATE TABLE login_throttles (
     bucket bytea NOT NULL,
     attempts integer NOT NULL,
@@ -1215,6 +1297,12 @@ ALTER TABLE ONLY document_counters
 ALTER TABLE ONLY idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
+ALTER TABLE ONLY invoice_lines
+    ADD CONSTRAINT invoice_lines_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY invoice_lines
+    ADD CONSTRAINT invoice_lines_position_key UNIQUE (invoice_id, school_id, "position");
+
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (id, school_id);
 
@@ -1355,6 +1443,18 @@ CREATE TRIGGER document_counters_set_updated_at BEFORE UPDATE ON document_counte
 
 CREATE TRIGGER idempotency_keys_set_updated_at BEFORE UPDATE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+CREATE TRIGGER invoice_lines_are_audited AFTER INSERT OR DELETE OR UPDATE ON invoice_lines FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER invoice_lines_fit_the_currency AFTER INSERT ON invoice_lines FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER invoice_lines_never_truncated BEFORE TRUNCATE ON invoice_lines FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER invoice_lines_set_updated_at BEFORE UPDATE ON invoice_lines FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER invoice_lines_stay BEFORE UPDATE ON invoice_lines FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('invoice_lines_are_fixed');
+
+CREATE CONSTRAINT TRIGGER invoice_lines_sum_to_total AFTER INSERT OR DELETE ON invoice_lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_other_lines();
+
 CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
@@ -1378,6 +1478,8 @@ CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EX
 CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION number_document('INVOICE');
 
 CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER invoices_with_lines_keep_their_total BEFORE UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION keep_total_of_lines();
 
 CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
 
@@ -1496,6 +1598,9 @@ ALTER TABLE ONLY api_keys
 
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY invoice_lines
+    ADD CONSTRAINT invoice_lines_invoice_id_fkey FOREIGN KEY (invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;

@@ -41,7 +41,7 @@ class Api:
         listed: list[Json] = response.json()
         return listed
 
-    async def invoice(self, student: Json | None = None, total: str = "100.00", **fields: Any) -> Json:
+    async def invoice(self, student: Json | None = None, total: str | None = "100.00", **fields: Any) -> Json:
         """Raise an invoice, on a new student of a new school unless one is given."""
         student = student or await self.student()
         body = {"student_id": student["id"], "total_amount": total, "due_date": "2026-02-28"}

@@ -1,4 +1,4 @@
--- The new invoice: one row, or none if the tenant has no such student. It belongs to the student's school. Without
+-- The new invoice with its lines: one row, or none if the tenant has no such student. It belongs to the student's school. Without
 -- :payer_id the student's payer owes it, if there is one only. A foreign key refuses a payer of another school. An
 -- idempotency key is claimed before anything else happens.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
@@ -30,9 +30,25 @@ new_invoice as (
   returning
     id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
     void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+),
+new_lines as (
+  insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
+  select new_invoice.school_id, new_invoice.id, lines.position, lines.description, lines.category, lines.amount
+  from new_invoice
+  cross join unnest(:line_descriptions::text[], :line_categories::text[], :line_amounts::numeric[]) with ordinality
+    as lines (description, category, amount, position)
+  returning position, description, category, amount
+),
+answer as (
+  select
+    id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
+    void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at,
+    (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines) as lines
+  from new_invoice
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
-from new_invoice
-cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_invoice))
+  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at,
+  lines
+from answer
+cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

@@ -21,4 +21,4 @@ where (select noted from author)
 returning
   invoices.id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description,
   voided_at, void_reason, payments_total, refunds_total, paid_total, balance_due, invoices.created_at,
-  invoices.updated_at
+  invoices.updated_at, lines_of_invoice(invoices.id, school_id) as lines

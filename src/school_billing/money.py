@@ -34,6 +34,22 @@ class Money(Scalar, Decimal):
         return cls(value)
 
 
+class SignedAmount(Scalar, Decimal):
+    """An amount in the currency of the school, which may be negative: -9999999999.99 to 9999999999.99."""
+
+    schema = {"type": "string", "pattern": f"^-?{_AMOUNT.pattern}$", "examples": ["-25.00"]}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
+        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+            raise ValueError('must be an amount such as "-25.00"')
+        text = plain_digits(value) if isinstance(value, Decimal) else str(value)
+        if not _AMOUNT.fullmatch(text.removeprefix("-")):
+            raise ValueError("must be an amount between -9999999999.99 and 9999999999.99, with at most two decimals")
+        return cls(text)
+
+
 class Amount(Scalar, Decimal):
     """An amount in the currency of the school: 0.01 to 9999999999.99."""
 

@@ -19,6 +19,7 @@ class AuditedEntity(StrEnum):
     PAYERS = "payers"
     STUDENT_PAYERS = "student_payers"
     INVOICES = "invoices"
+    INVOICE_LINES = "invoice_lines"
     RECEIPTS = "receipts"
     PAYMENTS = "payments"
     RECEIPT_REFUNDS = "receipt_refunds"

@@ -1,13 +1,16 @@
 """The bodies of /invoices."""
 
+from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from school_billing.money import Amount, Money
+from school_billing.money import Amount, Money, SignedAmount
+from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.types import Instant, Scalar, Text
 from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
@@ -15,6 +18,19 @@ from school_billing.schools.days import Moment
 
 class Description(Text, least=0, most=500, lines=True, examples=["Annual tuition"]):
     """What the invoice is for. It may have several lines."""
+
+
+class LineDescription(Text, examples=["Tuition"]):
+    """What a line of an invoice is for."""
+
+
+class Category(Text, most=50, examples=["tuition"]):
+    """The school's own kind of charge, such as tuition, meals or discount."""
+
+
+LINES_MOST = 100
+"""The most lines of an invoice."""
+TOTAL_MOST = Decimal("9999999999.99")
 
 
 class VoidReason(Text, most=500, lines=True, examples=["Entered twice"]):
@@ -70,7 +86,18 @@ class InvoiceFilters(Struct, frozen=True):
     issued_to: date | None = None
 
 
-class Invoice(Struct, frozen=True):
+class Line(Struct, frozen=True):
+    """A line of an invoice."""
+
+    position: int
+    """1 for the first line."""
+    description: LineDescription
+    category: Category | None
+    amount: Money
+    """Negative if it is a discount."""
+
+
+class ListedInvoice(Struct, frozen=True):
     """An invoice, with the totals of its payments and refunds."""
 
     id: UUID
@@ -99,17 +126,56 @@ class Invoice(Struct, frozen=True):
     updated_at: Instant
 
 
+class Invoice(ListedInvoice, frozen=True):
+    """An invoice, with its lines and the totals of its payments and refunds."""
+
+    lines: list[Line]
+    """They sum to the total_amount, and never change. Empty if the invoice has only a total."""
+
+
+class LineIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of a new invoice."""
+
+    description: LineDescription
+    category: Category | None = None
+    amount: SignedAmount
+    """Negative if it is a discount."""
+
+
 class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new invoice for a student."""
 
     student_id: UUID
     payer_id: UUID | None = None
     """Without it, the student's payer owes the invoice if there is only one, else the student himself does."""
-    total_amount: Amount
+    total_amount: Amount | None = None
+    """Either this or `lines` is required."""
+    lines: Annotated[list[LineIn], Meta(min_length=1, max_length=LINES_MOST)] | None = None
+    """What the invoice is made of, in place of total_amount. They sum to more than zero."""
     due_date: DueDate
     description: Description | None = None
     issued_at: Moment | None = None
     """Now by default. A day means its beginning."""
+
+    @property
+    def total(self) -> Decimal:
+        """The total_amount, or the sum of the lines. InvalidBody if not exactly one of them is given."""
+        if self.lines is not None and self.total_amount is not None:
+            raise InvalidBody(errors=[FieldError("lines", "must be left out with a total_amount")])
+        if self.lines is not None:
+            return sum_of(self.lines)
+        if self.total_amount is None:
+            raise InvalidBody(errors=[FieldError("total_amount", "is required, or else lines")])
+        return self.total_amount
+
+
+def sum_of(lines: Sequence[LineIn]) -> Decimal:
+    """Return the sum of lines. InvalidBody if it is no amount."""
+    total = sum((line.amount for line in lines), Decimal("0.00"))
+    if not 0 < total <= TOTAL_MOST:
+        rule = f"must sum to more than zero and at most {TOTAL_MOST}, not to {total:.2f}"
+        raise InvalidBody(errors=[FieldError("lines", rule)])
+    return total
 
 
 class InvoiceVoid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,7 +190,7 @@ class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     student_id: UUID | UnsetType = UNSET
     """Another student of the same school. Only an invoice without payments can change its student."""
     total_amount: Amount | UnsetType = UNSET
-    """At least the amount that is paid."""
+    """At least the amount that is paid. The total of an invoice with lines cannot change."""
     due_date: DueDate | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
     issued_at: Moment | UnsetType = UNSET

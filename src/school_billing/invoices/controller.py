@@ -11,9 +11,18 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch, InvoiceVoid, Statuses
+from school_billing.invoices.contracts import (
+    Invoice,
+    InvoiceFilters,
+    InvoiceIn,
+    InvoicePatch,
+    InvoiceVoid,
+    ListedInvoice,
+    Statuses,
+)
 from school_billing.invoices.errors import (
     CONSTRAINT_ERRORS,
+    InvoiceHasLines,
     InvoiceHasPayments,
     InvoiceIsVoid,
     InvoiceNotFound,
@@ -100,6 +109,8 @@ class InvoiceController(Controller):
 
         The student's payer owes it if there is only one. With several payers, or none, it is the student's own, unless
         `payer_id` names a payer.
+
+        Either `total_amount` or `lines` is given. Lines sum to the total and never change.
         """
         invoice = await invoices.create(caller.tenant, data)
         return created(invoice, f"/invoices/{invoice.id}")
@@ -114,8 +125,8 @@ class InvoiceController(Controller):
         school_id: OfSchool = None,
         student_id: OfStudent = None,
         payer_id: OfPayer = None,
-    ) -> Response[list[Invoice]]:
-        """List invoices, newest last."""
+    ) -> Response[list[ListedInvoice]]:
+        """List invoices without their lines, newest last."""
         parents = {"school_id": school_id, "student_id": student_id, "payer_id": payer_id}
         return page.answer(await invoices.list(caller.tenant, page, filters, **parents))
 
@@ -133,7 +144,7 @@ class InvoiceController(Controller):
         students: NamedDependency[Students],
         caller: NamedDependency[Caller],
         filters: NamedDependency[InvoiceFilters],
-    ) -> Response[list[Invoice]]:
+    ) -> Response[list[ListedInvoice]]:
         """List a student's invoices, newest last."""
         listed = await invoices.list(caller.tenant, page, filters, student_id=student_id)
         if not listed.rows:
@@ -149,7 +160,7 @@ class InvoiceController(Controller):
         payers: NamedDependency[Payers],
         caller: NamedDependency[Caller],
         filters: NamedDependency[InvoiceFilters],
-    ) -> Response[list[Invoice]]:
+    ) -> Response[list[ListedInvoice]]:
         """List the invoices that a payer owes, newest last."""
         listed = await invoices.list(caller.tenant, page, filters, payer_id=payer_id)
         if not listed.rows:
@@ -160,7 +171,7 @@ class InvoiceController(Controller):
     async def get_invoice(
         self, invoice_id: FromPath[UUID], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
     ) -> WithETag[Invoice]:
-        """Return one invoice."""
+        """Return one invoice, with its lines."""
         return with_etag(await invoices.get(caller.tenant, invoice_id))
 
     @patch(
@@ -170,6 +181,7 @@ class InvoiceController(Controller):
         errors=(
             InvoiceNotFound,
             StudentNotFound,
+            InvoiceHasLines,
             InvoiceHasPayments,
             InvoiceIsVoid,
             IssuedAfterAllocation,
@@ -188,9 +200,9 @@ class InvoiceController(Controller):
     ) -> WithETag[Invoice]:
         """Change the given fields. null clears the description.
 
-        409 if the invoice is void, if the total would fall below what is paid or was paid on an earlier day, if the
-        student would change and the invoice has payments, or if it would be issued after money of a receipt paid it.
-        The payer never changes.
+        409 if the invoice is void, if the total would change and the invoice has lines, if the total would fall below
+        what is paid or was paid on an earlier day, if the student would change and the invoice has payments, or if it
+        would be issued after money of a receipt paid it. The payer never changes.
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 

@@ -31,6 +31,12 @@ class InvoiceIsVoid(Conflict):
     code = "invoice_void"
 
 
+class InvoiceHasLines(Conflict):
+    """The invoice has lines, which never change, and its total is their sum. Void it and add a new invoice."""
+
+    code = "invoice_has_lines"
+
+
 class InvoiceNumbered(Conflict):
     """The invoice has a number and cannot be deleted, because a number would be missing. Void it."""
 
@@ -118,6 +124,18 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_none_paid_when_void": InvoiceIsVoid,
     ("invoices_none_paid_when_void", "invoices/void"): InvoiceHasPayments,
     "invoices_totals_follow_payments": TotalsDiffer,
+    "invoices_total_follows_lines": InvoiceHasLines,
+    "invoice_lines_pkey": DuplicateId,
+    "invoice_lines_invoice_id_fkey": InvoiceNotFound,
+    "invoice_lines_position_key": InvoiceHasLines,
+    "invoice_lines_position_in_range": breaks_rule("lines", "must be 1 to 100 lines"),
+    "invoice_lines_description_length": breaks_rule("lines", "must have descriptions of 1 to 255 characters"),
+    "invoice_lines_description_plain": breaks_rule("lines", PLAIN_TEXT),
+    "invoice_lines_category_length": breaks_rule("lines", "must have categories of 1 to 50 characters"),
+    "invoice_lines_category_plain": breaks_rule("lines", PLAIN_TEXT),
+    "invoice_lines_amount_is_number": breaks_rule("lines", "must have amounts"),
+    "invoice_lines_sum_to_total": InvoiceHasLines,
+    "invoice_lines_are_fixed": InvoiceHasLines,
 }
 
 SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {

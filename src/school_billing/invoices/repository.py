@@ -3,10 +3,10 @@
 from typing import NoReturn
 from uuid import UUID
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch
+from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch, Line, ListedInvoice
 from school_billing.invoices.errors import (
     SENTENCES,
     InvoiceHasPayments,
@@ -19,18 +19,19 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
-from school_billing.platform.web.json_body import is_given, set_or_none
+from school_billing.platform.web.json_body import exact_decoder, is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
+from school_billing.schools.errors import refuse_cents
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("invoices/create", Invoice)
 GET = Query("invoices/get", Invoice)
-LIST = Query("invoices/list", Invoice)
+LIST = Query("invoices/list", ListedInvoice)
 UPDATE = Query("invoices/update", Invoice)
 VOID = Query("invoices/void", Invoice)
-DELETE = Query("invoices/delete", Invoice)
+DELETE = Query("invoices/delete", ListedInvoice)
 
 
 class Invoices:
@@ -40,25 +41,40 @@ class Invoices:
         self._database = database
 
     async def create(self, tenant: Tenant, invoice: InvoiceIn) -> Invoice:
-        """Add an invoice. StudentNotFound if there is no such student, PayerNotFound if its school lacks the payer."""
+        """Add an invoice.
+
+        Raises:
+            InvalidBody: It has not exactly one of total_amount and lines, or the lines sum to no amount.
+            StudentNotFound, PayerNotFound: There is no such student, or no such payer in the student's school.
+        """
         issued = invoice.issued_at or Moment()
-        async with once(self._database):
-            return await self._database.one_or_raise(
-                CREATE,
-                StudentNotFound,
-                tenant=tenant,
-                student_id=invoice.student_id,
-                payer_id=invoice.payer_id,
-                total_amount=invoice.total_amount,
-                issued_at=issued.instant,
-                issued_on=issued.day,
-                due_date=invoice.due_date,
-                description=invoice.description,
-            )
+        lines = invoice.lines or []
+        try:
+            async with once(self._database):
+                created = await self._database.one_or_raise(
+                    CREATE,
+                    StudentNotFound,
+                    tenant=tenant,
+                    student_id=invoice.student_id,
+                    payer_id=invoice.payer_id,
+                    total_amount=invoice.total,
+                    issued_at=issued.instant,
+                    issued_on=issued.day,
+                    due_date=invoice.due_date,
+                    description=invoice.description,
+                    line_descriptions=[line.description for line in lines],
+                    line_categories=[line.category for line in lines],
+                    line_amounts=[line.amount for line in lines],
+                )
+        except ConstraintViolated as violated:
+            if lines and violated.constraint == "amounts_fit_the_currency":
+                raise refuse_cents("lines")(**violated.facts) from violated
+            raise
+        return _whole(created)
 
     async def get(self, tenant: Tenant, invoice_id: UUID) -> Invoice:
         """Return an invoice."""
-        return await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id)
+        return _whole(await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id))
 
     async def list(
         self,
@@ -69,7 +85,7 @@ class Invoices:
         school_id: UUID | None = None,
         student_id: UUID | None = None,
         payer_id: UUID | None = None,
-    ) -> Listed[Invoice]:
+    ) -> Listed[ListedInvoice]:
         """Return a page of invoices."""
         values = asdict(filters)
         status, number = values.pop("status"), values.pop("number")
@@ -114,7 +130,7 @@ class Invoices:
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
-        return updated
+        return _whole(updated)
 
     async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
         """Take an invoice out of every total. A check refuses it if payments are not refunded."""
@@ -126,7 +142,7 @@ class Invoices:
             await self.refuse(tenant, invoice_id, violated)
         if voided is None:
             refuse_change(await self.get(tenant, invoice_id), if_match, InvoiceIsVoid("The invoice is already void."))
-        return voided
+        return _whole(voided)
 
     async def delete(self, tenant: Tenant, invoice_id: UUID, if_match: IfMatch) -> None:
         """Delete an invoice. InvoiceHasPayments if it has payments, refunded or not. A trigger keeps a numbered one."""
@@ -149,3 +165,9 @@ class Invoices:
         error, sentence = known
         figures = figures_of(await self.get(tenant, invoice_id))
         raise error(sentence.format(**figures), figures=figures) from violated
+
+
+def _whole(invoice: Invoice) -> Invoice:
+    """Read the lines of an invoice, which the database gives as JSON."""
+    decoder = exact_decoder(list[Line])
+    return replace(invoice, lines=decoder.decode(invoice.lines))  # type: ignore[arg-type] # msgspec.Raw until here

@@ -51,6 +51,21 @@ class WrongReceipt(Struct, frozen=True):
         )
 
 
+class WrongLines(Struct, frozen=True):
+    """An invoice whose lines do not sum to its total."""
+
+    id: UUID
+    school_id: UUID
+    total_amount: Decimal
+    lines_sum: Decimal
+
+    def __str__(self) -> str:
+        return (
+            f"invoice {self.id} of school {self.school_id}: total_amount {self.total_amount}, but its lines sum to "
+            f"{self.lines_sum}"
+        )
+
+
 class WrongShares(Struct, frozen=True):
     """A student whose payers have shares that do not sum to 100."""
 
@@ -144,6 +159,7 @@ class Summary(Struct, frozen=True):
 
 
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals)
+VERIFY_LINES = Query("ledger/verify_lines", WrongLines)
 VERIFY_RECEIPTS = Query("ledger/verify_receipts", WrongReceipt)
 VERIFY_SHARES = Query("ledger/verify_shares", WrongShares)
 VERIFY_NUMBERS = Query("ledger/verify_numbers", WrongNumbers)
@@ -151,6 +167,7 @@ VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
 VERIFY_DATES = Query("ledger/verify_dates", WrongDate)
 VERIFIED: tuple[Query[Any], ...] = (
     VERIFY_TOTALS,
+    VERIFY_LINES,
     VERIFY_RECEIPTS,
     VERIFY_SHARES,
     VERIFY_NUMBERS,

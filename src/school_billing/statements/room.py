@@ -11,6 +11,7 @@ from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
+from school_billing.statements.invoices import InvoicePaperController
 from school_billing.statements.printed.renderers import PrintQueue
 from school_billing.statements.receipts import ReceiptPaperController
 from school_billing.statements.repository import FairReader, StatementReader, Statements
@@ -38,6 +39,7 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
     return Room(
         Tag("statements", "Statements of account, debtors and collections."),
         StatementController,
+        InvoicePaperController,
         ReceiptPaperController,
         running=running,
         statements=Statements(reader),

@@ -45,7 +45,8 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     await api.set_payers(student, {payer["id"]: "100"})
     invoice = await api.invoice(student, description=f"Tuition {MARK}")
     payment = await api.pay(invoice, "10.00", method=MARK, reference=f"Receipt {MARK}")
-    unpaid = await api.invoice(student, description=f"Books {MARK}")
+    lines = [{"description": f"Books {MARK}", "category": MARK, "amount": "100.00"}]
+    unpaid = await api.invoice(student, None, description=f"Books {MARK}", lines=lines)
     receipt = await api.receipt(
         payer, "200.00", method=MARK, reference=f"Receipt {MARK}", source=MARK, external_reference=MARK, allocate="none"
     )
@@ -69,7 +70,17 @@ async def other(api: Api, database_url: str) -> OtherSchool:
 
     def snapshot() -> list[tuple[Any, ...]]:
         tables = (
-            *("schools", "students", "payers", "student_payers", "invoices", "receipts", "payments", "receipt_refunds"),
+            *(
+                "schools",
+                "students",
+                "payers",
+                "student_payers",
+                "invoices",
+                "invoice_lines",
+                "receipts",
+                "payments",
+                "receipt_refunds",
+            ),
             *("users", "api_keys"),
         )
         with psycopg.connect(database_url) as psql:
@@ -146,6 +157,7 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "create_invoice": [
             {"student_id": ids["student_id"], **due},
             {"student_id": mine["student_id"], "payer_id": ids["payer_id"], **due},
+            {"student_id": ids["student_id"], "lines": [{"description": "x", "amount": "1"}], "due_date": "2026-01-01"},
         ],
         "update_invoice": [{"description": "x"}, {"student_id": mine["student_id"]}, {}],
         "void_invoice": [{"reason": "x"}],

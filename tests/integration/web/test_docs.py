@@ -81,7 +81,7 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
         for kind in ("html", "pdf", "csv")
     }
     printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
-    printed |= {f"{receipt}.{kind}" for kind in ("html", "pdf")}
+    printed |= {f"{paper}.{kind}" for paper in (receipt, "/invoices/{invoice_id}") for kind in ("html", "pdf")}
     others = {"/users/{user_id}", "/api-keys/{api_key_id}", receipt}
     assert conditional["If-None-Match"] == {("get", path) for path in things | statements | printed | others}
     assert conditional["If-Match"] == {
