@@ -44,6 +44,8 @@ FUNCTIONS = (
     "document_number(text, text, integer, bigint)",
     "take_number(uuid, text, timestamp with time zone)",
     "split_by_shares(numeric, numeric[], integer)",
+    "creditor_reference(bigint)",
+    "payment_reference(uuid)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
