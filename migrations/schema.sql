@@ -187,6 +187,10 @@ CREATE FUNCTION counts_from(dated_at timestamp with time zone, issued_at timesta
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN GREATEST(LEAST(dated_at, voided_at), issued_at);
 
+CREATE FUNCTION creditor_reference(number bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (('RF'::text || lpad(((98 - mod(((number * 1000000) + 271500), (97)::bigint)))::text, 2, '0'::text)) || lpad((number)::text, 12, '0'::text));
+
 CREATE FUNCTION currency_decimals(currency text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 WHEN (currency = ANY (ARRAY['XAG'::text, 'XAU'::text, 'XBA'::text, 'XBB'::text, 'XBC'::text, 'XBD'::text, 'XDR'::text, 'XPD'::text, 'XPT'::text, 'XSU'::text, 'XTS'::text, 'XUA'::text, 'XXX'::text])) THEN NULL::integer ELSE 2 END;
@@ -607,6 +611,14 @@ CREATE FUNCTION number_document() RETURNS trigger
       return new;
     end
   $$;
+
+CREATE FUNCTION passes_mod_97(code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (SELECT (mod((string_agg(CASE WHEN (ascii(signs.sign) >= 65) THEN ((ascii(signs.sign) - 55))::text ELSE signs.sign END, ''::text ORDER BY signs.place))::numeric, (97)::numeric) = (1)::numeric) FROM string_to_table((substr(passes_mod_97.code, 5) || "left"(passes_mod_97.code, 4)), NULL::text) WITH ORDINALITY signs(sign, place));
+
+CREATE FUNCTION payment_reference(payer_id uuid) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN creditor_reference(mod(((('x'::text || "right"((payer_id)::text, 12)))::bit(48))::bigint, '1000000000000'::bigint));
 
 CREATE FUNCTION plan_for_these_values() RETURNS boolean
     LANGUAGE plpgsql COST 1e+09
@@ -1228,10 +1240,16 @@ CREATE TABLE schools (
     address text,
     payment_instructions text,
     invoice_prefix text,
+    iban text,
     CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
     CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
     CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
     CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT schools_iban_is_valid CHECK (
+CASE
+    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
+    ELSE passes_mod_97(iban)
+END),
     CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
     CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
@@ -1370,6 +1388,8 @@ CREATE INDEX invoices_student_id_school_id_idx ON invoices USING btree (student_
 CREATE INDEX invoices_voided_idx ON invoices USING btree (school_id, student_id, id) WHERE (voided_at IS NOT NULL);
 
 CREATE INDEX login_throttles_window_ends_at_idx ON login_throttles USING btree (window_ends_at);
+
+CREATE UNIQUE INDEX payers_payment_reference_key ON payers USING btree (payment_reference(id), school_id);
 
 CREATE INDEX payers_school_id_email_idx ON payers USING btree (school_id, lower(email));
 

@@ -2,10 +2,10 @@
 -- row with the numbers of rows that were added, zeros if the school already exists. The choices come from md5 hashes,
 -- so every run makes the same school, with the same ids of its students: RIV-001 is 01980000-0000-7000-8002-000000000001.
 with school as (
-  insert into schools (id, name, currency, time_zone, address, payment_instructions)
+  insert into schools (id, name, currency, time_zone, address, payment_instructions, iban)
   values (
     '01980000-0000-7000-8000-000000000002', 'Riverside Academy', 'EUR', 'Europe/Madrid',
-    E'Calle de la Ribera 8\n28001 Madrid', 'Transferencia a la cuenta ES91 2100 0418 4502 0005 1332.'
+    E'Calle de la Ribera 8\n28001 Madrid', 'Por transferencia, siempre con la referencia del pago.', 'ES9121000418450200051332'
   )
   on conflict on constraint schools_pkey do nothing
   returning id

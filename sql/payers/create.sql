@@ -10,8 +10,9 @@ new_payer as (
     and (select noted from author)
     and schools.id = :school_id
     and (:tenant::uuid is null or schools.id = :tenant)
-  returning id, school_id, kind, name, email, phone, external_id, language, created_at, updated_at
+  returning id, school_id, kind, name, email, phone, external_id, language, payment_reference(id) as payment_reference,
+    created_at, updated_at
 )
-select id, school_id, kind, name, email, phone, external_id, language, created_at, updated_at
+select id, school_id, kind, name, email, phone, external_id, language, payment_reference, created_at, updated_at
 from new_payer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_payer))

@@ -32,7 +32,7 @@ kept as (
   set share = excluded.share
   where student_payers.share <> excluded.share
 )
-select payer_id, name, share::numeric(7, 4)
+select payer_id, name, share::numeric(7, 4), payment_reference(payer_id) as payment_reference
 from given
 join payers on payers.id = given.payer_id and payers.school_id = given.school_id
 where (:tenant::uuid is null or payers.school_id = :tenant)

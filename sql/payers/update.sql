@@ -12,4 +12,5 @@ where (select noted from author)
   and id = :payer_id
   and (:tenant::uuid is null or school_id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
-returning id, school_id, kind, name, email, phone, external_id, language, created_at, updated_at
+returning id, school_id, kind, name, email, phone, external_id, language, payment_reference(id) as payment_reference,
+  created_at, updated_at

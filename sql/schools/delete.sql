@@ -6,4 +6,4 @@ where (select noted from author)
   and id = :school_id
   and (:tenant::uuid is null or id = :tenant)
   and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
-returning id, name, currency, time_zone, address, payment_instructions, invoice_prefix, created_at, updated_at
+returning id, name, currency, time_zone, address, payment_instructions, iban, invoice_prefix, created_at, updated_at

@@ -10,10 +10,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from school_billing.money import plain_digits
 from school_billing.platform.web.types import Instant, Scalar, Text
+from school_billing.schools.check_digits import compact, has_check_digits
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _LANGUAGE_MOST = 35  # RFC 5646 section 4.4.1
+_REFERENCE = re.compile(r"RF[0-9]{2}[0-9A-Z]{1,21}")
+_REFERENCE_MOST = 50  # With its blanks.
 _SHARE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4})?")
 
 WHOLE = Decimal("100.0000")
@@ -56,6 +59,25 @@ class PayerExternalId(Text, examples=["P-1024"]):
     """The school's own number of the payer, unique in the school in any case: P-1 and p-1 are one number."""
 
 
+class PaymentReference(Scalar, str):
+    """The reference by which a payer pays (ISO 11649), unique in the school. It follows from the payer's id.
+
+    RF, two check digits, and twelve digits. People write it in groups of four.
+    """
+
+    schema = {"type": "string", "pattern": f"^{_REFERENCE.pattern}$", "examples": ["RF74000000000001"]}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read a reference in any case and with any blanks. ValueError if it is none, or a check digit is wrong."""
+        code = compact(value) if isinstance(value, str) and len(value) <= _REFERENCE_MOST else ""
+        if not _REFERENCE.fullmatch(code):
+            raise ValueError("must be a payment reference such as RF74 0000 0000 0001")
+        if not has_check_digits(code):
+            raise ValueError("has a wrong check digit; it was mistyped")
+        return cls(code)
+
+
 class LanguageTag(Scalar, str):
     """The language in which the payer is written to (BCP 47). It may have a region, such as es-MX."""
 
@@ -96,6 +118,7 @@ class Payer(Struct, frozen=True):
     phone: Phone | None
     external_id: PayerExternalId | None
     language: LanguageTag | None
+    payment_reference: PaymentReference
     created_at: Instant
     updated_at: Instant
 
@@ -129,6 +152,7 @@ class PayerFilters(Struct, frozen=True):
     q: str | None
     email: str | None
     external_id: str | None
+    reference: PaymentReference | None
 
 
 class StudentPayer(Struct, frozen=True):
@@ -137,6 +161,7 @@ class StudentPayer(Struct, frozen=True):
     payer_id: UUID
     name: PayerName
     share: Share
+    payment_reference: PaymentReference
 
 
 class StudentPayerIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,15 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.payers.contracts import Payer, PayerFilters, PayerIn, PayerPatch, StudentPayer, StudentPayersIn
+from school_billing.payers.contracts import (
+    Payer,
+    PayerFilters,
+    PayerIn,
+    PayerPatch,
+    PaymentReference,
+    StudentPayer,
+    StudentPayersIn,
+)
 from school_billing.payers.errors import CONSTRAINT_ERRORS, DuplicatePayer, PayerNotFound, StudentPayersChanged
 from school_billing.payers.repository import Payers
 from school_billing.platform.database.pool import Database
@@ -43,12 +51,20 @@ WithExternalId = Annotated[
     str | None, QueryParameter(max_length=255, description="Only the payer with this external id, in any case.")
 ]
 
+WithReference = Annotated[
+    PaymentReference | None,
+    QueryParameter(
+        description="Only the payer with this payment reference. Blanks and case do not matter. 400 if a check digit "
+        "is wrong, because then it was mistyped."
+    ),
+]
+
 
 async def provide_payer_filters(
-    q: Search = None, email: WithEmail = None, external_id: WithExternalId = None
+    q: Search = None, email: WithEmail = None, external_id: WithExternalId = None, reference: WithReference = None
 ) -> PayerFilters:
     """Read the filters of a list of payers."""
-    return PayerFilters(q, email, external_id)
+    return PayerFilters(q, email, external_id, reference)
 
 
 class PayerController(Controller):

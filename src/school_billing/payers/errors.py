@@ -69,6 +69,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payers_school_id_fkey": SchoolNotFound,
     ("payers_school_id_fkey", "schools/delete"): SchoolHasPayers,
     "payers_school_id_external_id_key": DuplicatePayer,
+    "payers_payment_reference_key": DuplicateId,
     "payers_kind_known": breaks_rule("kind", f"must be one of {', '.join(PayerKind)}"),
     "payers_name_length": breaks_rule("name", "must have 1 to 255 characters"),
     "payers_name_plain": breaks_rule("name", PLAIN_TEXT),

@@ -69,6 +69,7 @@ class Payers:
             q=filters.q,
             email=Email.sought(filters.email),
             external_id=PayerExternalId.sought(filters.external_id),
+            reference=filters.reference,
         )
 
     async def update(self, tenant: Tenant, payer_id: UUID, patch: PayerPatch, if_match: IfMatch) -> Payer:

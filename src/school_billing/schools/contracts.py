@@ -10,6 +10,10 @@ import babel.core
 from msgspec import UNSET, Struct, UnsetType, field
 
 from school_billing.platform.web.types import Instant, Scalar, Text
+from school_billing.schools.check_digits import compact, has_check_digits
+
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
+_IBAN_MOST = 50  # With its blanks.
 
 
 class Currency(Scalar, str):
@@ -68,6 +72,22 @@ class PaymentInstructions(
     """How to pay the school, as printed on the statement of each student."""
 
 
+class Iban(Scalar, str):
+    """The number of a bank account (ISO 13616). Blanks and small letters are read, and not stored."""
+
+    schema = {"type": "string", "minLength": 15, "maxLength": _IBAN_MOST, "examples": ["DE89370400440532013000"]}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read an IBAN. ValueError if it is none, or a check digit is wrong."""
+        code = compact(value) if isinstance(value, str) and len(value) <= _IBAN_MOST else ""
+        if not _IBAN.fullmatch(code):
+            raise ValueError("must be an IBAN such as DE89 3704 0044 0532 0130 00")
+        if not has_check_digits(code):
+            raise ValueError("must be an IBAN with the right check digits; it was mistyped")
+        return cls(code)
+
+
 class InvoicePrefix(Scalar, str):
     """The beginning of the numbers of invoices and receipts."""
 
@@ -105,6 +125,8 @@ class School(Struct, frozen=True):
     """The IANA time zone that decides when the school's days begin and end."""
     address: Address | None
     payment_instructions: PaymentInstructions | None
+    iban: Iban | None
+    """The account to pay to. Statements show it, and in euros also a code that a banking app scans."""
     invoice_prefix: InvoicePrefix | None
     """With a prefix, each new invoice and receipt gets a number that begins with it."""
     created_at: Instant
@@ -122,6 +144,7 @@ class SchoolIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """UTC by default. A name of the IANA database."""
     address: Address | None = None
     payment_instructions: PaymentInstructions | None = None
+    iban: Iban | None = None
     invoice_prefix: InvoicePrefix | None = None
 
 
@@ -134,5 +157,6 @@ class SchoolPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     time_zone: TimeZone | UnsetType = UNSET
     address: Address | UnsetType | None = UNSET
     payment_instructions: PaymentInstructions | UnsetType | None = UNSET
+    iban: Iban | UnsetType | None = UNSET
     invoice_prefix: InvoicePrefix | UnsetType | None = UNSET
     """It can only change while no number begins with it."""

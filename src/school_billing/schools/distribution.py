@@ -46,6 +46,8 @@ FUNCTIONS = (
     "take_number(uuid, text, timestamp with time zone)",
     "lines_of_invoice(uuid, uuid)",
     "split_by_shares(numeric, numeric[], integer)",
+    "creditor_reference(bigint)",
+    "payment_reference(uuid)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",

@@ -60,6 +60,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_address_plain": breaks_rule("address", PLAIN_TEXT),
     "schools_payment_instructions_length": breaks_rule("payment_instructions", "must have 1 to 1000 characters"),
     "schools_payment_instructions_plain": breaks_rule("payment_instructions", PLAIN_TEXT),
+    "schools_iban_is_valid": breaks_rule("iban", "must be an IBAN with the right check digits"),
     "schools_currency_is_iso_4217": breaks_rule("currency", "must be an ISO 4217 code such as USD"),
     "schools_currency_fits_the_books": breaks_rule(
         "currency", "must have at most two decimals, as the books do, so KWD does not fit"

@@ -54,6 +54,8 @@ class Schools:
             address=set_or_none(patch.address),
             payment_instructions_given=is_given(patch.payment_instructions),
             payment_instructions=set_or_none(patch.payment_instructions),
+            iban_given=is_given(patch.iban),
+            iban=set_or_none(patch.iban),
             invoice_prefix_given=is_given(patch.invoice_prefix),
             invoice_prefix=set_or_none(patch.invoice_prefix),
         )

@@ -346,6 +346,12 @@ class PdfDocument(Scalar):
     schema = {"type": "string", "format": "binary", "examples": ["%PDF-1.7"]}
 
 
+class XlsxDocument(Scalar):
+    """A workbook of Excel."""
+
+    schema = {"type": "string", "format": "binary", "examples": ["PK"]}
+
+
 class CollectionsTotals(Struct, frozen=True, kw_only=True):
     """What was invoiced and collected in the whole period."""
 

@@ -1,7 +1,7 @@
 """The statements of a student, a payer and a school in every form, and two reports: debtors and collections."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -22,10 +22,11 @@ from school_billing.auth.guards import READERS
 from school_billing.invoices.contracts import InvoiceStatus
 from school_billing.payers.errors import PayerNotFound
 from school_billing.payers.repository import Payers
+from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.web.conditional import has_current
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
-from school_billing.platform.web.requests import AnyRequest
+from school_billing.platform.web.requests import AnyRequest, while_connected
 from school_billing.platform.web.responses import WithETag
 from school_billing.schools.contracts import School
 from school_billing.schools.days import Moment
@@ -47,6 +48,7 @@ from school_billing.statements.contracts import (
     PdfDocument,
     SchoolStatement,
     StudentStatement,
+    XlsxDocument,
 )
 from school_billing.statements.downloads import Download, started
 from school_billing.statements.parameters import (
@@ -89,6 +91,7 @@ from school_billing.statements.spreadsheets import (
     file_words,
     inline,
 )
+from school_billing.statements.workbooks import XLSX_MEDIA_TYPE, TooManyRows, workbook, workbook_parts
 from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
@@ -130,6 +133,7 @@ def _debtor_columns(kind: type[Debtor] | type[PayingDebtor]) -> list[str]:
 
 PAGE = _answer(str, HTML_MEDIA_TYPE, "<!doctype html>")
 DOCUMENT = _answer(PdfDocument, PDF_MEDIA_TYPE)
+WORKBOOK = _answer(XlsxDocument, XLSX_MEDIA_TYPE)
 
 # The parameters of the handlers.
 Id: TypeAlias = FromPath[UUID]
@@ -235,9 +239,34 @@ class StatementController(Controller):
         statement = await statements.of_student(caller.tenant, student_id, statement_range.with_entries)
         student = await students.get(caller.tenant, student_id)
         words = file_words(student.full_name, student.id, student.external_id)
-        return await asyncio.to_thread(
-            _rows, StudentStatement, statement.document, words, statement_range.starts_on, excel=excel
-        )
+        rows = partial(_entry_rows, StudentStatement, statement.document, words, statement_range.starts_on)
+        return await asyncio.to_thread(_csv, rows, excel=excel)
+
+    @get(
+        "/students/{student_id:str}/statement.xlsx",
+        summary="Get the lines of a student's statement for Excel",
+        responses=WORKBOOK,
+        errors=(StudentNotFound, TooManyRows),
+    )
+    async def download_student_statement_xlsx(
+        self,
+        student_id: Id,
+        statement_range: Range,
+        statements: FromStatements,
+        students: FromStudents,
+        schools: FromSchools,
+        caller: ByCaller,
+    ) -> WithETag[bytes]:
+        """Return the rows of the CSV as a workbook of Excel, with numbers and dates.
+
+        Instants are in the time zone of the school. No text is a formula, so none has an apostrophe before it.
+        """
+        statement = await statements.of_student(caller.tenant, student_id, statement_range.with_entries)
+        student = await students.get(caller.tenant, student_id)
+        school = await schools.get(caller.tenant, student.school_id)
+        words = file_words(student.full_name, student.id, student.external_id)
+        rows = partial(_entry_rows, StudentStatement, statement.document, words, statement_range.starts_on)
+        return await asyncio.to_thread(_xlsx, rows, school.time_zone)
 
     @get(
         "/payers/{payer_id:str}/statement",
@@ -312,9 +341,31 @@ class StatementController(Controller):
         statement = await statements.of_payer(caller.tenant, payer_id, statement_range.with_entries)
         payer = await payers.get(caller.tenant, payer_id)
         words = file_words(payer.name, payer.id, payer.external_id)
-        return await asyncio.to_thread(
-            _rows, PayerStatement, statement.document, words, statement_range.starts_on, excel=excel
-        )
+        rows = partial(_entry_rows, PayerStatement, statement.document, words, statement_range.starts_on)
+        return await asyncio.to_thread(_csv, rows, excel=excel)
+
+    @get(
+        "/payers/{payer_id:str}/statement.xlsx",
+        summary="Get the lines of a payer's statement for Excel",
+        responses=WORKBOOK,
+        errors=(PayerNotFound, TooManyRows),
+    )
+    async def download_payer_statement_xlsx(
+        self,
+        payer_id: Id,
+        statement_range: Range,
+        statements: FromStatements,
+        payers: FromPayers,
+        schools: FromSchools,
+        caller: ByCaller,
+    ) -> WithETag[bytes]:
+        """Return the rows of the CSV as a workbook of Excel, like that of a student."""
+        statement = await statements.of_payer(caller.tenant, payer_id, statement_range.with_entries)
+        payer = await payers.get(caller.tenant, payer_id)
+        school = await schools.get(caller.tenant, payer.school_id)
+        words = file_words(payer.name, payer.id, payer.external_id)
+        rows = partial(_entry_rows, PayerStatement, statement.document, words, statement_range.starts_on)
+        return await asyncio.to_thread(_xlsx, rows, school.time_zone)
 
     @get(
         "/schools/{school_id:str}/statement",
@@ -424,8 +475,36 @@ class StatementController(Controller):
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
         header = attachment("invoices", *_file_words(school, as_of), extension="csv")
-        parts = _as_csv(lines, school.currency, BYTE_ORDER_MARK if excel else b"")
+        parts = _as_csv(_invoice_rows(lines, school.currency), BYTE_ORDER_MARK if excel else b"")
         return Download(await started(request, parts), CSV_MEDIA_TYPE, header)
+
+    @get(
+        "/schools/{school_id:str}/statement.xlsx",
+        summary="Download a school's invoices for Excel",
+        media_type=XLSX_MEDIA_TYPE,
+        responses=WORKBOOK,
+        errors=(SchoolNotFound, TooManyRows, PrintingBusy),
+    )
+    async def download_school_statement_xlsx(
+        self,
+        request: AnyRequest,
+        school_id: Id,
+        statements: FromStatements,
+        schools: FromSchools,
+        workbook_queue: NamedDependency[BoundedQueue],
+        caller: ByCaller,
+        as_of: AsOf = None,
+    ) -> Download:
+        """Return the rows of the CSV as a workbook of Excel, with numbers and dates, at most 1,048,575.
+
+        The workbook is whole before the answer begins: 60,000 invoices take some seconds. 503 while too many such
+        downloads are under way.
+        """
+        school = await schools.get(caller.tenant, school_id)
+        rows = _invoice_rows(statements.lines_of_school(caller.tenant, school_id, as_of), school.currency)
+        header = attachment("invoices", *_file_words(school, as_of), extension="xlsx")
+        parts = in_turn(workbook_queue, school_id, workbook_parts(_INVOICE_COLUMNS, rows, school.time_zone))
+        return Download(await while_connected(request, started(request, parts)), XLSX_MEDIA_TYPE, header)
 
     @get(
         "/schools/{school_id:str}/debtors",
@@ -473,10 +552,29 @@ class StatementController(Controller):
         """
         debtors = await statements.debtors(caller.tenant, school_id, None, debtor_filters, by)
         school = await schools.get(caller.tenant, school_id)
-        words = _file_words(school, debtor_filters.as_of)
-        return await asyncio.to_thread(
-            _debtor_rows, _DEBTORS[by], debtors.document, words, school.currency, excel=excel
-        )
+        rows = partial(_debtor_rows, by, debtors.document, school, debtor_filters.as_of)
+        return await asyncio.to_thread(_csv, rows, excel=excel)
+
+    @get(
+        "/schools/{school_id:str}/debtors.xlsx",
+        summary="Get all debtors of a school for Excel",
+        responses=WORKBOOK,
+        errors=(SchoolNotFound, TooManyRows),
+    )
+    async def get_debtors_workbook(
+        self,
+        school_id: Id,
+        debtor_filters: NamedDependency[DebtorFilters],
+        statements: FromStatements,
+        schools: FromSchools,
+        caller: ByCaller,
+        by: ByDebtors = DebtorsBy.STUDENT,
+    ) -> WithETag[bytes]:
+        """Return the rows of the CSV as a workbook of Excel, with numbers and dates."""
+        debtors = await statements.debtors(caller.tenant, school_id, None, debtor_filters, by)
+        school = await schools.get(caller.tenant, school_id)
+        rows = partial(_debtor_rows, by, debtors.document, school, debtor_filters.as_of)
+        return await asyncio.to_thread(_xlsx, rows, school.time_zone)
 
     @get(
         "/schools/{school_id:str}/collections",
@@ -538,10 +636,16 @@ def _file_words(school: School, as_of: Moment | None) -> list[str]:
     return [*file_words(school.name, school.id), str(day)]
 
 
-def _rows(
-    kind: type[AccountStatement], document: str, words: list[str], starts_on: date | None, *, excel: bool
-) -> WithETag[bytes]:
-    """Return the entries of an account as CSV. Thousands of them take a while, so this is for a thread."""
+class _Table(msgspec.Struct, frozen=True):
+    """The rows of a spreadsheet, and the words of the file's name."""
+
+    columns: Sequence[str]
+    rows: Iterable[Sequence[Cell]]
+    words: Sequence[object]
+
+
+def _entry_rows(kind: type[AccountStatement], document: str, words: list[str], starts_on: date | None) -> _Table:
+    """Return the entries of an account."""
     statement: AccountStatement = exact_decoder(kind).decode(document)
     balance: Decimal = statement.opening_balance or Decimal("0.00")
     opening: dict[str, Cell] = {"date": starts_on, "kind": "OPENING", "amount": balance, "balance": balance}
@@ -549,37 +653,66 @@ def _rows(
     for entry in statement.entries or ():
         change, balance = entry.balance - balance, entry.balance
         rows.append(list(msgspec.structs.astuple(msgspec.structs.replace(entry, amount=change))))
-    headers = attachment("statement", *words, statement.as_of_date, extension="csv")
-    return _csv([_ENTRY_COLUMNS, *([*row, statement.currency] for row in rows)], headers, excel=excel)
+    rows = [[*row, statement.currency] for row in rows]
+    return _Table(_ENTRY_COLUMNS, rows, ["statement", *words, statement.as_of_date])
 
 
-def _debtor_rows(
-    kind: type[Debtor] | type[PayingDebtor], document: str, words: list[str], currency: str, *, excel: bool
-) -> WithETag[bytes]:
-    """Return debtors as CSV, with a column for each age of their debts."""
+def _debtor_rows(by: DebtorsBy, document: str, school: School, as_of: Moment | None) -> _Table:
+    """Return debtors, with a column for each age of their debts."""
+    kind = _DEBTORS[by]
     debtors: list[Debt] = exact_decoder(list[kind]).decode(document)  # type: ignore[valid-type] # a class at run time
     fields = _debtor_fields(kind)
     rows = [
-        [*(getattr(debtor, name) for name in fields), *msgspec.structs.astuple(debtor.ageing), currency]
+        [*(getattr(debtor, name) for name in fields), *msgspec.structs.astuple(debtor.ageing), school.currency]
         for debtor in debtors
     ]
-    return _csv([_debtor_columns(kind), *rows], attachment("debtors", *words, extension="csv"), excel=excel)
+    return _Table(_debtor_columns(kind), rows, ["debtors", *_file_words(school, as_of)])
 
 
-def _csv(rows: Iterable[Sequence[Cell]], headers: dict[str, str], *, excel: bool) -> WithETag[bytes]:
-    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows(rows)
-    return WithETag(content, tag_of_content(content), headers=headers, media_type=CSV_MEDIA_TYPE)
+def _csv(make: Callable[[], _Table], *, excel: bool) -> WithETag[bytes]:
+    """Return a table as CSV. Thousands of rows take a while, so this is for a thread."""
+    table = make()
+    content = (BYTE_ORDER_MARK if excel else b"") + csv_rows([table.columns, *table.rows])
+    return _file(content, table, "csv", CSV_MEDIA_TYPE)
 
 
-async def _as_csv(lines: AsyncGenerator[list[ExportedRow]], currency: str, head: bytes) -> AsyncGenerator[bytes]:
-    head += csv_rows([_INVOICE_COLUMNS])
+def _xlsx(make: Callable[[], _Table], time_zone: str) -> WithETag[bytes]:
+    """Return a table as a workbook. Thousands of rows take a while, so this is for a thread."""
+    table = make()
+    return _file(workbook(table.columns, table.rows, time_zone), table, "xlsx", XLSX_MEDIA_TYPE)
+
+
+def _file(content: bytes, table: _Table, extension: str, media_type: str) -> WithETag[bytes]:
+    name, *words = table.words
+    headers = attachment(str(name), *words, extension=extension)
+    return WithETag(content, tag_of_content(content), headers=headers, media_type=media_type)
+
+
+async def _invoice_rows(
+    lines: AsyncGenerator[list[ExportedRow]], currency: str
+) -> AsyncGenerator[Iterable[Iterable[Cell]]]:
     async with aclosing(lines):
         async for part in lines:
+            # A generator, so that the thread that reads it does the work.
+            yield ([*_cells(line), currency] for line in part)
+
+
+async def _as_csv(parts: AsyncGenerator[Iterable[Iterable[Cell]]], head: bytes) -> AsyncGenerator[bytes]:
+    head += csv_rows([_INVOICE_COLUMNS])
+    async with aclosing(parts):
+        async for rows in parts:
             # In a thread, so that short requests do not wait for the formatting.
-            yield head + await asyncio.to_thread(csv_rows, ([*_cells(line), currency] for line in part))
+            yield head + await asyncio.to_thread(csv_rows, rows)
             head = b""
     if head:
         yield head
+
+
+async def in_turn(queue: BoundedQueue, key: Hashable, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the parts of a file that is on disk until the last one, with a place in the queue for as long."""
+    async with queue.turn(key), aclosing(parts):
+        async for part in parts:
+            yield part
 
 
 def _cells(line: ExportedRow) -> Iterator[Cell]:
@@ -587,6 +720,8 @@ def _cells(line: ExportedRow) -> Iterator[Cell]:
     for name, value in zip(line.__struct_fields__, msgspec.structs.astuple(line), strict=True):
         if name in _AMOUNTS:
             yield None if is_void else Decimal(value)
+        elif name == "issued_at":
+            yield datetime.fromisoformat(value)
         else:
             yield value
     yield Decimal(line.total_amount) if is_void else None

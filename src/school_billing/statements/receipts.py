@@ -47,11 +47,11 @@ class PrintableReceipts(Struct, frozen=True):
         if len(receipt.allocations) > rows_most:
             raise TooLongToPrint
         school = await self.schools.get(tenant, receipt.school_id)
-        language = self.lang
-        if language is None and receipt.payer_id is not None:
-            payer = await self.payers.get(tenant, receipt.payer_id)
-            language = accepted_language(payer.language) if payer.language else None
-        return await asyncio.to_thread(printable_receipt, receipt, school, language or self.of_client)
+        payer = None if receipt.payer_id is None else await self.payers.get(tenant, receipt.payer_id)
+        of_payer = accepted_language(payer.language) if payer and payer.language else None
+        language = self.lang or of_payer or self.of_client
+        reference = payer.payment_reference if payer else None
+        return await asyncio.to_thread(printable_receipt, receipt, school, reference, language)
 
 
 async def provide_printable_receipts(

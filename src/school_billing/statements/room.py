@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from litestar.openapi.spec import Tag
 
+from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
@@ -12,7 +13,7 @@ from school_billing.platform.settings import Settings
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
 from school_billing.statements.invoices import InvoicePaperController
-from school_billing.statements.printed.renderers import PrintQueue
+from school_billing.statements.printed.renderers import SECONDS_MOST, PrintingBusy, PrintQueue
 from school_billing.statements.receipts import ReceiptPaperController
 from school_billing.statements.repository import FairReader, StatementReader, Statements
 from school_billing.statements.standby import StandbyReader
@@ -44,4 +45,6 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
         running=running,
         statements=Statements(reader),
         print_queue=PrintQueue(),
+        # Each of these downloads has a file on disk, until its reader has it. At most half are for one school.
+        workbook_queue=BoundedQueue(4, PrintingBusy, limit=4 + 32, share_at_once=2, wait_seconds=SECONDS_MOST),
     )

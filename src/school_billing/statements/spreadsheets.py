@@ -13,7 +13,7 @@ from uuid import UUID
 
 CSV_MEDIA_TYPE = "text/csv"
 
-Cell: TypeAlias = str | Decimal | date | datetime | UUID | Enum | None
+Cell: TypeAlias = str | int | Decimal | date | datetime | UUID | Enum | None
 """Strings are text that a person wrote. Every other value is written so that a program can read it again."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -59,6 +59,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "school_id": school["id"],
         "student_id": student["id"],
         "payer_id": payer["id"],
+        "payment_reference": payer["payment_reference"],
         "invoice_id": invoice["id"],
         "unpaid_id": unpaid["id"],
         "payment_id": payment["id"],
@@ -186,7 +187,9 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
         if name in ids:
             yield urlencode({name: ids[name]})
         elif name == "entity_id":
-            yield from (urlencode({name: value}) for value in ids.values())
+            yield from (urlencode({name: value}) for key, value in ids.items() if key.endswith("_id"))
+        elif name == "reference" and "payers" in operation["tags"]:
+            yield urlencode({name: ids["payment_reference"]})
         elif name in {"name", "q", "external_id", "method", "reference", "source", "external_reference"}:
             yield from (urlencode({name: value}) for value in (MARK, f"Number {MARK}", f"Receipt {MARK}"))
         elif name == "email":

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from school_billing.schools.check_digits import in_fours
 from tests.api import NOBODY, Api, Json, problem, wrong_fields
 
 LINES: list[Json] = [
@@ -146,6 +147,7 @@ async def test_an_invoice_on_paper_says_what_is_owed_for_what_and_how_to_pay(api
         *("Invoice", "Springfield Elementary", "19 Plympton Street", "Marge Simpson", "Bart Simpson", "SPR-002"),
         *("Tuition", "Meals", "Second child", "900.00", "-150.25", "discount", "Term 2", "February 1, 2026"),
         *("$799.75", "$300.00", "$499.75", "February 28, 2026", "To account 12345678.", invoice["number"]),
+        in_fours(payer["payment_reference"]),
     ):
         assert text in page.text, text
     assert invoice["id"] not in page.text

@@ -4,7 +4,9 @@ from tests.api import NOBODY, Api, problem
 
 
 async def test_a_receipt_on_paper_has_every_child(api: Api) -> None:
-    school = await api.school(name="Springfield Elementary", address="19 Plympton Street")
+    school = await api.school(
+        name="Springfield Elementary", address="19 Plympton Street", payment_instructions="To account 000123456."
+    )
     payer = await api.payer(school, name="Marge Simpson", language="es")
     children = [await api.student(school, full_name=f"{name} Simpson") for name in ("Bart", "Lisa", "Maggie")]
     for child in children:
@@ -26,6 +28,8 @@ async def test_a_receipt_on_paper_has_every_child(api: Api) -> None:
         "$300.00",
         "$50.00",
         "February 3, 2026",
+        "To account 000123456.",
+        " ".join(payer["payment_reference"][start : start + 4] for start in range(0, 16, 4)),
     ):
         assert text in page.text
     # A payer reads it in the payer's own language, whatever the clerk's browser says.
@@ -46,8 +50,9 @@ async def test_a_receipt_on_paper_has_every_child(api: Api) -> None:
 
 
 async def test_money_of_nobody_has_a_paper_too(api: Api) -> None:
-    school = await api.school()
+    school = await api.school(payment_instructions="To account 000123456.")
     answer = await api.client.post("/receipts", json={"school_id": school["id"], "amount": "5.00"})
     page = await api.client.get(f"/receipts/{answer.json()['id']}.html")
     assert "Payer not known yet" in page.text
     assert "It pays no invoice yet." in page.text
+    assert "To account 000123456." not in page.text  # Nobody has a reference to pay by.

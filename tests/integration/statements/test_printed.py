@@ -17,6 +17,7 @@ import httpx
 import msgspec
 import pypdf
 import pytest
+import segno
 from structlog.testing import capture_logs
 
 from school_billing.auth.contracts import Role
@@ -207,6 +208,69 @@ async def test_a_parent_reads_what_to_pay_until_when_and_how(api: Api, lang: str
         owed = read(await api.client.get(f"/students/{other['id']}/statement.html?{query}&lang={lang}"))
         assert texts[0] not in owed.text
         assert "000123456" not in owed.text
+
+
+@pytest.mark.parametrize(
+    ("lang", "texts"),
+    [
+        ("en", ["Payment reference", "IBAN", "Scan this code with your banking app to pay."]),
+        ("de", ["Verwendungszweck", "IBAN", "Zum Bezahlen mit der Banking-App scannen."]),
+        ("es", ["Referencia del pago", "IBAN", "Escanee este código"]),
+        ("fr", ["Référence", "IBAN", "Scannez ce code"]),
+        ("ar", ["مرجع الدفع", "(IBAN)", "امسح هذا الرمز"]),
+    ],
+)
+async def test_a_banking_app_reads_what_to_pay_and_to_whom(api: Api, lang: str, texts: list[str]) -> None:
+    school = await api.school(name="École Molière", currency="EUR", iban="DE89 3704 0044 0532 0130 00")
+    payer, student = await api.payer(school, external_id="P-1"), await api.student(school, external_id="S-1")
+    await api.set_payers(student, {payer["id"]: "100"})
+    await api.invoice(student, "1600.50")
+    reference = payer["payment_reference"]
+    said = ["BCD", "002", "1", "SCT", "", "École Molière", "DE89370400440532013000", "EUR1600.5", "", reference]
+    grouped = " ".join(reference[start : start + 4] for start in range(0, 16, 4))
+    for path in (f"/payers/{payer['id']}/statement", f"/students/{student['id']}/statement"):
+        page = read(response := await api.client.get(f"{path}.html?lang={lang}"))
+        assert code_of("\n".join(said)) in response.text
+        assert grouped in page.facts.values()
+        assert page.text.count("DE89 3704 0044 0532 0130 00") == 1
+        document = text_of(await api.client.get(f"{path}.pdf?lang={lang}"))
+        for text in [*texts, grouped]:
+            assert text in page.text
+            assert lang == "ar" or text in document
+
+
+def code_of(text: str) -> str:
+    """Return the QR code of a text as an element of a page."""
+    code = segno.make_qr(text.encode(), error="m", boost_error=False)
+    return code.svg_inline(omitsize=True, svgclass=None, lineclass=None, light="white")
+
+
+async def test_without_euros_or_a_debt_there_is_no_code_and_without_one_payer_no_reference(api: Api) -> None:
+    account = {"iban": "DE89370400440532013000", "payment_instructions": "By transfer."}
+    euros, others = await api.school(name="é" * 100, currency="EUR", **account), await api.school(**account)
+    payer, second = await api.payer(euros), await api.payer(euros)
+    student = await api.student(euros, external_id="S-" + "9" * 200)
+    path = f"/students/{student['id']}/statement.html"
+    assert "DE89" not in (await api.client.get(path)).text  # Nothing is owed.
+    invoice = await api.invoice(student, "10.00")
+    page = read(response := await api.client.get(path))
+    assert page.facts["Payment reference"] == student["external_id"]
+    # The names of schools and students are longer than those of banks: 70 and 140 bytes in UTF-8.
+    lines = ["BCD", "002", "1", "SCT", "", "é" * 35, account["iban"], "EUR10", "", "", "S-" + "9" * 138]
+    assert code_of("\n".join(lines)) in response.text
+    await api.set_payers(student, {payer["id"]: "50", second["id"]: "50"})
+    assert read(await api.client.get(path)).facts["Payment reference"] == student["external_id"]
+    assert (await api.client.get(path.replace("html", "pdf"))).status_code == 200
+    await api.pay(invoice, "10.00")
+    assert "DE89" not in (await api.client.get(path)).text
+
+    american = await api.payer(others)
+    await api.invoice(await api.student(others), "10.00", payer_id=american["id"])
+    page = read(response := await api.client.get(f"/payers/{american['id']}/statement.html"))
+    assert page.facts["IBAN"] == "DE89 3704 0044 0532 0130 00"
+    assert page.facts["Payment reference"].replace(" ", "") == american["payment_reference"]
+    assert "By transfer." in page.text
+    assert 'class="code"' not in response.text
 
 
 async def test_what_the_school_says_about_paying_changes_its_statements_at_once(api: Api, student: Json) -> None:

@@ -73,12 +73,13 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
     things = {f"/{noun}s/{{{noun}_id}}" for noun in ("school", "student", "payer", "invoice", "payment")}
     receipt = "/receipts/{receipt_id}"  # No receipt is deleted.
     statements = {"/students/{student_id}/statement", "/payers/{payer_id}/statement"} | {
-        f"/schools/{{school_id}}/{report}" for report in ("statement", "debtors", "debtors.csv", "collections")
+        f"/schools/{{school_id}}/{report}"
+        for report in ("statement", "debtors", "debtors.csv", "debtors.xlsx", "collections")
     }
     printed = {
         f"/{whose}s/{{{whose}_id}}/statement.{kind}"
         for whose in ("student", "payer")
-        for kind in ("html", "pdf", "csv")
+        for kind in ("html", "pdf", "csv", "xlsx")
     }
     printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
     printed |= {f"{paper}.{kind}" for paper in (receipt, "/invoices/{invoice_id}") for kind in ("html", "pdf")}

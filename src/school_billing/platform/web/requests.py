@@ -127,8 +127,9 @@ def answer_invalid_parameters(request: AnyRequest, error: ValidationException) -
         name, message = entry["key"], entry["message"]
         if name == "data":
             return answer_error(request, MalformedBody("The body is empty. Send JSON."))
-        # A Scalar says its rule itself.
-        rule = message if message.startswith("must ") else rule_of(type_info(kinds[name])).removesuffix(", or null")
+        # A Scalar says itself what it must be, or what it has that it must not have.
+        is_rule = message.startswith(("must ", "has "))
+        rule = message if is_rule else rule_of(type_info(kinds[name])).removesuffix(", or null")
         # The key is the argument of the handler. It ends with a _ if the parameter's name is a keyword of Python.
         errors.append(FieldError(name.removesuffix("_"), rule))
     return answer_error(request, InvalidParameter(*errors))

@@ -10,10 +10,10 @@ from school_billing.statements.printed.language import Formats, Language
 from school_billing.statements.printed.printable import (
     ColumnKind,
     Fact,
-    HowToPay,
     PrintableStatement,
     Row,
     Table,
+    how_to_pay,
     printable_table,
     printable_text,
 )
@@ -27,6 +27,7 @@ def printable_invoice(
     """Format an invoice. Without a payer, the student owes it. The lines of a void invoice are struck out."""
     formats = Formats(language, school.currency, school.time_zone)
     name = student.full_name if payer is None else payer.name
+    reference = payer.payment_reference if payer else None
     is_owed = invoice.balance_due > 0
     balance_due = Fact(formats.label("balance_due"), formats.money(invoice.balance_due))
     please_pay_by = Fact(formats.label("please_pay_by"), formats.long_day(invoice.due_date))
@@ -41,7 +42,9 @@ def printable_invoice(
         address=printable_text(school.address or ""),
         headline=[balance_due, *([please_pay_by] if is_owed else [])],
         facts=list(_facts(formats, invoice, student)),
-        how_to_pay=_how_to_pay(formats, invoice, school, student) if is_owed else None,
+        how_to_pay=how_to_pay(formats, school, reference, payer or student, invoice.balance_due, invoice.number)
+        if is_owed
+        else None,
         schedule=None,
         sums=[
             Fact(formats.label("total"), formats.money(invoice.total_amount)),
@@ -67,14 +70,6 @@ def _facts(formats: Formats, invoice: Invoice, student: Student) -> Iterable[Fac
         yield Fact(formats.label("VOID"), formats.long_day(formats.school_date(invoice.voided_at)))
     if invoice.lines and invoice.description:
         yield Fact(formats.label("description"), printable_text(invoice.description))
-
-
-def _how_to_pay(formats: Formats, invoice: Invoice, school: School, student: Student) -> HowToPay | None:
-    if not school.payment_instructions:
-        return None
-    words = invoice.number or student.external_id
-    reference = Fact(formats.label("reference"), printable_text(words)) if words else None
-    return HowToPay(formats.label("how_to_pay"), printable_text(school.payment_instructions), reference)
 
 
 def _lines(formats: Formats, invoice: Invoice) -> Table:

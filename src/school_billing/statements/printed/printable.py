@@ -9,8 +9,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from school_billing.payers.contracts import Payer
+from school_billing.payers.contracts import Payer, PaymentReference
 from school_billing.platform.web.json_body import exact_decoder
+from school_billing.schools.check_digits import in_fours
 from school_billing.schools.contracts import School
 from school_billing.statements.contracts import (
     AccountStatement,
@@ -29,6 +30,7 @@ from school_billing.statements.contracts import (
 )
 from school_billing.statements.parameters import StatementRange
 from school_billing.statements.printed.language import Formats, Language
+from school_billing.statements.printed.payment_code import payment_code
 from school_billing.statements.spreadsheets import file_words
 from school_billing.students.contracts import Student
 
@@ -53,13 +55,21 @@ class Fact(Struct, frozen=True):
     value: str
 
 
+class Code(Struct, frozen=True):
+    """A code for a banking app."""
+
+    label: str
+    svg: str
+
+
 class HowToPay(Struct, frozen=True):
     """How to pay the school."""
 
     title: str
     instructions: str
-    reference: Fact | None
-    """The words by which the school knows whose money it is."""
+    facts: list[Fact]
+    """The account, and the words by which the school knows whose money it is."""
+    code: Code | None
 
 
 class Bar(Struct, frozen=True):
@@ -140,9 +150,17 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
 
 
 def printable_statement(
-    document: str, school: School, owner: Student | Payer | None, statement_range: StatementRange, language: Language
+    document: str,
+    school: School,
+    owner: Student | Payer | None,
+    reference: PaymentReference | None,
+    statement_range: StatementRange,
+    language: Language,
 ) -> PrintableStatement:
-    """Format a statement, given as JSON: of a student or payer, or else of the school."""
+    """Format a statement, given as JSON: of a student or payer, or else of the school.
+
+    `reference` is the one to pay by: of the payer, or of the student's only payer.
+    """
     kind = SchoolStatement if owner is None else StudentStatement if isinstance(owner, Student) else PayerStatement
     statement: SchoolStatement | StudentStatement | PayerStatement = exact_decoder(kind).decode(document)
     formats = Formats(language, statement.currency, school.time_zone)
@@ -159,7 +177,9 @@ def printable_statement(
         address=printable_text(school.address or ""),
         headline=[sums[-1], *_demand(formats, statement)],
         facts=[*_about(formats, statement, owner), *_dates(formats, statement, statement_range)],
-        how_to_pay=_how_to_pay(formats, statement, school, owner),
+        how_to_pay=None
+        if owner is None or not _is_owed(statement)
+        else how_to_pay(formats, school, reference, owner, _balance(statement)),
         schedule=_schedule(formats, statement) if isinstance(statement, AccountStatement) else None,
         sums=sums,
         ageing_title=formats.label("ageing"),
@@ -273,13 +293,26 @@ def _due(statement: AccountStatement) -> dict[date, Decimal]:
     return due
 
 
-def _how_to_pay(
-    formats: Formats, statement: Statement, school: School, owner: Student | Payer | None
+def how_to_pay(
+    formats: Formats,
+    school: School,
+    reference: PaymentReference | None,
+    owner: Student | Payer | None = None,
+    owed: Decimal = Decimal(0),
+    number: str | None = None,
 ) -> HowToPay | None:
-    if owner is None or not school.payment_instructions or not _is_owed(statement):
+    """Return how to pay the school, if it says so: by the reference, else by `number`, else by the student's number."""
+    if not school.payment_instructions and not school.iban:
         return None
-    reference = Fact(formats.label("reference"), printable_text(owner.external_id)) if owner.external_id else None
-    return HowToPay(formats.label("how_to_pay"), printable_text(school.payment_instructions), reference)
+    number = number or (owner.external_id if owner else None) or ""
+    facts = {"iban": in_fours(school.iban or ""), "reference": in_fours(reference) if reference else number}
+    svg = payment_code(school, owed, reference, number or (owner.full_name if isinstance(owner, Student) else ""))
+    return HowToPay(
+        formats.label("how_to_pay"),
+        printable_text(school.payment_instructions or ""),
+        [Fact(formats.label(name), printable_text(value)) for name, value in facts.items() if value],
+        Code(formats.label("payment_code"), svg) if svg else None,
+    )
 
 
 def _schedule(formats: Formats, statement: AccountStatement) -> Table:

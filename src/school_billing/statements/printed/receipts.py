@@ -1,5 +1,6 @@
 """A receipt as it is printed: what arrived, and every child and invoice that it pays."""
 
+from school_billing.payers.contracts import PaymentReference
 from school_billing.receipts.contracts import Allocation, Receipt
 from school_billing.schools.contracts import School
 from school_billing.statements.printed.language import Formats, Language
@@ -8,14 +9,20 @@ from school_billing.statements.printed.printable import (
     Fact,
     PrintableStatement,
     Row,
+    how_to_pay,
     printable_table,
     printable_text,
 )
 from school_billing.statements.spreadsheets import file_words
 
 
-def printable_receipt(receipt: Receipt, school: School, language: Language) -> PrintableStatement:
-    """Format a receipt. Allocations that were taken back are struck out, and no sum counts them."""
+def printable_receipt(
+    receipt: Receipt, school: School, reference: PaymentReference | None, language: Language
+) -> PrintableStatement:
+    """Format a receipt. Allocations that were taken back are struck out, and no sum counts them.
+
+    `reference` is the one by which its payer pays the next time.
+    """
     formats = Formats(language, receipt.currency, school.time_zone)
     name = receipt.payer_name or formats.label("no_payer")
     return PrintableStatement(
@@ -32,7 +39,7 @@ def printable_receipt(receipt: Receipt, school: School, language: Language) -> P
             Fact(formats.label("received_on"), formats.long_day(formats.school_date(receipt.received_at))),
         ],
         facts=_facts(formats, receipt),
-        how_to_pay=None,
+        how_to_pay=how_to_pay(formats, school, reference) if reference else None,
         schedule=None,
         sums=[
             Fact(formats.label("received"), formats.money(receipt.amount)),

@@ -6,7 +6,7 @@ from uuid import UUID
 from litestar.di import NamedDependency
 from msgspec import Raw, Struct, json
 
-from school_billing.payers.contracts import Payer
+from school_billing.payers.contracts import Payer, PaymentReference
 from school_billing.payers.repository import Payers
 from school_billing.platform.web.pages import NIL, Page
 from school_billing.schools.repository import Schools
@@ -45,18 +45,21 @@ class PrintableStatements(Struct, frozen=True):
         """Return the statement of a student; raises like Statements.of_student, and TooLongToPrint."""
         statement = await self.statements.of_student(tenant, student_id, self.statement_range)
         student = await self.students.get(tenant, student_id)
-        return await self._printable(tenant, statement, student.school_id, student, rows_most)
+        payers = await self.payers.of_student(tenant, student_id)
+        # Of several payers, each pays by a reference of his own.
+        reference = payers[0].payment_reference if len(payers) == 1 else None
+        return await self._printable(tenant, statement, student.school_id, student, reference, rows_most)
 
     async def of_payer(self, tenant: UUID | None, payer_id: UUID, rows_most: int) -> PrintableStatement:
         """Return the statement of a payer; raises like Statements.of_payer, and TooLongToPrint."""
         statement = await self.statements.of_payer(tenant, payer_id, self.statement_range)
         payer = await self.payers.get(tenant, payer_id)
-        return await self._printable(tenant, statement, payer.school_id, payer, rows_most)
+        return await self._printable(tenant, statement, payer.school_id, payer, payer.payment_reference, rows_most)
 
     async def of_school(self, tenant: UUID | None, school_id: UUID, rows_most: int) -> PrintableStatement:
         """Return the statement of a school; raises like Statements.of_school, and TooLongToPrint."""
         statement = await self.statements.of_school(tenant, school_id, _ONE_INVOICE, self.statement_range)
-        return await self._printable(tenant, statement, school_id, None, rows_most)
+        return await self._printable(tenant, statement, school_id, None, None, rows_most)
 
     async def _printable(
         self,
@@ -64,13 +67,14 @@ class PrintableStatements(Struct, frozen=True):
         statement: StatementDocument,
         school_id: UUID,
         owner: Student | Payer | None,
+        reference: PaymentReference | None,
         rows_most: int,
     ) -> PrintableStatement:
         # Thousands of lines take a while, so they are counted and formatted in a thread.
         await asyncio.to_thread(_require_rows, statement, rows_most)
         school = await self.schools.get(tenant, school_id)
         return await asyncio.to_thread(
-            printable_statement, statement.document, school, owner, self.statement_range, self.language
+            printable_statement, statement.document, school, owner, reference, self.statement_range, self.language
         )
 
 

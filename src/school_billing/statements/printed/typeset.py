@@ -56,7 +56,10 @@ def _breakable(value: Any, unbroken_most: int = _UNBROKEN_MOST) -> Any:
             return [_breakable(item) for item in value]
         case dict():
             most = {"instructions": _UNBROKEN_INSTRUCTION_MOST}
-            return {name: _breakable(item, most.get(name, unbroken_most)) for name, item in value.items()}
+            return {
+                name: item if name == "svg" else _breakable(item, most.get(name, unbroken_most))
+                for name, item in value.items()
+            }
     return value
 
 

@@ -1,0 +1,2 @@
+-- transactional: false
+drop index concurrently if exists payers_payment_reference_key;
