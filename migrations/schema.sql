@@ -137,6 +137,204 @@ CREATE FUNCTION audit_link(previous bytea, tip bytea, digest bytea) RETURNS byte
     LANGUAGE sql IMMUTABLE
     RETURN sha256((COALESCE(previous, tip, '\x'::bytea) || digest));
 
+CREATE FUNCTION bill_students(school uuid, plan uuid, of_version integer, of_period text, due_dates date[], issue_day date, of_group text, of_students uuid[]) RETURNS TABLE(student_id uuid, verdict text, reason text, sibling_rank integer, items_total numeric, discounts_total numeric, total_amount numeric, lines jsonb, invoices jsonb)
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    #variable_conflict use_column
+    declare
+      decimals int := (select currency_decimals(currency) from schools where id = school);
+      instalments int := cardinality(due_dates);
+    begin
+      return query
+      with items as materialized (
+        select
+          array_agg(amount order by fee_plan_items.position) as amounts,
+          array_agg(category order by fee_plan_items.position) as categories,
+          sum(amount) as total,
+          jsonb_agg(
+            jsonb_build_object('description', description, 'category', category, 'amount', amount_text(amount))
+            order by fee_plan_items.position
+          ) as lines
+        from fee_plan_items
+        where fee_plan_id = plan and school_id = school and version = of_version and kind = 'item'
+      ),
+      rules as materialized (
+        select position as turn, kind, description, categories, percent, amount, from_rank
+        from fee_plan_items
+        where fee_plan_id = plan and school_id = school and version = of_version and kind <> 'item'
+      ),
+      chosen as materialized (
+        select id, created_at, coalesce(left_on <= issue_day, false) as has_left
+        from students
+        where school_id = school
+          and (of_group is null or group_name = of_group)
+          and (of_students is null or id = any(of_students))
+      ),
+      paying as materialized (
+        select student_payers.student_id, payer_id, share, kind
+        from student_payers
+        join payers on payers.id = payer_id and payers.school_id = student_payers.school_id
+        where student_payers.school_id = school
+      ),
+      ranks as (
+        select chosen.id as student_id, count(distinct elder.id)::int + 1 as sibling_rank
+        from chosen
+        join paying as own on own.student_id = chosen.id and own.kind = 'PERSON'
+        join paying as theirs on theirs.payer_id = own.payer_id and theirs.student_id <> own.student_id
+        join students as elder on elder.id = theirs.student_id and elder.school_id = school
+          and (elder.left_on is null or elder.left_on > issue_day)
+          and (elder.created_at, elder.id) < (chosen.created_at, chosen.id)
+        group by chosen.id
+      ),
+      placed as materialized (
+        select chosen.id as student_id, has_left, coalesce(sibling_rank, 1) as sibling_rank
+        from chosen
+        left join ranks on ranks.student_id = chosen.id
+      ),
+      discounts as (
+        select
+          student_id, 0 as place, turn, null::uuid as award_id, description, 'discount' as category, categories, percent,
+          amount, case kind when 'sibling' then sibling_rank end as shown_rank
+        from placed
+        cross join rules
+        where kind <> 'sibling'
+          or sibling_rank >= from_rank and not exists (
+            select 1
+            from rules as higher
+            where higher.kind = 'sibling'
+              and higher.categories is not distinct from rules.categories
+              and (higher.from_rank, higher.turn) > (rules.from_rank, rules.turn)
+              and placed.sibling_rank >= higher.from_rank
+          )
+        union all
+        select
+          awards.student_id, 1, 0, awards.id, awards.description, 'award', awards.categories, awards.percent,
+          awards.amount, null
+        from placed
+        join awards on awards.student_id = placed.student_id and awards.school_id = school
+        where valid_from <= issue_day
+          and (valid_to is null or valid_to >= issue_day)
+      ),
+      discounted as (
+        select
+          student_id,
+          discount_lines(
+            amounts, items.categories,
+            jsonb_agg(
+              jsonb_build_object(
+                'description', description, 'category', category, 'categories', discounts.categories,
+                'percent', percent::text, 'amount', amount, 'sibling_rank', shown_rank, 'award_id', award_id
+              )
+              order by place, turn, award_id
+            ),
+            decimals
+          ) as lines
+        from discounts
+        cross join items
+        group by student_id, amounts, items.categories
+      ),
+      priced as (
+        select
+          placed.student_id, has_left, sibling_rank, items.total as items_total,
+          coalesce(
+            (select sum((line ->> 'amount')::numeric) from jsonb_array_elements(discounted.lines) as line), 0
+          ) as discounts_total,
+          items.lines || coalesce(discounted.lines, '[]') as lines
+        from placed
+        cross join items
+        left join discounted on discounted.student_id = placed.student_id
+      ),
+      billed as (
+        select distinct student_id
+        from invoices
+        where school_id = school and fee_plan_id = plan and period = of_period and voided_at is null
+      ),
+      judged as (
+        select
+          priced.student_id, sibling_rank, items_total, discounts_total, items_total + discounts_total as total_amount, lines,
+          case
+            when billed.student_id is not null then 'already_billed'
+            when has_left then 'left'
+            when items_total + discounts_total = 0 then 'nothing_to_bill'
+            when items_total + discounts_total > 9999999999.99 then 'total_too_large'
+            when jsonb_array_length(lines) > 100 then 'too_many_lines'
+          end as reason
+        from priced
+        left join billed on billed.student_id = priced.student_id
+      ),
+      shares as (
+        select
+          student_id, array_agg(payer_id order by share desc, payer_id) as payer_ids,
+          array_agg(share order by share desc, payer_id) as shares
+        from paying
+        group by student_id
+      )
+      select
+        judged.student_id,
+        case
+          when reason is null then 'will_create'
+          when reason = 'already_billed' then reason
+          when reason in ('left', 'nothing_to_bill') then 'skipped'
+          else 'failed'
+        end,
+        nullif(reason, 'already_billed'), sibling_rank, items_total, discounts_total, total_amount, lines,
+        coalesce(parts.invoices, '[]')
+      from judged
+      left join shares on shares.student_id = judged.student_id
+      left join lateral (
+        select
+          jsonb_agg(
+            jsonb_build_object(
+              'payer_id', payer_id, 'share', share::text, 'instalment', instalment, 'due_date', due_date,
+              'amount', amount_text(amount)
+            )
+            order by instalment, place
+          ) as invoices
+        from unnest(
+          coalesce(payer_ids, array[null::uuid]), coalesce(shares, array[100.0000]),
+          case when cardinality(shares) > 1 then split_by_shares(total_amount, shares, decimals) else array[total_amount] end
+        ) with ordinality as payer (payer_id, share, part, place)
+        cross join unnest(due_dates) with ordinality as due (due_date, instalment)
+        cross join lateral (
+          select instalment_of(part, instalment, instalments, decimals)::numeric(18, 2) as amount
+        ) as split
+        where reason is null
+          and amount > 0
+      ) as parts on true;
+    end
+  $$;
+
+CREATE FUNCTION check_invoice_of_run() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $_$
+    declare
+      run record;
+    begin
+      select committed_at, number_year, first_number, invoices_count, invoice_prefix into run
+      from billing_runs
+      join schools on schools.id = billing_runs.school_id
+      where billing_runs.id = new.billing_run_id and billing_runs.school_id = new.school_id;
+      if run.committed_at is distinct from now()
+         or run.first_number is null and new.number is not null
+         or run.first_number is not null and not coalesce(
+           substring(new.number from '[0-9]+$')::bigint between run.first_number and run.first_number + run.invoices_count - 1
+           and new.number = document_number(
+             run.invoice_prefix, 'INVOICE', run.number_year, substring(new.number from '[0-9]+$')::bigint
+           ),
+           false
+         )
+      then
+        raise exception 'invoice % is not of the commit of run %', new.number, new.billing_run_id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_of_runs_come_with_the_commit',
+                table = 'invoices';
+      end if;
+      return new;
+    end
+  $_$;
+
 CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETURNS boolean
     LANGUAGE plpgsql STRICT
     SET search_path TO 'public', 'pg_temp'
@@ -195,6 +393,59 @@ CREATE FUNCTION currency_decimals(currency text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 WHEN (currency = ANY (ARRAY['XAG'::text, 'XAU'::text, 'XBA'::text, 'XBB'::text, 'XBC'::text, 'XBD'::text, 'XDR'::text, 'XPD'::text, 'XPT'::text, 'XSU'::text, 'XTS'::text, 'XUA'::text, 'XXX'::text])) THEN NULL::integer ELSE 2 END;
 
+CREATE FUNCTION discount_lines(amounts numeric[], item_categories text[], discounts jsonb, decimals integer) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      remaining numeric[] := amounts;
+      lines jsonb := '[]';
+      discount jsonb;
+      base numeric;
+      in_reach numeric;
+      wanted numeric(18, 2);
+      taken numeric(18, 2);
+      seen numeric;
+      seen_taken numeric;
+      is_hit boolean[];
+    begin
+      for discount in select value from jsonb_array_elements(discounts) loop
+        select
+          array_agg(hit order by place), coalesce(sum(amount) filter (where hit), 0),
+          coalesce(sum(remaining[place]) filter (where hit), 0)
+        into is_hit, base, in_reach
+        from (
+          select
+            place, amount,
+            jsonb_typeof(discount -> 'categories') <> 'array' or discount -> 'categories' ? category as hit
+          from unnest(amounts, item_categories) with ordinality as item (amount, category, place)
+        ) as items;
+        wanted := coalesce(
+          round(base * (discount ->> 'percent')::numeric / 100, decimals), least((discount ->> 'amount')::numeric, base)
+        );
+        continue when wanted = 0;
+        taken := least(wanted, in_reach);
+        -- Each item bears its part. The parts are differences of rounded sums, so they sum to what is taken.
+        seen := 0;
+        seen_taken := 0;
+        for place in 1 .. cardinality(amounts) loop
+          continue when taken = 0 or not is_hit[place];
+          seen := seen + remaining[place];
+          remaining[place] := remaining[place] - (round(taken * seen / in_reach, decimals) - seen_taken);
+          seen_taken := round(taken * seen / in_reach, decimals);
+        end loop;
+        lines := lines || jsonb_build_array(jsonb_strip_nulls(
+          (discount - array['categories', 'amount'])
+          || jsonb_build_object(
+            'amount', amount_text(-taken), 'base', amount_text(base),
+            'cut', case when taken < wanted then amount_text(wanted - taken) end
+          )
+        ));
+      end loop;
+      return lines;
+    end
+  $$;
+
 CREATE FUNCTION document_number(prefix text, series text, year integer, number bigint) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((prefix || CASE series WHEN 'INVOICE'::text THEN '-'::text WHEN 'CREDIT_NOTE'::text THEN '-C-'::text WHEN 'RECEIPT'::text THEN '-R-'::text ELSE NULL::text END) || (year)::text) || '-'::text) || lpad((number)::text, GREATEST(6, char_length((number)::text)), '0'::text));
@@ -211,6 +462,10 @@ CREATE FUNCTION first_id_of(day date) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((lpad(to_hex(((GREATEST(EXTRACT(epoch FROM ((day)::timestamp without time zone AT TIME ZONE 'UTC'::text)), (0)::numeric))::bigint * 1000)), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 
+CREATE FUNCTION instalment_of(amount numeric, instalment bigint, instalments integer, decimals integer) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (trunc((amount / (instalments)::numeric), decimals) + (CASE decimals WHEN 0 THEN (1)::numeric ELSE 0.01 END * (CASE WHEN (((instalment)::numeric * CASE decimals WHEN 0 THEN (1)::numeric ELSE 0.01 END) <= (amount - ((instalments)::numeric * trunc((amount / (instalments)::numeric), decimals)))) THEN 1 ELSE 0 END)::numeric));
+
 CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN to_char((instant AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
@@ -218,6 +473,10 @@ CREATE FUNCTION instant_text(instant timestamp with time zone) RETURNS text
 CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
+
+CREATE FUNCTION is_ascending(days date[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT (bool_and((pairs.day > pairs.before)) IS NOT FALSE) FROM (SELECT given.day, lag(given.day) OVER (ORDER BY given.place) AS before FROM unnest(is_ascending.days) WITH ORDINALITY given(day, place)) pairs);
 
 CREATE FUNCTION is_plain_text(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -503,6 +762,23 @@ CREATE FUNCTION lines_of_invoice(invoice uuid, school uuid) RETURNS jsonb
     end
   $$;
 
+CREATE FUNCTION lines_of_plan(plan uuid, school uuid, of_version integer, of_rules boolean) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(line) order by fee_plan_items.position), '[]')
+        from fee_plan_items
+        cross join lateral (
+          select kind, description, category, categories, percent, amount, from_rank
+        ) as line
+        where fee_plan_id = plan and school_id = school and version = of_version
+          and (fee_plan_items.kind <> 'item') = of_rules
+      );
+    end
+  $$;
+
 CREATE FUNCTION move_invoice_totals() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -608,6 +884,17 @@ CREATE FUNCTION number_document() RETURNS trigger
                 table = tg_table_name;
       end if;
       new.number := take_number(new.school_id, tg_argv[0], now());
+      return new;
+    end
+  $$;
+
+CREATE FUNCTION number_run() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      select year, first_number into new.number_year, new.first_number
+      from take_numbers(new.school_id, 'INVOICE', now(), new.invoices_count);
       return new;
     end
   $$;
@@ -897,24 +1184,36 @@ CREATE FUNCTION take_number(school uuid, of_series text, taken_at timestamp with
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     AS $$
+    begin
+      return (
+        select document_number(prefix, of_series, year, first_number)
+        from take_numbers(school, of_series, taken_at, 1)
+      );
+    end
+  $$;
+
+CREATE FUNCTION take_numbers(school uuid, of_series text, taken_at timestamp with time zone, how_many integer) RETURNS TABLE(prefix text, year integer, first_number bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
     declare
       place record;
       taken_year int;
-      taken bigint;
+      last bigint;
     begin
       select invoice_prefix, time_zone into place
       from schools
       where id = school and invoice_prefix is not null
       for key share;
       if not found then
-        return null;
+        return;
       end if;
       taken_year := extract(year from taken_at at time zone place.time_zone);
       insert into document_counters as counter (school_id, series, year, last_number)
-      values (school, of_series, taken_year, 1)
-      on conflict on constraint document_counters_pkey do update set last_number = counter.last_number + 1
-      returning last_number into taken;
-      return document_number(place.invoice_prefix, of_series, taken_year, taken);
+      values (school, of_series, taken_year, how_many)
+      on conflict on constraint document_counters_pkey do update set last_number = counter.last_number + how_many
+      returning last_number into last;
+      return query select place.invoice_prefix, taken_year, last - how_many + 1;
     end
   $$;
 
@@ -954,11 +1253,16 @@ END) STORED NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     payer_id uuid,
     number text,
+    billing_run_id uuid,
+    fee_plan_id uuid,
+    period text,
+    instalment integer,
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
+    CONSTRAINT invoices_of_runs_are_whole CHECK ((num_nonnulls(billing_run_id, fee_plan_id, period, instalment) = ANY (ARRAY[0, 4]))),
     CONSTRAINT invoices_paid_at_most_total CHECK (((payments_total - refunds_total) <= total_amount)),
     CONSTRAINT invoices_payments_not_negative CHECK (((payments_total >= (0)::numeric) AND (refunds_total >= (0)::numeric))),
     CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
@@ -1044,6 +1348,100 @@ CREATE TABLE api_keys (
     CONSTRAINT api_keys_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text])))
 );
 
+CREATE TABLE awards (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    student_id uuid NOT NULL,
+    description text NOT NULL,
+    categories text[],
+    percent numeric(7,4),
+    amount numeric(12,2),
+    valid_from date NOT NULL,
+    valid_to date,
+    reason text NOT NULL,
+    approved_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT awards_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT awards_approved_by_length CHECK (((char_length(approved_by) >= 1) AND (char_length(approved_by) <= 100))),
+    CONSTRAINT awards_approved_by_plain CHECK ((is_plain_text(approved_by) AND (POSITION(('
+'::text) IN (approved_by)) = 0))),
+    CONSTRAINT awards_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
+    CONSTRAINT awards_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
+'::text) IN (description)) = 0))),
+    CONSTRAINT awards_end_after_they_begin CHECK ((valid_to >= valid_from)),
+    CONSTRAINT awards_percent_in_range CHECK (((percent > (0)::numeric) AND (percent <= (100)::numeric))),
+    CONSTRAINT awards_percent_or_amount CHECK ((num_nonnulls(percent, amount) = 1)),
+    CONSTRAINT awards_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT awards_reason_plain CHECK (is_plain_text(reason)),
+    CONSTRAINT awards_valid_from_in_calendar CHECK (((valid_from >= '1900-01-01'::date) AND (valid_from <= '2999-12-31'::date))),
+    CONSTRAINT awards_valid_to_in_calendar CHECK (((valid_to >= '1900-01-01'::date) AND (valid_to <= '2999-12-31'::date)))
+);
+
+CREATE TABLE billing_run_rows (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    billing_run_id uuid NOT NULL,
+    student_id uuid NOT NULL,
+    verdict text NOT NULL,
+    reason text,
+    sibling_rank integer NOT NULL,
+    items_total numeric(18,2) NOT NULL,
+    discounts_total numeric(18,2) NOT NULL,
+    total_amount numeric(18,2) NOT NULL,
+    lines jsonb NOT NULL,
+    invoices jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT billing_run_rows_total_is_what_is_left CHECK (((total_amount = (items_total + discounts_total)) AND (total_amount >= (0)::numeric))),
+    CONSTRAINT billing_run_rows_verdict_known CHECK ((verdict = ANY (ARRAY['will_create'::text, 'already_billed'::text, 'skipped'::text, 'failed'::text, 'created'::text, 'changed'::text])))
+);
+
+CREATE TABLE billing_runs (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    fee_plan_id uuid NOT NULL,
+    plan_version integer NOT NULL,
+    period text NOT NULL,
+    group_name text,
+    student_ids uuid[],
+    due_dates date[] NOT NULL,
+    issued_at timestamp with time zone NOT NULL,
+    issued_on date NOT NULL,
+    counts jsonb NOT NULL,
+    totals jsonb NOT NULL,
+    total_amount numeric(18,2) NOT NULL,
+    invoices_count integer NOT NULL,
+    committed_at timestamp with time zone,
+    abandoned_at timestamp with time zone,
+    reverted_at timestamp with time zone,
+    revert_reason text,
+    status text GENERATED ALWAYS AS (
+CASE
+    WHEN (reverted_at IS NOT NULL) THEN 'REVERTED'::text
+    WHEN (committed_at IS NOT NULL) THEN 'COMMITTED'::text
+    WHEN (abandoned_at IS NOT NULL) THEN 'ABANDONED'::text
+    ELSE 'PREVIEW'::text
+END) STORED NOT NULL,
+    number_year integer,
+    first_number bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT billing_runs_due_after_issue CHECK ((due_dates[1] >= issued_on)),
+    CONSTRAINT billing_runs_due_dates_ascending CHECK (is_ascending(due_dates)),
+    CONSTRAINT billing_runs_due_dates_in_calendar CHECK (((due_dates[1] >= '1900-01-01'::date) AND (due_dates[cardinality(due_dates)] <= '2999-12-31'::date))),
+    CONSTRAINT billing_runs_due_dates_in_range CHECK (((cardinality(due_dates) >= 1) AND (cardinality(due_dates) <= 36))),
+    CONSTRAINT billing_runs_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT billing_runs_one_end CHECK ((num_nonnulls(committed_at, abandoned_at) <= 1)),
+    CONSTRAINT billing_runs_period_length CHECK (((char_length(period) >= 1) AND (char_length(period) <= 50))),
+    CONSTRAINT billing_runs_period_plain CHECK ((is_plain_text(period) AND (POSITION(('
+'::text) IN (period)) = 0))),
+    CONSTRAINT billing_runs_revert_reason_length CHECK (((char_length(revert_reason) >= 1) AND (char_length(revert_reason) <= 500))),
+    CONSTRAINT billing_runs_revert_reason_plain CHECK (is_plain_text(revert_reason)),
+    CONSTRAINT billing_runs_reverted_after_commit CHECK (((reverted_at IS NULL) OR (committed_at IS NOT NULL))),
+    CONSTRAINT billing_runs_reverted_has_reason CHECK (((reverted_at IS NULL) = (revert_reason IS NULL)))
+);
+
 CREATE TABLE document_counters (
     school_id uuid NOT NULL,
     series text NOT NULL,
@@ -1053,6 +1451,54 @@ CREATE TABLE document_counters (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT document_counters_last_number_positive CHECK ((last_number > 0)),
     CONSTRAINT document_counters_series_known CHECK ((series = ANY (ARRAY['INVOICE'::text, 'CREDIT_NOTE'::text, 'RECEIPT'::text])))
+);
+
+CREATE TABLE fee_plan_items (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    fee_plan_id uuid NOT NULL,
+    version integer NOT NULL,
+    "position" integer NOT NULL,
+    kind text NOT NULL,
+    description text NOT NULL,
+    category text,
+    categories text[],
+    percent numeric(7,4),
+    amount numeric(12,2),
+    from_rank integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT fee_plan_items_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT fee_plan_items_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
+    CONSTRAINT fee_plan_items_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
+'::text) IN (category)) = 0))),
+    CONSTRAINT fee_plan_items_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
+    CONSTRAINT fee_plan_items_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
+'::text) IN (description)) = 0))),
+    CONSTRAINT fee_plan_items_fields_of_kind CHECK (
+CASE kind
+    WHEN 'item'::text THEN ((amount IS NOT NULL) AND (category IS NOT NULL) AND (num_nonnulls(categories, percent, from_rank) = 0))
+    WHEN 'sibling'::text THEN ((num_nonnulls(percent, amount) = 1) AND (from_rank IS NOT NULL) AND (category IS NULL))
+    WHEN 'percentage'::text THEN ((percent IS NOT NULL) AND (num_nonnulls(amount, from_rank, category) = 0))
+    ELSE ((amount IS NOT NULL) AND (num_nonnulls(percent, from_rank, category) = 0))
+END),
+    CONSTRAINT fee_plan_items_from_rank_in_range CHECK (((from_rank >= 1) AND (from_rank <= 20))),
+    CONSTRAINT fee_plan_items_kind_known CHECK ((kind = ANY (ARRAY['item'::text, 'sibling'::text, 'percentage'::text, 'fixed'::text]))),
+    CONSTRAINT fee_plan_items_percent_in_range CHECK (((percent > (0)::numeric) AND (percent <= (100)::numeric))),
+    CONSTRAINT fee_plan_items_position_in_range CHECK ((("position" >= 1) AND ("position" <= 80)))
+);
+
+CREATE TABLE fee_plans (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT fee_plans_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT fee_plans_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))),
+    CONSTRAINT fee_plans_version_positive CHECK ((version > 0))
 );
 
 CREATE TABLE idempotency_keys (
@@ -1127,12 +1573,18 @@ CREATE TABLE students (
     external_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    group_name text,
+    left_on date,
     CONSTRAINT students_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
     CONSTRAINT students_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
 '::text) IN (external_id)) = 0))),
     CONSTRAINT students_full_name_length CHECK (((char_length(full_name) >= 1) AND (char_length(full_name) <= 255))),
     CONSTRAINT students_full_name_plain CHECK ((is_plain_text(full_name) AND (POSITION(('
-'::text) IN (full_name)) = 0)))
+'::text) IN (full_name)) = 0))),
+    CONSTRAINT students_group_name_length CHECK (((char_length(group_name) >= 1) AND (char_length(group_name) <= 100))),
+    CONSTRAINT students_group_name_plain CHECK ((is_plain_text(group_name) AND (POSITION(('
+'::text) IN (group_name)) = 0))),
+    CONSTRAINT students_left_on_in_calendar CHECK (((left_on >= '1900-01-01'::date) AND (left_on <= '2999-12-31'::date)))
 );
 
 CREATE VIEW receipt_allocations AS
@@ -1309,8 +1761,32 @@ ALTER TABLE ONLY audit_log
 ALTER TABLE ONLY audit_log
     ADD CONSTRAINT audit_log_position_key UNIQUE (school_id, "position");
 
+ALTER TABLE ONLY awards
+    ADD CONSTRAINT awards_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY billing_run_rows
+    ADD CONSTRAINT billing_run_rows_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY billing_run_rows
+    ADD CONSTRAINT billing_run_rows_student_id_key UNIQUE (billing_run_id, school_id, student_id);
+
+ALTER TABLE ONLY billing_runs
+    ADD CONSTRAINT billing_runs_period_key UNIQUE (id, school_id, fee_plan_id, period);
+
+ALTER TABLE ONLY billing_runs
+    ADD CONSTRAINT billing_runs_pkey PRIMARY KEY (id, school_id);
+
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_pkey PRIMARY KEY (school_id, series, year);
+
+ALTER TABLE ONLY fee_plan_items
+    ADD CONSTRAINT fee_plan_items_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY fee_plan_items
+    ADD CONSTRAINT fee_plan_items_position_key UNIQUE (fee_plan_id, school_id, version, "position");
+
+ALTER TABLE ONLY fee_plans
+    ADD CONSTRAINT fee_plans_pkey PRIMARY KEY (id, school_id);
 
 ALTER TABLE ONLY idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
@@ -1373,7 +1849,25 @@ CREATE INDEX audit_log_school_id_id_idx ON audit_log USING btree (school_id, id)
 
 CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS NULL);
 
+CREATE INDEX awards_school_id_id_idx ON awards USING btree (school_id, id);
+
+CREATE INDEX awards_student_id_school_id_idx ON awards USING btree (student_id, school_id);
+
+CREATE INDEX billing_run_rows_billing_run_id_id_idx ON billing_run_rows USING btree (billing_run_id, school_id, id);
+
+CREATE INDEX billing_run_rows_student_id_school_id_idx ON billing_run_rows USING btree (student_id, school_id);
+
+CREATE INDEX billing_runs_fee_plan_id_school_id_idx ON billing_runs USING btree (fee_plan_id, school_id);
+
+CREATE INDEX billing_runs_school_id_id_idx ON billing_runs USING btree (school_id, id);
+
+CREATE INDEX fee_plans_school_id_id_idx ON fee_plans USING btree (school_id, id);
+
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+
+CREATE UNIQUE INDEX invoices_billed_once_key ON invoices USING btree (fee_plan_id, school_id, period, student_id, instalment, payer_id) NULLS NOT DISTINCT WHERE ((billing_run_id IS NOT NULL) AND (voided_at IS NULL));
+
+CREATE INDEX invoices_billing_run_id_school_id_idx ON invoices USING btree (billing_run_id, school_id, fee_plan_id, period) WHERE (billing_run_id IS NOT NULL);
 
 CREATE UNIQUE INDEX invoices_number_key ON invoices USING btree (number, school_id) WHERE (number IS NOT NULL);
 
@@ -1455,11 +1949,51 @@ CREATE TRIGGER audit_log_never_truncated BEFORE TRUNCATE ON audit_log FOR EACH S
 
 CREATE TRIGGER audit_log_set_updated_at BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+CREATE TRIGGER awards_are_audited AFTER INSERT OR DELETE OR UPDATE ON awards FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER awards_fit_the_currency AFTER INSERT OR UPDATE OF amount ON awards FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER awards_never_truncated BEFORE TRUNCATE ON awards FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER awards_set_updated_at BEFORE UPDATE ON awards FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER awards_stay_with_their_student BEFORE UPDATE OF student_id, school_id ON awards FOR EACH ROW WHEN (((new.student_id <> old.student_id) OR (new.school_id <> old.school_id))) EXECUTE FUNCTION refuse_change_of_movement('awards_student_is_fixed');
+
+CREATE TRIGGER billing_run_rows_set_updated_at BEFORE UPDATE ON billing_run_rows FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER billing_runs_are_audited AFTER INSERT OR DELETE OR UPDATE ON billing_runs FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER billing_runs_never_truncated BEFORE TRUNCATE ON billing_runs FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER billing_runs_set_updated_at BEFORE UPDATE ON billing_runs FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER billing_runs_stay BEFORE UPDATE ON billing_runs FOR EACH ROW WHEN ((((new.school_id <> old.school_id) OR (new.fee_plan_id <> old.fee_plan_id) OR (new.plan_version <> old.plan_version) OR (new.period <> old.period) OR (new.due_dates <> old.due_dates) OR (new.issued_at <> old.issued_at)) OR (old.abandoned_at IS NOT NULL) OR ((old.committed_at IS NOT NULL) AND (new.committed_at IS DISTINCT FROM old.committed_at)))) EXECUTE FUNCTION refuse_change_of_movement('billing_runs_are_fixed');
+
+CREATE TRIGGER billing_runs_take_their_numbers BEFORE UPDATE OF committed_at ON billing_runs FOR EACH ROW WHEN (((old.committed_at IS NULL) AND (new.committed_at IS NOT NULL) AND (new.invoices_count > 0))) EXECUTE FUNCTION number_run();
+
 CREATE TRIGGER document_counters_follow_documents BEFORE INSERT OR DELETE OR UPDATE ON document_counters FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION keep_counter();
 
 CREATE TRIGGER document_counters_never_truncated BEFORE TRUNCATE ON document_counters FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER document_counters_set_updated_at BEFORE UPDATE ON document_counters FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER fee_plan_items_are_audited AFTER INSERT OR DELETE OR UPDATE ON fee_plan_items FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER fee_plan_items_fit_the_currency AFTER INSERT ON fee_plan_items FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER fee_plan_items_never_truncated BEFORE TRUNCATE ON fee_plan_items FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER fee_plan_items_set_updated_at BEFORE UPDATE ON fee_plan_items FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER fee_plan_items_stay BEFORE UPDATE ON fee_plan_items FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('fee_plan_items_are_fixed');
+
+CREATE TRIGGER fee_plans_are_audited AFTER INSERT OR DELETE OR UPDATE ON fee_plans FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER fee_plans_keep_their_school BEFORE UPDATE OF school_id ON fee_plans FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
+
+CREATE TRIGGER fee_plans_never_truncated BEFORE TRUNCATE ON fee_plans FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER fee_plans_set_updated_at BEFORE UPDATE ON fee_plans FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER idempotency_keys_set_updated_at BEFORE UPDATE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -1481,6 +2015,8 @@ CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN
 
 CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION append_to_audit_log();
 
+CREATE TRIGGER invoices_come_with_the_commit_of_their_run BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NOT NULL)) EXECUTE FUNCTION check_invoice_of_run();
+
 CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
 
 CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN ((new.refunds_total > (0)::numeric)) EXECUTE FUNCTION refuse_impossible_balance();
@@ -1491,11 +2027,13 @@ CREATE TRIGGER invoices_keep_their_number BEFORE UPDATE OF number ON invoices FO
 
 CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices FOR EACH ROW WHEN ((new.payer_id IS DISTINCT FROM old.payer_id)) EXECUTE FUNCTION refuse_change_of_movement('invoices_payer_is_fixed');
 
+CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment ON invoices FOR EACH ROW WHEN (((((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id)) OR (new.period IS DISTINCT FROM old.period)) OR (new.instalment IS DISTINCT FROM old.instalment))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION number_document('INVOICE');
+CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NULL)) EXECUTE FUNCTION number_document('INVOICE');
 
 CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
 
@@ -1616,11 +2154,32 @@ CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE 
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
+ALTER TABLE ONLY awards
+    ADD CONSTRAINT awards_student_id_fkey FOREIGN KEY (student_id, school_id) REFERENCES students(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY billing_run_rows
+    ADD CONSTRAINT billing_run_rows_billing_run_id_fkey FOREIGN KEY (billing_run_id, school_id) REFERENCES billing_runs(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY billing_run_rows
+    ADD CONSTRAINT billing_run_rows_student_id_fkey FOREIGN KEY (student_id, school_id) REFERENCES students(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY billing_runs
+    ADD CONSTRAINT billing_runs_fee_plan_id_fkey FOREIGN KEY (fee_plan_id, school_id) REFERENCES fee_plans(id, school_id) ON DELETE RESTRICT;
+
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
+ALTER TABLE ONLY fee_plan_items
+    ADD CONSTRAINT fee_plan_items_fee_plan_id_fkey FOREIGN KEY (fee_plan_id, school_id) REFERENCES fee_plans(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY fee_plans
+    ADD CONSTRAINT fee_plans_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+
 ALTER TABLE ONLY invoice_lines
     ADD CONSTRAINT invoice_lines_invoice_id_fkey FOREIGN KEY (invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY invoices
+    ADD CONSTRAINT invoices_billing_run_id_fkey FOREIGN KEY (billing_run_id, school_id, fee_plan_id, period) REFERENCES billing_runs(id, school_id, fee_plan_id, period) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;

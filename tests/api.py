@@ -59,6 +59,33 @@ class Api:
         """Record money of a payer, and pay his invoices with it, oldest due date first."""
         return await self._post("/receipts", {"payer_id": payer["id"], "amount": amount} | fields)
 
+    async def plan(self, school: Json, *items: tuple[str, str], rules: Any = (), **fields: Any) -> Json:
+        """Add a fee plan with items, each a category and an amount."""
+        listed = [{"category": one, "description": one.title(), "amount": amount} for one, amount in items]
+        body = {"school_id": school["id"], "name": "Term", "items": listed, "rules": list(rules)}
+        return await self._post("/fee-plans", body | fields)
+
+    async def award(self, student: Json, **fields: Any) -> Json:
+        """Give a student an award."""
+        given = {"valid_from": "2026-01-01", "reason": "Merit", "approved_by": "Board"}
+        return await self._post("/awards", {"student_id": student["id"]} | given | fields)
+
+    async def preview(self, plan: Json, period: str = "T1", **fields: Any) -> Json:
+        """Preview a billing run of a plan, with one due date."""
+        body = {"plan_id": plan["id"], "period": period, "due_dates": ["2026-10-15"], "issued_at": "2026-09-01"}
+        return await self._post(f"/schools/{plan['school_id']}/billing-runs", body | fields)
+
+    async def commit(self, run: Json, **fields: Any) -> Json:
+        """Commit a billing run."""
+        response = await self.client.post(f"/billing-runs/{run['id']}/commit", json=fields)
+        assert response.status_code == 200, response.text
+        committed: Json = response.json()
+        return committed
+
+    async def rows(self, run: Json) -> dict[str, Json]:
+        """Return the rows of a billing run, by the student's id."""
+        return {row["student_id"]: row for row in await self.get(f"/billing-runs/{run['id']}/rows?limit=500")}
+
     async def get(self, path: str) -> Any:
         """Return what is at `path`."""
         response = await self.client.get(path)

@@ -7,7 +7,7 @@ gone as (
     and id = :student_id
     and (:tenant::uuid is null or school_id = :tenant)
     and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
-  returning id, school_id, full_name, external_id, created_at, updated_at
+  returning id, school_id, full_name, external_id, group_name, left_on, created_at, updated_at
 ),
 shares as (
   delete from student_payers
@@ -16,5 +16,5 @@ shares as (
     and student_payers.school_id = gone.school_id
     and (:tenant::uuid is null or student_payers.school_id = :tenant)
 )
-select id, school_id, full_name, external_id, created_at, updated_at
+select id, school_id, full_name, external_id, group_name, left_on, created_at, updated_at
 from gone

@@ -12,6 +12,9 @@ from litestar.exceptions import ValidationException
 import school_billing.api_keys.controller as api_keys
 import school_billing.audit.controller as audit
 import school_billing.auth.controller as auth
+import school_billing.awards.controller as awards
+import school_billing.billing_runs.controller as billing_runs
+import school_billing.fee_plans.controller as fee_plans
 import school_billing.health.controller as health
 import school_billing.invoices.controller as invoices
 import school_billing.ledger.jobs as ledger
@@ -55,7 +58,8 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     standby = standby_of(settings)
     rooms = [
         auth.room(primary, settings, tokens, metrics),
-        *(one.room(primary) for one in (users, api_keys, schools, students, payers, invoices, payments, receipts)),
+        *(one.room(primary) for one in (users, api_keys, schools, students, payers, fee_plans, awards)),
+        *(one.room(primary) for one in (invoices, payments, receipts, billing_runs)),
         statements.room(primary, standby, settings, metrics),
         *(room(primary) for room in (audit.room, health.room, *more)),
     ]

@@ -19,7 +19,8 @@ MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("[0-9]*.sql") if
 
 ROOMS = [
     "platform", "money", "examples", "auth", "health", "schools", "users", "api_keys", "audit", "ledger", "students",
-    "payers", "invoices", "payments", "receipts", "statements", "seed", "app", "serving",
+    "payers", "fee_plans", "awards", "invoices", "payments", "receipts", "billing_runs", "statements", "seed", "app",
+    "serving",
 ]  # fmt: skip
 """Every part of the package; each may import those before it."""
 

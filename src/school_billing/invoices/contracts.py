@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from school_billing.fee_plans.contracts import Category, LineDescription
 from school_billing.money import Amount, Money, SignedAmount
 from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.types import Instant, Scalar, Text
@@ -18,14 +19,6 @@ from school_billing.schools.days import Moment
 
 class Description(Text, least=0, most=500, lines=True, examples=["Annual tuition"]):
     """What the invoice is for. It may have several lines."""
-
-
-class LineDescription(Text, examples=["Tuition"]):
-    """What a line of an invoice is for."""
-
-
-class Category(Text, most=50, examples=["tuition"]):
-    """The school's own kind of charge, such as tuition, meals or discount."""
 
 
 LINES_MOST = 100
@@ -84,6 +77,7 @@ class InvoiceFilters(Struct, frozen=True):
     due_to: date | None = None
     issued_from: date | None = None
     issued_to: date | None = None
+    billing_run_id: UUID | None = None
 
 
 class Line(Struct, frozen=True):

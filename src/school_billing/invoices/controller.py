@@ -73,6 +73,7 @@ IssuedFrom = Annotated[
 IssuedTo = Annotated[
     date | None, QueryParameter(description="Only invoices issued on this day or earlier, in the school's time zone.")
 ]
+OfRun = Annotated[UUID | None, QueryParameter(description="Only invoices that this billing run made.")]
 
 
 async def provide_invoice_filters(
@@ -84,9 +85,10 @@ async def provide_invoice_filters(
     due_to: DueTo = None,
     issued_from: IssuedFrom = None,
     issued_to: IssuedTo = None,
+    billing_run_id: OfRun = None,
 ) -> InvoiceFilters:
     """Read the filters of a list of invoices."""
-    return InvoiceFilters(number, status, open, overdue, due_from, due_to, issued_from, issued_to)
+    return InvoiceFilters(number, status, open, overdue, due_from, due_to, issued_from, issued_to, billing_run_id)
 
 
 class InvoiceController(Controller):

@@ -110,7 +110,9 @@ def replay(request: Request[Any, Any, Any], used: KeyUsed) -> Response[Any]:
         return answer_error(request, IdempotencyKeyReused())
     contract: Any = used.query.returns
     row = exact_decoder(contract).decode(bytes(used.remembered.answer))
-    # An action on a thing, such as /receipts/{id}/refunds, answers with that thing, or with another of its kind.
-    response = created(row, f"/{path_of(request).split('/')[1]}/{row.id}")
+    # An action on a thing, such as /receipts/{id}/refunds, answers with that thing, or with another of its kind. A list
+    # of a school, such as /schools/{id}/billing-runs, answers with one of the list.
+    parts = path_of(request).rstrip("/").split("/")
+    response = created(row, f"/{parts[-1] if parts[1] == 'schools' else parts[1]}/{row.id}")
     response.headers[REPLAYED_HEADER] = "true"
     return response

@@ -39,13 +39,14 @@ WithExternalId = Annotated[
 WithName = Annotated[
     str | None, QueryParameter(max_length=255, description="Only students whose name contains this text, in any case.")
 ]
+InGroup = Annotated[str | None, QueryParameter(max_length=100, description="Only students of this group.")]
 
 
 async def provide_student_filters(
-    q: Search = None, name: WithName = None, external_id: WithExternalId = None
+    q: Search = None, name: WithName = None, external_id: WithExternalId = None, group_name: InGroup = None
 ) -> StudentFilters:
     """Read the filters of a list of students."""
-    return StudentFilters(q, name, external_id)
+    return StudentFilters(q, name, external_id, group_name)
 
 
 class StudentController(Controller):

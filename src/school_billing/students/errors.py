@@ -31,4 +31,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "students_full_name_plain": breaks_rule("full_name", PLAIN_TEXT),
     "students_external_id_length": breaks_rule("external_id", "must have 1 to 255 characters"),
     "students_external_id_plain": breaks_rule("external_id", PLAIN_TEXT),
+    "students_group_name_length": breaks_rule("group_name", "must have 1 to 100 characters"),
+    "students_group_name_plain": breaks_rule("group_name", PLAIN_TEXT),
+    "students_left_on_in_calendar": breaks_rule("left_on", "must be between 1900-01-01 and 2999-12-31"),
 }

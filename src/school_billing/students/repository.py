@@ -10,7 +10,7 @@ from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.errors import SchoolNotFound
-from school_billing.students.contracts import ExternalId, Student, StudentFilters, StudentIn, StudentPatch
+from school_billing.students.contracts import ExternalId, GroupName, Student, StudentFilters, StudentIn, StudentPatch
 from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("students/create", Student)
@@ -36,6 +36,8 @@ class Students:
                 school_id=student.school_id,
                 full_name=student.full_name,
                 external_id=student.external_id,
+                group_name=student.group_name,
+                left_on=student.left_on,
             )
 
     async def get(self, tenant: Tenant, student_id: UUID) -> Student:
@@ -54,6 +56,7 @@ class Students:
             q=filters.q,
             name=filters.name,
             external_id=ExternalId.sought(filters.external_id),
+            group_name=GroupName.sought(filters.group_name),
         )
 
     async def update(self, tenant: Tenant, student_id: UUID, patch: StudentPatch, if_match: IfMatch) -> Student:
@@ -66,6 +69,10 @@ class Students:
             full_name=set_or_none(patch.full_name),
             external_id_given=is_given(patch.external_id),
             external_id=set_or_none(patch.external_id),
+            group_name_given=is_given(patch.group_name),
+            group_name=set_or_none(patch.group_name),
+            left_on_given=is_given(patch.left_on),
+            left_on=set_or_none(patch.left_on),
         )
         return updated or refuse_change(await self.get(tenant, student_id), if_match, StudentNotFound())
 

@@ -32,6 +32,7 @@ SQL_TYPES = {
     "timestamptz": datetime,
     "timestamptz[]": list[datetime],
     "date": date,
+    "date[]": list[date],
     "text[]": list[str],
     "uuid[]": list[UUID],
     "bytea[]": list[bytes],
@@ -57,10 +58,12 @@ def plain(declared: Any) -> Any:
     if get_origin(declared) is Literal:
         declared = type(get_args(declared)[0])
     if get_origin(declared) is list:
-        return dict if issubclass(get_args(declared)[0], msgspec.Struct) else declared
-    if issubclass(declared, Enum):
-        return str
-    return next((kind for kind in (str, Decimal) if issubclass(declared, kind)), declared)
+        inner = plain(get_args(declared)[0])
+        return dict if inner is dict else list.__class_getitem__(inner)
+    if issubclass(declared, msgspec.Struct):
+        return dict
+    kinds = {Enum: str, str: str, Decimal: Decimal}
+    return next((kinds[kind] for kind in kinds if issubclass(declared, kind)), declared)
 
 
 LISTS = sorted(name for name, query in Query.registered.items() if "newest_first" in query.parameters)
@@ -84,6 +87,7 @@ async def test_a_list_is_planned_for_the_values_of_each_request(
         "limit": "2",
         "offset": "0",
         "school_id": f"'{LAST}'::uuid",
+        "billing_run_id": f"'{LAST}'::uuid",
     }
     values = ", ".join(literals.get(parameter, "null") for parameter in query.parameters)
     await connection.execute(f"prepare listed as {query.text}")

@@ -1,0 +1,176 @@
+-- The committed run: one row, or none if the tenant has no such run, it is no preview any more, :if_match does not list its
+-- version, or something changed and :all_or_nothing is true.
+--
+-- The plan is locked first, so that of two runs of a plan the second waits here. Then each student is billed anew, in the
+-- state of that moment. If this gives what the preview says, the student's invoices are made, and otherwise the student is
+-- `changed`. The numbers are taken as one block. A line of an invoice is the difference of two sums: of the lines up to it
+-- and of those before it, both split like the total. So the lines sum to their invoice, and over all invoices to the line
+-- of the preview.
+with author as materialized (select written_by(:request_actor, :request_id) as noted),
+run as materialized (
+  select
+    billing_runs.id, billing_runs.school_id, fee_plan_id, plan_version, version, fee_plans.name as plan_name, period, group_name, student_ids,
+    due_dates, billing_runs.issued_at, issued_on, cardinality(due_dates) as instalments
+  from billing_runs
+  join fee_plans on fee_plans.id = fee_plan_id and fee_plans.school_id = billing_runs.school_id
+  where (select noted from author)
+    and billing_runs.id = :billing_run_id
+    and (:tenant::uuid is null or billing_runs.school_id = :tenant)
+    and (:tenant::uuid is null or fee_plans.school_id = :tenant)
+    and (:if_match::timestamptz[] is null or billing_runs.updated_at = any(:if_match))
+    and status = 'PREVIEW'
+  for no key update
+),
+billed as materialized (
+  select student_id, lines, invoices
+  from run
+  cross join lateral bill_students(
+    run.school_id, fee_plan_id, version, period, due_dates, issued_on, group_name, student_ids
+  )
+  where verdict = 'will_create'
+),
+judged as materialized (
+  select
+    billing_run_rows.id, billing_run_rows.school_id, billing_run_rows.student_id, full_name, total_amount,
+    billing_run_rows.lines, billing_run_rows.invoices,
+    (billed.lines, billed.invoices) is not distinct from (billing_run_rows.lines, billing_run_rows.invoices) as holds
+  from run
+  join billing_run_rows on billing_run_rows.billing_run_id = run.id and billing_run_rows.school_id = run.school_id
+    and (:tenant::uuid is null or billing_run_rows.school_id = :tenant)
+  join students on students.id = billing_run_rows.student_id and students.school_id = run.school_id
+    and (:tenant::uuid is null or students.school_id = :tenant)
+  left join billed on billed.student_id = billing_run_rows.student_id
+  where verdict = 'will_create'
+),
+whole as (
+  select
+    count(*) filter (where holds) as created, count(*) filter (where not holds) as changed,
+    coalesce(sum(total_amount) filter (where holds), 0.00) as total_amount,
+    coalesce(sum(jsonb_array_length(invoices)) filter (where holds), 0)::int as invoices_count
+  from judged
+),
+sums as (
+  select coalesce(jsonb_agg(jsonb_build_object('category', category, 'amount', amount_text(amount)) order by category), '[]') as totals
+  from (
+    select line ->> 'category' as category, sum((line ->> 'amount')::numeric) as amount
+    from judged
+    cross join lateral jsonb_array_elements(lines) as line
+    where holds
+    group by line ->> 'category'
+  ) as categories
+),
+committed as (
+  update billing_runs
+  set committed_at = now(),
+      counts = billing_runs.counts - 'will_create' || jsonb_strip_nulls(
+        jsonb_build_object('created', nullif(created, 0), 'changed', nullif(changed, 0))
+      ),
+      totals = sums.totals,
+      total_amount = whole.total_amount,
+      invoices_count = whole.invoices_count
+  from run
+  cross join whole
+  cross join sums
+  where billing_runs.id = run.id
+    and billing_runs.school_id = run.school_id
+    and (:tenant::uuid is null or billing_runs.school_id = :tenant)
+    and not (:all_or_nothing::boolean and changed > 0)
+  returning
+    billing_runs.id, billing_runs.school_id, billing_runs.fee_plan_id as plan_id, billing_runs.plan_version,
+    billing_runs.period, billing_runs.group_name as "group", billing_runs.due_dates, billing_runs.issued_at, status, counts,
+    billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count, committed_at, abandoned_at, reverted_at,
+    revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name, instalments, number_year, first_number
+),
+planned as materialized (
+  select
+    uuidv7() as id, committed.school_id, judged.id as row_id, student_id, payer_id, instalment, due_date, amount,
+    row_number() over (order by full_name, student_id, instalment, payer_place) - 1 as number
+  from committed
+  cross join judged
+  cross join lateral (
+    select payer_id, instalment, due_date, amount, dense_rank() over (order by share desc, payer_id) as payer_place
+    from jsonb_to_recordset(judged.invoices)
+      as invoice (payer_id uuid, share numeric, instalment int, due_date date, amount numeric(12, 2))
+  ) as invoice
+  where holds
+),
+new_invoices as (
+  insert into invoices (
+    id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id, fee_plan_id,
+    period, instalment
+  )
+  select
+    planned.id, planned.school_id, student_id, payer_id, amount, issued_at, due_date,
+    plan_name || ', ' || period || case when instalments > 1 then format(' (%s/%s)', instalment, instalments) else '' end,
+    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment
+  from committed
+  join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
+  cross join planned
+  order by planned.number
+  returning id
+),
+-- What each payer bears of the lines up to each line.
+borne as materialized (
+  select
+    judged.id as row_id, payers.payer_id, line.place, line.description, line.category,
+    case
+      when payers.number = 1 then line.so_far
+      else (split_by_shares(line.so_far, payers.shares, currency_decimals(currency)))[payers.place]
+    end as so_far
+  from committed
+  join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
+  cross join judged
+  cross join lateral (
+    select
+      payer_id, place, cardinality(shares) as number, shares
+    from (
+      select array_agg(payer_id order by share desc, payer_id) as payer_ids, array_agg(share order by share desc, payer_id) as shares
+      from (
+        select distinct payer_id, share from jsonb_to_recordset(judged.invoices) as invoice (payer_id uuid, share numeric)
+      ) as distinct_shares
+    ) as whole_shares
+    cross join unnest(payer_ids) with ordinality as payer (payer_id, place)
+  ) as payers
+  cross join lateral (
+    select
+      place, line ->> 'description' as description, line ->> 'category' as category,
+      sum((line ->> 'amount')::numeric) over (order by place) as so_far
+    from jsonb_array_elements(judged.lines) with ordinality as listed (line, place)
+  ) as line
+  where holds
+),
+new_lines as (
+  insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
+  select school_id, invoice_id, row_number() over (partition by invoice_id order by place), description, category, amount
+  from (
+    select
+      planned.school_id, planned.id as invoice_id, planned.number, borne.place, borne.description, borne.category,
+      instalment_of(borne.so_far, instalment, instalments, currency_decimals(currency))
+        - coalesce(
+          instalment_of(
+            lag(borne.so_far) over (partition by planned.id order by borne.place), instalment, instalments,
+            currency_decimals(currency)
+          ),
+          0
+        ) as amount
+    from committed
+    join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
+    cross join planned
+    join borne on borne.row_id = planned.row_id and borne.payer_id is not distinct from planned.payer_id
+  ) as parts
+  where amount <> 0
+  order by number, place
+),
+marked as (
+  update billing_run_rows
+  set verdict = case when holds then 'created' else 'changed' end
+  from committed
+  cross join judged
+  where billing_run_rows.id = judged.id
+    and billing_run_rows.school_id = committed.school_id
+    and (:tenant::uuid is null or billing_run_rows.school_id = :tenant)
+)
+select
+  id, school_id, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
+  invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
+from committed

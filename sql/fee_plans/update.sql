@@ -1,0 +1,51 @@
+-- The changed plan: one row, or none if the tenant has no such plan or :if_match does not list its version. New items or
+-- rules make a new version, which has them and those of the last version that do not change. The old version stays.
+with author as materialized (select written_by(:request_actor, :request_id) as noted),
+changed as (
+  update fee_plans
+  set name = coalesce(:name, name),
+      version = version + case when :items_given or :rules_given then 1 else 0 end
+  where (select noted from author)
+    and id = :plan_id
+    and (:tenant::uuid is null or school_id = :tenant)
+    and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
+  returning id, school_id, name, version, created_at, updated_at
+),
+lines as (
+  select 1 as turn, place, kind, description, category, categories, percent, amount, from_rank
+  from rows from (
+    jsonb_to_recordset(:lines::jsonb) as (
+      kind text, description text, category text, categories text[], percent numeric(7, 4), amount numeric(12, 2),
+      from_rank int
+    )
+  ) with ordinality as line (kind, description, category, categories, percent, amount, from_rank, place)
+  union all
+  select
+    case kind when 'item' then 0 else 2 end, position, kind, description, category, categories, percent, amount, from_rank
+  from changed
+  join fee_plan_items on fee_plan_id = changed.id and fee_plan_items.school_id = changed.school_id
+    and fee_plan_items.version = changed.version - case when :items_given or :rules_given then 1 else 0 end
+    and (:tenant::uuid is null or fee_plan_items.school_id = :tenant)
+  where not case kind when 'item' then :items_given else :rules_given end
+),
+new_items as (
+  insert into fee_plan_items (
+    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank
+  )
+  select
+    school_id, changed.id, version, row_number() over (order by turn, place), kind, description, category, categories,
+    percent, amount, from_rank
+  from changed
+  cross join lines
+  where :items_given or :rules_given
+)
+select
+  id, school_id, name, version,
+  (
+    select coalesce(jsonb_agg(to_jsonb(lines) - array['turn', 'place'] order by turn, place), '[]') from lines where kind = 'item'
+  ) as items,
+  (
+    select coalesce(jsonb_agg(to_jsonb(lines) - array['turn', 'place'] order by turn, place), '[]') from lines where kind <> 'item'
+  ) as rules,
+  created_at, updated_at
+from changed

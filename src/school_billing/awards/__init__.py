@@ -1,0 +1,1 @@
+"""Awards: scholarships and concessions of students."""

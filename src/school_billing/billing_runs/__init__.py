@@ -1,0 +1,1 @@
+"""Billing runs: billing a plan for many students at once."""

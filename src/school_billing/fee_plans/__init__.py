@@ -1,0 +1,1 @@
+"""Fee plans: what a term costs."""
