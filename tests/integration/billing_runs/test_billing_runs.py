@@ -3,9 +3,10 @@
 from collections import defaultdict
 from decimal import Decimal
 
+import psycopg
 import pytest
 
-from tests.api import Api, Json, problem
+from tests.api import NOBODY, Api, Json, problem, wrong_fields
 
 SIBLING = {"kind": "sibling", "percent": "10", "categories": ["tuition"]}
 MONTHS = [f"2026-{month}-15" for month in ("10", "11", "12")]
@@ -197,3 +198,161 @@ async def test_a_new_version_of_the_plan_changes_a_preview_and_nothing_that_was_
     assert [one["total_amount"] for one in await invoices_of(api, student)] == ["100.00"]
     problem(await api.client.delete(f"/fee-plans/{plan['id']}"), 409, "in_use")
     problem(await api.client.delete(f"/students/{student['id']}"), 409, "in_use")
+
+
+async def test_what_a_run_bills_is_reverted_but_for_what_was_paid(api: Api) -> None:
+    school = await api.school()
+    lisa, bart = await api.student(school), await api.student(school, full_name="Bart")
+    plan = await api.plan(school, ("tuition", "100.00"))
+    run = await api.preview(plan, due_dates=MONTHS[:2])
+    path = f"/billing-runs/{run['id']}"
+    problem(await api.client.post(f"{path}/revert", json={"reason": "x"}), 409, "billing_run_not_committed")
+    await api.commit(run)
+    problem(await api.client.post(f"{path}/abandon"), 409, "billing_run_committed")
+    paid, refunded = (await invoices_of(api, lisa))[0], (await invoices_of(api, bart))[0]
+    await api.pay(paid, "1.00")
+    await api.pay(refunded, "2.00")
+    await api.refund(refunded, "2.00")
+    reverted = (await api.client.post(f"{path}/revert", json={"reason": "Wrong year"})).json()
+    assert [reverted[name] for name in ("status", "revert_reason", "voided_count", "kept_count")] == [
+        "REVERTED", "Wrong year", 2, 2,
+    ]  # fmt: skip
+    kept = {one["invoice_id"]: (one["full_name"], one["paid_total"], one["balance_due"]) for one in reverted["kept"]}
+    assert kept == {
+        paid["id"]: ("Lisa Simpson", "1.00", "49.00"), refunded["id"]: ("Bart", "0.00", "50.00")
+    }  # fmt: skip
+    assert [one["void_reason"] for one in await invoices_of(api, lisa, void=True)] == ["Wrong year"]
+    # Lisa and Bart still have an invoice of the plan and period. Without it, they can be billed again.
+    assert (await api.preview(plan))["counts"] == {"already_billed": 2}
+    await api.client.post(f"/invoices/{refunded['id']}/void", json={"reason": "x"})
+    again = await api.preview(plan)
+    assert again["counts"] == {"already_billed": 1, "will_create": 1}
+    assert (await api.commit(again))["counts"] == {"already_billed": 1, "created": 1}
+    # A second request has nothing to void, and the run is not committed again.
+    assert (await api.client.post(f"{path}/revert", json={"reason": "x"})).json()["kept_count"] == 1
+    assert (await api.commit(run))["status"] == "REVERTED"
+
+
+async def test_an_abandoned_run_bills_nobody_and_keeps_no_student(api: Api) -> None:
+    school = await api.school()
+    student = await api.student(school)
+    plan = await api.plan(school, ("tuition", "100.00"))
+    run = await api.preview(plan)
+    problem(await api.client.delete(f"/students/{student['id']}"), 409, "in_use")
+    path = f"/billing-runs/{run['id']}"
+    tag = (await api.client.get(path)).headers["etag"]
+    problem(await api.client.post(f"{path}/abandon", headers={"If-Match": '"1"'}), 412)
+    abandoned = await api.client.post(f"{path}/abandon", headers={"If-Match": tag})
+    assert abandoned.json()["status"] == "ABANDONED"
+    assert (await api.client.post(f"{path}/abandon", headers={"If-Match": tag})).json() == abandoned.json()
+    assert await api.rows(run) == {}
+    problem(await api.client.post(f"{path}/commit", json={}), 409, "billing_run_abandoned")
+    assert (await api.client.delete(f"/students/{student['id']}")).status_code == 204
+
+
+async def test_a_commit_names_the_preview_by_its_tag(api: Api) -> None:
+    school = await api.school()
+    await api.student(school)
+    plan = await api.plan(school, ("tuition", "100.00"))
+    body = {"plan_id": plan["id"], "period": "T1", "due_dates": ["2099-01-01"]}
+    key = {"Idempotency-Key": f"preview-{school['id']}"}
+    made = await api.client.post(f"/schools/{school['id']}/billing-runs", json=body, headers=key)
+    replayed = await api.client.post(f"/schools/{school['id']}/billing-runs", json=body, headers=key)
+    assert (replayed.json(), replayed.headers["idempotency-replayed"]) == (made.json(), "true")
+    assert made.headers["location"] == replayed.headers["location"] == f"/billing-runs/{made.json()['id']}"
+    path, tag = f"{made.headers['location']}/commit", {"If-Match": made.headers["etag"]}
+    problem(await api.client.post(path, json={}, headers={"If-Match": '"1"'}), 412, "precondition_failed")
+    first = await api.client.post(path, json={}, headers=tag)
+    second = await api.client.post(path, json={}, headers=tag)
+    assert (first.status_code, first.json()) == (200, second.json())
+    assert first.json()["counts"] == {"created": 1}
+    problem(await api.client.post(path, json={}, headers={"If-Match": '"1"'}), 412, "precondition_failed")
+    assert await api.get(f"/billing-runs?plan_id={plan['id']}&period=T1") == [first.json()]
+    assert await api.get(f"/billing-runs?school_id={school['id']}&period=T2") == []
+
+
+async def test_a_run_that_makes_no_sense_is_refused_with_its_field(api: Api) -> None:
+    school, other = await api.school(), await api.school()
+    student, stranger = await api.student(school, group_name="1A"), await api.student(other, group_name="9Z")
+    plan, foreign = await api.plan(school, ("tuition", "100.00")), await api.plan(other, ("tuition", "100.00"))
+    body = {"plan_id": plan["id"], "period": "T1", "due_dates": ["2026-10-01"], "issued_at": "2026-09-01"}
+    path = f"/schools/{school['id']}/billing-runs"
+    for change, fields in (
+        ({"due_dates": ["2026-08-31"]}, ["due_dates[0]"]),
+        ({"due_dates": ["2026-10-01", "2026-10-01"]}, ["due_dates[1]"]),
+        ({"due_dates": []}, ["due_dates"]),
+        ({"due_dates": ["2026-13-01"]}, ["due_dates[0]"]),
+        ({"group": "9Z"}, ["group"]),
+        ({"student_ids": [student["id"], stranger["id"], NOBODY]}, ["student_ids[1]", "student_ids[2]"]),
+        ({"student_ids": [student["id"], student["id"]]}, ["student_ids[1]"]),
+        ({"student_ids": [student["id"]], "group": "1A"}, ["student_ids"]),
+        ({"period": ""}, ["period"]),
+    ):
+        assert wrong_fields(await api.client.post(path, json=body | change)) == fields, change
+    for plan_id in (foreign["id"], NOBODY):
+        problem(await api.client.post(path, json=body | {"plan_id": plan_id}), 404, "fee_plan_not_found")
+    problem(await api.client.post(f"/schools/{NOBODY}/billing-runs", json=body), 404, "school_not_found")
+    problem(await api.client.get(f"/billing-runs/{NOBODY}/rows"), 404, "billing_run_not_found")
+    # A school without students has an empty run.
+    empty = await api.plan(await api.school(), ("tuition", "100.00"))
+    run = await api.preview(empty)
+    assert (run["counts"], run["totals"], run["total_amount"]) == ({}, [], "0.00")
+    assert (await api.commit(run))["status"] == "COMMITTED"
+
+
+async def test_what_no_invoice_can_have_fails_by_itself(api: Api) -> None:
+    school = await api.school()
+    rich, normal = await api.student(school), await api.student(school, full_name="B")
+    plan = await api.plan(school, ("a", "9999999999.99"), ("b", "1.00"))
+    award = await api.award(normal, amount="9999999999.99")
+    assert award["amount"] == "9999999999.99"
+    rows = await api.rows(await api.preview(plan))
+    assert (rows[rich["id"]]["verdict"], rows[rich["id"]]["reason"]) == ("failed", "total_too_large")
+    assert (rows[normal["id"]]["verdict"], rows[normal["id"]]["total_amount"]) == ("will_create", "1.00")
+    chosen = await api.preview(plan, student_ids=[normal["id"]])
+    assert set(await api.rows(chosen)) == {normal["id"]}
+
+
+async def test_rows_are_paged_and_filtered(api: Api) -> None:
+    school = await api.school()
+    names = ["Ada", "Bo", "Cem", "Dan"]
+    students = {name: await api.student(school, full_name=name) for name in reversed(names)}
+    await api.client.patch(f"/students/{students['Bo']['id']}", json={"left_on": "2020-01-01"})
+    run = await api.preview(await api.plan(school, ("tuition", "100.00")))
+    path = f"/billing-runs/{run['id']}/rows"
+    first = await api.client.get(f"{path}?limit=2&verdict=will_create&count=true")
+    assert ([row["full_name"] for row in first.json()], first.headers["total-count"]) == (["Ada", "Cem"], "3")
+    second = await api.client.get(first.links["next"]["url"])
+    assert [row["full_name"] for row in second.json()] == ["Dan"]
+    assert [row["full_name"] for row in await api.get(f"{path}?order=desc")] == names[::-1]
+    assert [row["reason"] for row in await api.get(f"{path}?verdict=skipped")] == ["left"]
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ("update invoices set instalment = 2 where billing_run_id is not null", "invoices_run_is_fixed"),
+        ("update billing_runs set period = 'x' where committed_at is not null", "billing_runs_are_fixed"),
+        (
+            "insert into invoices (school_id, student_id, total_amount, due_date, billing_run_id, fee_plan_id, period,"
+            " instalment) select school_id, student_id, 1, due_date, billing_run_id, fee_plan_id, period, 99"
+            " from invoices where billing_run_id is not null",
+            "invoices_of_runs_come_with_the_commit",
+        ),
+        (
+            "update invoices set student_id = (select min(id::text)::uuid from students where school_id ="
+            " invoices.school_id and id <> invoices.student_id) where billing_run_id is not null",
+            "invoices_billed_once_key",
+        ),
+    ],
+)
+async def test_the_database_keeps_what_a_run_made(api: Api, database_url: str, change: str, constraint: str) -> None:
+    school = await api.school(invoice_prefix="KEPT")
+    for name in ("A", "B"):
+        await api.student(school, full_name=name)
+    await api.commit(await api.preview(await api.plan(school, ("tuition", "100.00"))))
+    table = "billing_runs" if change.startswith("update billing_runs") else "invoices"
+    mine = f" and {table}.school_id = '{school['id']}'"
+    with psycopg.connect(database_url) as psql, pytest.raises(psycopg.errors.IntegrityError) as refused:
+        psql.execute(change + mine)
+    assert refused.value.diag.constraint_name == constraint
