@@ -1,5 +1,5 @@
--- Adds the demo school Springfield Elementary with the two students of the README, their payer, and a receipt that pays
--- nothing yet: one row with the numbers of rows that were added, zeros if the school already exists. All have the same ids
+-- Adds the demo school Springfield Elementary with the two students of the README, their payer, a receipt that pays nothing
+-- yet, and a fee plan with the preview of a billing run: one row with the numbers of rows that were added, zeros if the school already exists. All have the same ids
 -- in every database, so that an example can name them.
 with school as (
   insert into schools (id, name, currency, time_zone, address, payment_instructions)
@@ -96,6 +96,85 @@ new_payments as (
     using (external_id)
   order by planned.paid_at
   returning id
+),
+new_plan as (
+  insert into fee_plans (id, school_id, name)
+  select '01980000-0000-7000-8004-000000000001', school.id, 'Elementary school'
+  from school
+  returning id, school_id
+),
+new_items as (
+  insert into fee_plan_items (
+    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank
+  )
+  select school_id, new_plan.id, 1, position, kind, description, category, categories::text[], percent, amount, from_rank
+  from new_plan
+  cross join (
+    values
+      (1, 'item', 'Tuition', 'tuition', null, null, 400.00, null),
+      (2, 'item', 'Meals', 'meals', null, null, 90.00, null),
+      (3, 'sibling', 'Sibling discount', null, '{tuition}', 10.0000, null, 2)
+  ) as planned (position, kind, description, category, categories, percent, amount, from_rank)
+),
+new_award as (
+  insert into awards (
+    id, school_id, student_id, description, categories, percent, valid_from, valid_to, reason, approved_by
+  )
+  select
+    '01980000-0000-7000-8005-000000000001', school_id, id, 'Music scholarship', '{tuition}', 25.0000, '2026-08-01', '2027-07-31',
+    'Second in the regional music contest', 'Bursary committee, 2026-05-12'
+  from new_students
+  where external_id = 'SPR-002'
+  returning id, school_id, student_id
+),
+new_run as (
+  -- Bart is the second of two siblings.
+  insert into billing_runs (
+    id, school_id, fee_plan_id, plan_version, period, student_ids, due_dates, issued_at, issued_on, counts, totals,
+    total_amount, invoices_count
+  )
+  select
+    '01980000-0000-7000-8006-000000000001', new_plan.school_id, new_plan.id, 1, '2026 autumn term',
+    array[new_award.student_id], array[date '2026-10-15', date '2026-11-15'], timestamptz '2026-09-01 05:00Z', '2026-09-01',
+    '{"will_create": 1}',
+    '[{"category": "award", "amount": "-100.00"}, {"category": "discount", "amount": "-40.00"},
+      {"category": "meals", "amount": "90.00"}, {"category": "tuition", "amount": "400.00"}]',
+    350.00, 2
+  from new_plan
+  cross join new_award
+  returning id, school_id
+),
+new_rows as (
+  insert into billing_run_rows (
+    id, school_id, billing_run_id, student_id, verdict, sibling_rank, items_total, discounts_total, total_amount, lines, invoices
+  )
+  select
+    '01980000-0000-7000-8007-000000000001', new_run.school_id, new_run.id, student_id, 'will_create', 2, 490.00, -140.00, 350.00,
+    jsonb_build_array(
+      jsonb_build_object('description', 'Tuition', 'category', 'tuition', 'amount', '400.00'),
+      jsonb_build_object('description', 'Meals', 'category', 'meals', 'amount', '90.00'),
+      jsonb_build_object(
+        'description', 'Sibling discount', 'category', 'discount', 'amount', '-40.00', 'base', '400.00',
+        'percent', '10.0000', 'sibling_rank', 2
+      ),
+      jsonb_build_object(
+        'description', 'Music scholarship', 'category', 'award', 'amount', '-100.00', 'base', '400.00',
+        'percent', '25.0000', 'award_id', new_award.id
+      )
+    ),
+    (
+      select
+        jsonb_agg(
+          jsonb_build_object(
+            'payer_id', new_payer.id, 'share', '100.0000', 'instalment', instalment, 'due_date', due_date, 'amount', '175.00'
+          )
+          order by instalment
+        )
+      from new_payer
+      cross join (values (1, date '2026-10-15'), (2, date '2026-11-15')) as planned (instalment, due_date)
+    )
+  from new_run
+  cross join new_award
 )
 select
   (select count(*) from new_students)::int as students,

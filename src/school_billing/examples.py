@@ -10,6 +10,9 @@ STUDENT = "01980000-0000-7000-8001-000000000002"
 PAYER = "01980000-0000-7000-8002-000000000001"
 RECEIPT = "01980000-0000-7000-8003-000000000001"
 INVOICE = "01980000-0000-7000-8000-000000000202"
+PLAN = "01980000-0000-7000-8004-000000000001"
+AWARD = "01980000-0000-7000-8005-000000000001"
+BILLING_RUN = "01980000-0000-7000-8006-000000000001"
 PAYMENT = "01980000-0000-7000-8000-000000000302"
 USER = "01980000-0000-7000-8000-000000000401"
 API_KEY = "01980000-0000-7000-8000-000000000501"
@@ -25,10 +28,43 @@ def _receipt_of(struct: str) -> dict[str, object]:
     return {f"{struct}.{name}": value for name, value in fields.items()}
 
 
+_SIBLING_RULE = {"kind": "sibling", "description": "Sibling discount", "categories": ["tuition"]} | {
+    "percent": "10.0000",
+    "amount": None,
+    "from_rank": 2,
+}
+_AWARD = {
+    "student_id": STUDENT,
+    "description": "Music scholarship",
+    "categories": ["tuition"],
+    "percent": "25.0000",
+} | {
+    "valid_from": "2026-08-01",
+    "valid_to": "2027-07-31",
+    "reason": "Second in the regional music contest",
+    "approved_by": "Bursary committee, 2026-05-12",
+}
+_RUN = {
+    "plan_version": 1,
+    "group": None,
+    "due_dates": ["2026-10-15", "2026-11-15"],
+    "status": "PREVIEW",
+    "counts": {"will_create": 1},
+    "total_amount": "350.00",
+    "invoices_count": 2,
+    "committed_at": None,
+    "abandoned_at": None,
+    "reverted_at": None,
+    "revert_reason": None,
+}
+
 EXAMPLES: Mapping[str, object] = {
     "school_id": "01980000-0000-7000-8000-000000000001",
     "student_id": STUDENT,
     "payer_id": PAYER,
+    "plan_id": PLAN,
+    "award_id": AWARD,
+    "billing_run_id": BILLING_RUN,
     "invoice_id": INVOICE,
     "payment_id": PAYMENT,
     "receipt_id": RECEIPT,
@@ -37,6 +73,11 @@ EXAMPLES: Mapping[str, object] = {
     "School.id": "01980000-0000-7000-8000-000000000001",
     "Student.id": STUDENT,
     "Payer.id": PAYER,
+    "FeePlan.id": PLAN,
+    "Award.id": AWARD,
+    "BillingRun.id": BILLING_RUN,
+    "RevertedRun.id": BILLING_RUN,
+    "RunRow.id": "01980000-0000-7000-8007-000000000001",
     "Invoice.id": INVOICE,
     "ListedInvoice.id": INVOICE,
     "InvoiceLine.id": INVOICE,
@@ -55,6 +96,39 @@ EXAMPLES: Mapping[str, object] = {
     "Payer.kind": "PERSON",
     "PayerIn.kind": "PERSON",
     "PayerPatch": {"phone": "+1 417 555 0113"},
+    "group_name": "4B",
+    "left_on": None,
+    "FeePlan.version": 1,
+    "FeeItem.amount": "400.00",
+    "FeeItemIn.amount": "400.00",
+    "FeeRule": _SIBLING_RULE,
+    "FeeRuleIn": {name: _SIBLING_RULE[name] for name in ("kind", "categories", "percent")},
+    "FeePlanIn.name": "Middle school",
+    "FeePlanPatch": {"name": "Elementary school"},
+    "percent": "25.0000",
+    "valid_from": "2026-08-01",
+    "valid_to": "2027-07-31",
+    "Award": _AWARD
+    | {"id": AWARD, "school_id": "01980000-0000-7000-8000-000000000001", "amount": None}
+    | {"created_at": "2026-05-13T13:00:00Z", "updated_at": "2026-05-13T13:00:00Z"},
+    "AwardIn": _AWARD,
+    "AwardPatch": {"valid_to": "2027-07-31"},
+    **{f"{run}.{name}": value for run in ("BillingRun", "RevertedRun") for name, value in _RUN.items()},
+    "BillingRunIn": {"plan_id": PLAN, "period": "2099 autumn term", "due_dates": ["2099-10-15", "2099-11-15"]},
+    "CategoryTotal.amount": "400.00",
+    "RunLine.amount": "400.00",
+    "RunInvoice.amount": "175.00",
+    "instalment": 1,
+    "sibling_rank": 2,
+    "verdict": "will_create",
+    "RunRow.reason": None,
+    "RunRow.total_amount": "350.00",
+    "items_total": "490.00",
+    "discounts_total": "-140.00",
+    "RunRevert.reason": "Wrong year",
+    "voided_count": 2,
+    "kept_count": 0,
+    "kept": [],
     "language": "en",
     "share": "100.0000",
     "issued_at": "2026-01-05T13:00:00Z",

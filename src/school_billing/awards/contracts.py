@@ -49,7 +49,8 @@ class AwardIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new award. It has either a percent or an amount."""
 
     student_id: UUID
-    description: LineDescription = LineDescription("Award")
+    description: LineDescription | None = None
+    """What the line of the invoice says; "Award" by default."""
     categories: Categories | None = None
     percent: Percent | None = None
     """Of the sum of the items in its categories, whatever other discounts there are."""

@@ -32,7 +32,8 @@ class Awards:
         """Add an award. StudentNotFound if there is no such student."""
         award.require_sense()
         async with once(self._database):
-            return await self._database.one_or_raise(CREATE, StudentNotFound, tenant=tenant, **asdict(award))
+            values = asdict(award) | {"description": award.description or "Award"}
+            return await self._database.one_or_raise(CREATE, StudentNotFound, tenant=tenant, **values)
 
     async def get(self, tenant: Tenant, award_id: UUID) -> Award:
         """Return an award."""

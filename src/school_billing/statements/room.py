@@ -10,6 +10,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
+from school_billing.statements.billing_runs import BillingRunRowsController
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
 from school_billing.statements.invoices import InvoicePaperController
@@ -42,6 +43,7 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
         StatementController,
         InvoicePaperController,
         ReceiptPaperController,
+        BillingRunRowsController,
         running=running,
         statements=Statements(reader),
         print_queue=PrintQueue(),

@@ -60,8 +60,13 @@ WRITES = [
     ("POST", "/students"), ("PATCH", f"/students/{NOBODY}"), ("DELETE", f"/students/{NOBODY}"),
     ("POST", "/invoices"), ("PATCH", f"/invoices/{NOBODY}"), ("DELETE", f"/invoices/{NOBODY}"),
     ("POST", "/payments"), ("PATCH", f"/payments/{NOBODY}"), ("DELETE", f"/payments/{NOBODY}"),
+    ("POST", "/fee-plans"), ("PATCH", f"/fee-plans/{NOBODY}"), ("DELETE", f"/fee-plans/{NOBODY}"),
+    ("POST", "/awards"), ("PATCH", f"/awards/{NOBODY}"), ("DELETE", f"/awards/{NOBODY}"),
+    ("POST", f"/billing-runs/{NOBODY}/commit"), ("POST", f"/billing-runs/{NOBODY}/abandon"),
+    ("POST", f"/billing-runs/{NOBODY}/revert"),
 ]  # fmt: skip
-READS = ["/schools", "/students", "/invoices", "/payments", f"/schools/{NOBODY}/statement", f"/invoices/{NOBODY}"]
+READS = ["/schools", "/students", "/invoices", "/payments", "/fee-plans", "/awards", "/billing-runs",
+         f"/schools/{NOBODY}/statement", f"/invoices/{NOBODY}"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)

@@ -50,6 +50,10 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     receipt = await api.receipt(
         payer, "200.00", method=MARK, reference=f"Receipt {MARK}", source=MARK, external_reference=MARK, allocate="none"
     )
+    plan = await api.plan(school, (MARK, "10.00"), name=f"Plan {MARK}")
+    award = await api.award(student, amount="1.00", reason=MARK, approved_by=MARK, description=f"Award {MARK}")
+    run = await api.preview(plan, f"Period {MARK}")
+    await api.commit(run)
     user = await api.client.post(
         "/users",
         json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
@@ -65,6 +69,9 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "payment_id": payment["id"],
         "receipt_id": receipt["id"],
         "number": invoice["number"],
+        "plan_id": plan["id"],
+        "award_id": award["id"],
+        "billing_run_id": run["id"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
     }
@@ -81,6 +88,11 @@ async def other(api: Api, database_url: str) -> OtherSchool:
                 "receipts",
                 "payments",
                 "receipt_refunds",
+                "fee_plans",
+                "fee_plan_items",
+                "awards",
+                "billing_runs",
+                "billing_run_rows",
             ),
             *("users", "api_keys"),
         )
@@ -107,12 +119,14 @@ async def mine(api: Api) -> dict[str, str]:
     payer = await api.payer(school)
     invoice = await api.invoice(student)
     payment = await api.pay(invoice, "1.00")
+    award = await api.award(student, amount="1.00")
     return {
         "school_id": school["id"],
         "student_id": student["id"],
         "payer_id": payer["id"],
         "invoice_id": invoice["id"],
         "payment_id": payment["id"],
+        "award_id": award["id"],
     }
 
 
@@ -172,6 +186,22 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "refund_receipt": [{"amount": "1.00"}],
         "reverse_receipt": [{"reason": "x"}],
         "reverse_payment": [{"reason": "x"}],
+        "create_fee_plan": [
+            {
+                "school_id": ids["school_id"],
+                "name": "x",
+                "items": [{"category": "x", "description": "x", "amount": "1"}],
+            }
+        ],
+        "update_fee_plan": [{"name": "x"}, {"rules": []}, {}],
+        "create_award": [
+            {"student_id": ids["student_id"], "amount": "1", "valid_from": "2026-01-01", "reason": "x"}
+            | {"approved_by": "x"}
+        ],
+        "update_award": [{"amount": "2"}, {}],
+        "create_billing_run": [{"plan_id": ids["plan_id"], "period": "x", "due_dates": ["2999-01-01"]}],
+        "commit_billing_run": [{}],
+        "revert_billing_run": [{"reason": "x"}],
         "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
     }
     return found[operation_id]
@@ -192,6 +222,8 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
             yield urlencode({name: ids["payment_reference"]})
         elif name in {"name", "q", "external_id", "method", "reference", "source", "external_reference"}:
             yield from (urlencode({name: value}) for value in (MARK, f"Number {MARK}", f"Receipt {MARK}"))
+        elif name == "period":
+            yield urlencode({name: f"Period {MARK}"})
         elif name == "email":
             yield urlencode({name: "billing@other.example"})
         elif name == "limit":
@@ -257,6 +289,7 @@ async def test_a_user_cannot_move_rows_into_another_school(
             (f"/invoices/{mine['invoice_id']}", {"student_id": other.ids["student_id"]}, {404, 409}),
             (f"/students/{mine['student_id']}", {"school_id": other.ids["school_id"]}, {422}),
             (f"/payers/{mine['payer_id']}", {"school_id": other.ids["school_id"]}, {422}),
+            (f"/awards/{mine['award_id']}", {"student_id": other.ids["student_id"]}, {422}),
         ):
             response = await admin.patch(path, json=body)
             assert response.status_code in statuses, response.text
@@ -273,7 +306,8 @@ async def test_another_schools_cursor_and_entity_tag_give_no_access(
     async with make_client(Role.ADMIN, UUID(mine["school_id"])) as admin:
         page = await admin.get(next_page)
         assert page.json() == []
-        for path in ("/invoices", "/students", "/payers", "/payments", "/audit", "/users", "/api-keys", "/schools"):
+        nouns = "invoices students payers payments audit users api-keys schools fee-plans awards billing-runs"
+        for path in (f"/{noun}" for noun in nouns.split()):
             cursor = httpx.URL(next_page).params["cursor"]
             assert not other.found_in((await admin.get(path, params={"cursor": cursor, "limit": 500})).text)
         for method in ("GET", "PATCH", "DELETE"):

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.api import NOBODY, Api, Json, problem, wrong_fields
+from tests.integration.statements.test_workbooks import sheet_of
 
 SIBLING = {"kind": "sibling", "percent": "10", "categories": ["tuition"]}
 MONTHS = [f"2026-{month}-15" for month in ("10", "11", "12")]
@@ -326,6 +327,17 @@ async def test_rows_are_paged_and_filtered(api: Api) -> None:
     assert [row["full_name"] for row in second.json()] == ["Dan"]
     assert [row["full_name"] for row in await api.get(f"{path}?order=desc")] == names[::-1]
     assert [row["reason"] for row in await api.get(f"{path}?verdict=skipped")] == ["left"]
+    table = (await api.client.get(f"{path}.csv")).text.splitlines()
+    assert table[0] == (
+        "student_id,full_name,external_id,group_name,verdict,reason,sibling_rank,items_total,discounts_total,total_amount,"
+        "currency"
+    )
+    assert table[2] == f"{students['Bo']['id']},Bo,,,skipped,left,1,100.00,0.00,100.00,USD"
+    assert len(table) == 5
+    sheet = sheet_of(await api.client.get(f"{path}.xlsx?verdict=will_create"))
+    assert [(row[1].value, row[-2].value) for row in sheet.iter_rows(min_row=2)] == [
+        ("Ada", 100), ("Cem", 100), ("Dan", 100)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

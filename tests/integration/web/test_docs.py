@@ -83,12 +83,15 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
     }
     printed |= {f"/schools/{{school_id}}/statement.{kind}" for kind in ("html", "pdf")}
     printed |= {f"{paper}.{kind}" for paper in (receipt, "/invoices/{invoice_id}") for kind in ("html", "pdf")}
-    others = {"/users/{user_id}", "/api-keys/{api_key_id}", receipt}
+    run = "/billing-runs/{billing_run_id}"
+    others = {"/users/{user_id}", "/api-keys/{api_key_id}", receipt, run}
+    things |= {"/fee-plans/{plan_id}", "/awards/{award_id}"}
     assert conditional["If-None-Match"] == {("get", path) for path in things | statements | printed | others}
     assert conditional["If-Match"] == {
         *(("patch", path) for path in things | {receipt}),
         *(("delete", path) for path in things),
         ("post", "/invoices/{invoice_id}/void"),
+        *(("post", f"{run}/{verb}") for verb in ("commit", "abandon", "revert")),
         ("patch", "/users/{user_id}"),
         ("put", "/users/{user_id}/password"),
         ("delete", "/api-keys/{api_key_id}"),
@@ -161,7 +164,9 @@ async def test_the_examples_work_on_the_demo_as_the_page_opens(
         log_in = document["paths"]["/auth/login"]["post"]["requestBody"]["content"]["application/json"]["example"]
         tokens = (await client.post("/auth/login", json=log_in)).json()
         client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
-        for path, method, operation in sorted(operations(document), key=lambda one: one[1] == "delete"):
+        for path, method, operation in sorted(
+            operations(document), key=lambda one: (one[1] == "delete", "abandon" in one[0])
+        ):
             if path.startswith(("/auth", "/users/", "/api-keys/")):
                 continue  # The seed has only the administrator, who cannot change this account there.
             ids = {one["name"]: one.get("example") for one in operation.get("parameters", [])}
@@ -182,6 +187,8 @@ async def test_the_examples_work_on_the_demo_as_the_page_opens(
         ("delete_student", "in_use"),
         ("delete_payer", "in_use"),
         ("delete_school", "in_use"),
+        ("delete_fee_plan", "in_use"),
+        ("abandon_billing_run", "billing_run_committed"),  # A moment before.
         ("refund_receipt", "receipt_spent"),  # It was allocated a moment before.
         ("reverse_payment", "not_allocated"),
     }
