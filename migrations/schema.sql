@@ -92,6 +92,18 @@ CREATE FUNCTION append_to_audit_log() RETURNS trigger
       -- On a partition or a shard, tg_table_name is the name of that part, such as invoices_102244.
       table_name text := rtrim(tg_table_name, '_0123456789');
     begin
+      if table_name = 'invoices' and tg_op = 'INSERT' then
+        row_after := row_after || coalesce(
+          (
+            select jsonb_build_object('lines', jsonb_agg(to_jsonb(line) order by line.position))
+            from invoice_lines
+            cross join lateral (select id, position, description, category, amount) as line
+            where invoice_id = new.id and school_id = new.school_id
+            having count(*) > 0
+          ),
+          '{}'
+        );
+      end if;
       insert into audit_log (school_id, entity, entity_id, action, actor, request_id, row_before, row_after)
       values (
         coalesce(
@@ -353,6 +365,23 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
           using errcode = 'unique_violation', constraint = 'idempotency_keys_pkey', table = 'idempotency_keys';
       end if;
       return true;
+    end
+  $$;
+
+CREATE FUNCTION comes_with_its_invoice(line uuid, invoice uuid, school uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+    begin
+      return exists (
+        select 1
+        from invoices
+        join invoice_lines on invoice_lines.id = line and invoice_lines.school_id = invoices.school_id
+        where invoices.id = invoice and invoices.school_id = school
+          and invoices.xmin = invoice_lines.xmin
+          and invoices.cmin = invoice_lines.cmin
+      );
     end
   $$;
 
@@ -1997,7 +2026,9 @@ CREATE TRIGGER fee_plans_set_updated_at BEFORE UPDATE ON fee_plans FOR EACH ROW 
 
 CREATE TRIGGER idempotency_keys_set_updated_at BEFORE UPDATE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER invoice_lines_are_audited AFTER INSERT OR DELETE OR UPDATE ON invoice_lines FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+CREATE TRIGGER invoice_lines_are_audited AFTER INSERT ON invoice_lines FOR EACH ROW WHEN ((NOT comes_with_its_invoice(new.id, new.invoice_id, new.school_id))) EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER invoice_lines_changes_are_audited AFTER DELETE OR UPDATE ON invoice_lines FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoice_lines_fit_the_currency AFTER INSERT ON invoice_lines FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
 

@@ -156,6 +156,8 @@ new_lines as (
     from committed
     join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
     cross join planned
+    -- First the invoices, then their lines: the audit entry of an invoice has its lines.
+    join new_invoices on new_invoices.id = planned.id
     join borne on borne.row_id = planned.row_id and borne.payer_id is not distinct from planned.payer_id
   ) as parts
   where amount <> 0

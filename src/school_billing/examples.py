@@ -208,6 +208,10 @@ EXAMPLES: Mapping[str, object] = {
     "refunded": "50.00",
     "net": "250.00",
     "collection_rate": "0.3125",  # 250.00 / 800.00
+    "ForecastMonth": {"from": "2026-02-01", "to": "2026-02-28", "due": "800.00", "paid": "250.00", "open": "550.00"}
+    | {"invoices_count": 1},
+    "open_before": "0.00",
+    "open_after": "0.00",
     "username": "bart@springfield.example",
     "Login.username": "admin",
     "Login.password": "change_me",

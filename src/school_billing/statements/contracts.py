@@ -401,6 +401,34 @@ class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """In order; every day, week or month of the period has a row, and every method that was used."""
 
 
+class ForecastMonth(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """What falls due in a month."""
+
+    from_: Annotated[date, Meta(description="The first day of the month.")]
+    to: date
+    """Its last day."""
+    due: Money
+    """The invoices that are due in the month, without void ones."""
+    paid: Money
+    """What is paid of them already."""
+    open: Money
+    """What is still owed on them."""
+    invoices_count: int
+
+
+class Forecast(Struct, frozen=True, kw_only=True):
+    """What falls due at a school, from the invoices that there are. It guesses nothing."""
+
+    school_id: UUID
+    currency: Currency
+    open_before: Money
+    """What was due before the first month and is still owed."""
+    rows: list[ForecastMonth]
+    """A row for each month, this one first."""
+    open_after: Money
+    """What is owed and falls due after the last month."""
+
+
 class StatementDocument(Struct, frozen=True):
     """A statement from the database."""
 

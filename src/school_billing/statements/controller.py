@@ -43,6 +43,7 @@ from school_billing.statements.contracts import (
     Entry,
     ExportedLines,
     ExportedRow,
+    Forecast,
     PayerStatement,
     PayingDebtor,
     PdfDocument,
@@ -60,6 +61,7 @@ from school_billing.statements.parameters import (
     DebtorFilters,
     DebtorsPage,
     Excel,
+    Months,
     Paper,
     PaperSize,
     StatementRange,
@@ -600,6 +602,21 @@ class StatementController(Controller):
         """
         collections = await statements.collections(caller.tenant, school_id, from_, to, by)
         return _json(collections.document)
+
+    @get(
+        "/schools/{school_id:str}/forecast",
+        summary="Get what falls due at a school",
+        responses=_answer(Forecast),
+        errors=(SchoolNotFound,),
+    )
+    async def get_forecast(
+        self, school_id: Id, statements: FromStatements, caller: ByCaller, months: Months = 12
+    ) -> WithETag[bytes]:
+        """Return what falls due in each month, this one first, and what of it is paid. Only invoices count: no guess.
+
+        Months are those of the school's time zone. Void invoices are left out.
+        """
+        return _json(await statements.forecast(caller.tenant, school_id, months))
 
 
 async def page_of(read: Callable[[], Awaitable[PrintableStatement]]) -> WithETag[bytes]:

@@ -76,6 +76,7 @@ class PaperSize(Enum):
     LETTER = "letter"
 
 
+Months = Annotated[int, QueryParameter(ge=1, le=60, description="The number of months.")]
 Excel = Annotated[
     bool,
     QueryParameter(description="Whether the file begins with a byte order mark, without which Excel misreads accents."),

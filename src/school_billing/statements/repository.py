@@ -50,6 +50,7 @@ SCHOOL_LINES = Query("statements/school_lines", ExportedRow)
 SCHOOL_LINES_AS_OF = Query("statements/school_lines_as_of", ExportedRow)
 COLLECTIONS = Query("statements/collections", CollectionsDocument)
 DEBTORS = Query("statements/debtors", DebtorsDocument)
+FORECAST = Query("statements/forecast", str)
 
 
 _ALL_DEBTORS = DebtorsPage(Page(limit=1, offset=0, after=NIL, path="", query=()))
@@ -213,6 +214,13 @@ class Statements:
             rule = f"makes {collections.rows_count} rows, more than {ROWS_MOST}: use longer parts or a shorter period"
             raise InvalidParameter(FieldError("by", rule))
         return collections
+
+    async def forecast(self, tenant: UUID | None, school_id: UUID, months: int) -> str:
+        """Return what falls due at a school in the next months. SchoolNotFound if there is no such school."""
+        forecast = await self._reader.one_or_none(FORECAST, tenant=tenant, school_id=school_id, months=months)
+        if forecast is None:
+            raise SchoolNotFound
+        return forecast
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:

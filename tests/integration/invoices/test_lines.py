@@ -1,5 +1,6 @@
 """What an invoice is made of, and the invoice on paper."""
 
+import json
 from typing import Any
 
 import asyncpg
@@ -175,3 +176,29 @@ async def test_an_invoice_without_lines_number_and_payer_has_a_paper_too(api: Ap
     page = await api.client.get(f"/invoices/{invoice['id']}.html")
     assert page.text.count('class="void"') == 1
     assert "Please pay" not in page.text
+
+
+async def test_the_audit_entry_of_an_invoice_has_its_lines(api: Api, psql: Any) -> None:
+    lines = [{"description": "A", "amount": "2"}, {"description": "B", "amount": "1"}]
+    invoice = await api.invoice(None, None, lines=lines)
+    plain = await api.invoice()
+    by_hand = await api.student()
+    async with psql.transaction():
+        # Here the lines come after their invoice, so each has an entry of its own.
+        added = await psql.fetchrow(
+            "insert into invoices (school_id, student_id, total_amount, due_date) values ($1, $2, 3, '2026-01-01')"
+            " returning id, school_id",
+            by_hand["school_id"], by_hand["id"],
+        )  # fmt: skip
+
+        await psql.execute(
+            "insert into invoice_lines (school_id, invoice_id, position, description, amount)"
+            " values ($2, $1, 1, 'A', 2), ($2, $1, 2, 'B', 1)",
+            *added,
+        )
+    for invoice_id, with_it, apart in ((invoice["id"], ["A", "B"], 0), (plain["id"], None, 0), (added["id"], None, 2)):
+        entry = await psql.fetchval("select row_after from audit_log where entity_id = $1", invoice_id)
+        found = json.loads(entry).get("lines")
+        assert (found and [line["description"] for line in found]) == with_it
+        count = "select count(*) from audit_log where entity = 'invoice_lines' and row_after ->> 'invoice_id' = $1"
+        assert await psql.fetchval(count, str(invoice_id)) == apart

@@ -74,7 +74,7 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
     receipt = "/receipts/{receipt_id}"  # No receipt is deleted.
     statements = {"/students/{student_id}/statement", "/payers/{payer_id}/statement"} | {
         f"/schools/{{school_id}}/{report}"
-        for report in ("statement", "debtors", "debtors.csv", "debtors.xlsx", "collections")
+        for report in ("statement", "debtors", "debtors.csv", "debtors.xlsx", "collections", "forecast")
     }
     printed = {
         f"/{whose}s/{{{whose}_id}}/statement.{kind}"
