@@ -145,8 +145,12 @@ create index if not exists billing_runs_fee_plan_id_school_id_idx on billing_run
 create or replace trigger billing_runs_stay
   before update on billing_runs
   for each row when (
-    (new.school_id, new.fee_plan_id, new.plan_version, new.period, new.due_dates, new.issued_at)
-      <> (old.school_id, old.fee_plan_id, old.plan_version, old.period, old.due_dates, old.issued_at)
+    new.school_id <> old.school_id
+    or new.fee_plan_id <> old.fee_plan_id
+    or new.plan_version <> old.plan_version
+    or new.period <> old.period
+    or new.due_dates <> old.due_dates
+    or new.issued_at <> old.issued_at
     or old.abandoned_at is not null
     or (old.committed_at is not null and new.committed_at is distinct from old.committed_at)
   )
@@ -501,7 +505,9 @@ create or replace trigger invoices_come_with_the_commit_of_their_run
 create or replace trigger invoices_keep_their_run
   before update of billing_run_id, fee_plan_id, period, instalment on invoices
   for each row when (
-    (new.billing_run_id, new.fee_plan_id, new.period, new.instalment)
-      is distinct from (old.billing_run_id, old.fee_plan_id, old.period, old.instalment)
+    new.billing_run_id is distinct from old.billing_run_id
+    or new.fee_plan_id is distinct from old.fee_plan_id
+    or new.period is distinct from old.period
+    or new.instalment is distinct from old.instalment
   )
   execute function refuse_change_of_movement('invoices_run_is_fixed');

@@ -1996,7 +1996,7 @@ CREATE TRIGGER billing_runs_never_truncated BEFORE TRUNCATE ON billing_runs FOR 
 
 CREATE TRIGGER billing_runs_set_updated_at BEFORE UPDATE ON billing_runs FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER billing_runs_stay BEFORE UPDATE ON billing_runs FOR EACH ROW WHEN ((((new.school_id <> old.school_id) OR (new.fee_plan_id <> old.fee_plan_id) OR (new.plan_version <> old.plan_version) OR (new.period <> old.period) OR (new.due_dates <> old.due_dates) OR (new.issued_at <> old.issued_at)) OR (old.abandoned_at IS NOT NULL) OR ((old.committed_at IS NOT NULL) AND (new.committed_at IS DISTINCT FROM old.committed_at)))) EXECUTE FUNCTION refuse_change_of_movement('billing_runs_are_fixed');
+CREATE TRIGGER billing_runs_stay BEFORE UPDATE ON billing_runs FOR EACH ROW WHEN (((new.school_id <> old.school_id) OR (new.fee_plan_id <> old.fee_plan_id) OR (new.plan_version <> old.plan_version) OR (new.period <> old.period) OR (new.due_dates <> old.due_dates) OR (new.issued_at <> old.issued_at) OR (old.abandoned_at IS NOT NULL) OR ((old.committed_at IS NOT NULL) AND (new.committed_at IS DISTINCT FROM old.committed_at)))) EXECUTE FUNCTION refuse_change_of_movement('billing_runs_are_fixed');
 
 CREATE TRIGGER billing_runs_take_their_numbers BEFORE UPDATE OF committed_at ON billing_runs FOR EACH ROW WHEN (((old.committed_at IS NULL) AND (new.committed_at IS NOT NULL) AND (new.invoices_count > 0))) EXECUTE FUNCTION number_run();
 
@@ -2058,7 +2058,7 @@ CREATE TRIGGER invoices_keep_their_number BEFORE UPDATE OF number ON invoices FO
 
 CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices FOR EACH ROW WHEN ((new.payer_id IS DISTINCT FROM old.payer_id)) EXECUTE FUNCTION refuse_change_of_movement('invoices_payer_is_fixed');
 
-CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment ON invoices FOR EACH ROW WHEN (((((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id)) OR (new.period IS DISTINCT FROM old.period)) OR (new.instalment IS DISTINCT FROM old.instalment))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
+CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment ON invoices FOR EACH ROW WHEN (((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id) OR (new.period IS DISTINCT FROM old.period) OR (new.instalment IS DISTINCT FROM old.instalment))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
 
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
