@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from school_billing.app import create_app
+from school_billing.audit.contracts import AuditedEntity
 from school_billing.platform.settings import Settings
 from tests.schema import FILE, schema
 
@@ -89,6 +90,13 @@ def test_every_table_knows_when_its_rows_were_written(catalog: "psycopg.Connecti
         """,
     )
     assert lacking == set()
+
+
+def test_every_audited_table_is_an_entity_of_the_audit_trail(catalog: "psycopg.Connection[tuple[object, ...]]") -> None:
+    audited = names(
+        catalog, "select distinct tgrelid::regclass from pg_trigger where tgfoid = 'append_to_audit_log'::regproc"
+    )
+    assert audited == set(AuditedEntity)
 
 
 def test_money_is_numeric_and_nothing_is_a_float(catalog: "psycopg.Connection[tuple[object, ...]]") -> None:
