@@ -81,18 +81,50 @@ committed as (
     billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count, committed_at, abandoned_at, reverted_at,
     revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name, instalments, number_year, first_number
 ),
+-- What each payer bears of the lines up to each line. All that a payer's invoices need is in one row, so that no join
+-- depends on the statistics of tables that this statement fills.
+borne as (
+  select
+    judged.student_id, full_name, judged.invoices, payer_id, payer_place, descriptions, categories, decimals,
+    case
+      when cardinality(shares) = 1 then sums_so_far
+      else array(
+        select (split_by_shares(so_far, shares, decimals))[payer_place]
+        from unnest(sums_so_far) with ordinality as line (so_far, place)
+        order by place
+      )
+    end as parts
+  from committed
+  join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
+  cross join judged
+  cross join lateral (select currency_decimals(currency) as decimals) as unit
+  cross join lateral (
+    select
+      array_agg(payer_id order by share desc, payer_id) as payer_ids, array_agg(share order by share desc, payer_id) as shares
+    from (
+      select distinct payer_id, share from jsonb_to_recordset(judged.invoices) as invoice (payer_id uuid, share numeric)
+    ) as distinct_shares
+  ) as payers
+  cross join unnest(payer_ids) with ordinality as payer (payer_id, payer_place)
+  cross join lateral (
+    select
+      array_agg(line ->> 'description' order by place) as descriptions,
+      array_agg(line ->> 'category' order by place) as categories, array_agg(so_far order by place) as sums_so_far
+    from (
+      select place, line, sum((line ->> 'amount')::numeric) over (order by place) as so_far
+      from jsonb_array_elements(judged.lines) with ordinality as listed (line, place)
+    ) as sums
+  ) as lines
+  where holds
+),
 planned as materialized (
   select
-    uuidv7() as id, committed.school_id, judged.id as row_id, student_id, payer_id, instalment, due_date, amount,
-    row_number() over (order by full_name, student_id, instalment, payer_place) - 1 as number
-  from committed
-  cross join judged
-  cross join lateral (
-    select payer_id, instalment, due_date, amount, dense_rank() over (order by share desc, payer_id) as payer_place
-    from jsonb_to_recordset(judged.invoices)
-      as invoice (payer_id uuid, share numeric, instalment int, due_date date, amount numeric(12, 2))
-  ) as invoice
-  where holds
+    uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts, decimals,
+    row_number() over (order by full_name, borne.student_id, instalment, payer_place) - 1 as number
+  from borne
+  join lateral jsonb_to_recordset(borne.invoices)
+    as invoice (payer_id uuid, instalment int, due_date date, amount numeric(12, 2))
+    on invoice.payer_id is not distinct from borne.payer_id
 ),
 new_invoices as (
   insert into invoices (
@@ -100,7 +132,7 @@ new_invoices as (
     period, instalment
   )
   select
-    planned.id, planned.school_id, student_id, payer_id, amount, issued_at, due_date,
+    planned.id, committed.school_id, student_id, payer_id, amount, issued_at, due_date,
     plan_name || ', ' || period || case when instalments > 1 then format(' (%s/%s)', instalment, instalments) else '' end,
     document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment
   from committed
@@ -109,59 +141,25 @@ new_invoices as (
   order by planned.number
   returning id
 ),
--- What each payer bears of the lines up to each line.
-borne as materialized (
-  select
-    judged.id as row_id, payers.payer_id, line.place, line.description, line.category,
-    case
-      when payers.number = 1 then line.so_far
-      else (split_by_shares(line.so_far, payers.shares, currency_decimals(currency)))[payers.place]
-    end as so_far
-  from committed
-  join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
-  cross join judged
-  cross join lateral (
-    select
-      payer_id, place, cardinality(shares) as number, shares
-    from (
-      select array_agg(payer_id order by share desc, payer_id) as payer_ids, array_agg(share order by share desc, payer_id) as shares
-      from (
-        select distinct payer_id, share from jsonb_to_recordset(judged.invoices) as invoice (payer_id uuid, share numeric)
-      ) as distinct_shares
-    ) as whole_shares
-    cross join unnest(payer_ids) with ordinality as payer (payer_id, place)
-  ) as payers
-  cross join lateral (
-    select
-      place, line ->> 'description' as description, line ->> 'category' as category,
-      sum((line ->> 'amount')::numeric) over (order by place) as so_far
-    from jsonb_array_elements(judged.lines) with ordinality as listed (line, place)
-  ) as line
-  where holds
-),
 new_lines as (
   insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
-  select school_id, invoice_id, row_number() over (partition by invoice_id order by place), description, category, amount
-  from (
-    select
-      planned.school_id, planned.id as invoice_id, planned.number, borne.place, borne.description, borne.category,
-      instalment_of(borne.so_far, instalment, instalments, currency_decimals(currency))
-        - coalesce(
-          instalment_of(
-            lag(borne.so_far) over (partition by planned.id order by borne.place), instalment, instalments,
-            currency_decimals(currency)
-          ),
-          0
-        ) as amount
-    from committed
-    join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
-    cross join planned
-    -- First the invoices, then their lines: the audit entry of an invoice has its lines.
-    join new_invoices on new_invoices.id = planned.id
-    join borne on borne.row_id = planned.row_id and borne.payer_id is not distinct from planned.payer_id
-  ) as parts
-  where amount <> 0
-  order by number, place
+  select committed.school_id, planned.id, line.position, line.description, line.category, line.amount
+  from committed
+  cross join planned
+  cross join lateral (
+    select row_number() over (order by place) as position, description, category, amount
+    from (
+      select
+        place, descriptions[place] as description, categories[place] as category,
+        instalment_of(parts[place], instalment, instalments, decimals)
+          - coalesce(instalment_of(parts[place - 1], instalment, instalments, decimals), 0) as amount
+      from generate_series(1, cardinality(parts)) as place
+    ) as differences
+    where amount <> 0
+  ) as line
+  -- First the invoices, then their lines: the audit entry of an invoice has its lines.
+  where (select count(*) from new_invoices) > 0
+  order by planned.number, line.position
 ),
 marked as (
   update billing_run_rows
