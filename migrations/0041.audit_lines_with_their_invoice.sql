@@ -5,21 +5,22 @@ set local lock_timeout = '2s';
 -- Tells whether a line was made by the statement that made its invoice: then the entry of the invoice has the line,
 -- because it is written when the statement is done.
 --
--- Without enable_seqscan, because the tables of a new database are empty when the first statement is planned, and then a plan
--- that reads all of a table would be kept while this statement fills it.
+-- Without enable_seqscan, and with one plan, because the tables of a new database are empty when the first statement is
+-- planned: a plan that reads all of a table would be kept while this statement fills it, or each line would be planned anew.
 create or replace function comes_with_its_invoice(line uuid, invoice uuid, school uuid) returns boolean
   language plpgsql
   set search_path = public, pg_temp
   set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
   as $function$
+    declare
+      made record;
     begin
+      select xmin, cmin into made from invoices where id = invoice and school_id = school;
       return exists (
         select 1
-        from invoices
-        join invoice_lines on invoice_lines.id = line and invoice_lines.school_id = invoices.school_id
-        where invoices.id = invoice and invoices.school_id = school
-          and invoices.xmin = invoice_lines.xmin
-          and invoices.cmin = invoice_lines.cmin
+        from invoice_lines
+        where id = line and school_id = school and xmin = made.xmin and cmin = made.cmin
       );
     end
   $function$;

@@ -372,15 +372,16 @@ CREATE FUNCTION comes_with_its_invoice(line uuid, invoice uuid, school uuid) RET
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+    declare
+      made record;
     begin
+      select xmin, cmin into made from invoices where id = invoice and school_id = school;
       return exists (
         select 1
-        from invoices
-        join invoice_lines on invoice_lines.id = line and invoice_lines.school_id = invoices.school_id
-        where invoices.id = invoice and invoices.school_id = school
-          and invoices.xmin = invoice_lines.xmin
-          and invoices.cmin = invoice_lines.cmin
+        from invoice_lines
+        where id = line and school_id = school and xmin = made.xmin and cmin = made.cmin
       );
     end
   $$;
