@@ -91,23 +91,20 @@ create or replace function refuse_partial_shares() returns trigger
         raise exception 'the shares of student % sum to %', changed_student, shares
           using errcode = 'integrity_constraint_violation',
                 constraint = 'student_payers_sum_to_100',
-                table = 'student_payers',
-                detail = json_build_object('sum', shares::text);
+                table = 'student_payers';
       end if;
       return null;
     end
   $function$;
 
--- To move a share to another student would leave the first one unchecked.
-create or replace function keep_share() returns trigger
+-- Refuses a change of what stays. The trigger's argument names the constraint.
+create or replace function refuse_change_of_movement() returns trigger
   language plpgsql
   set search_path = pg_catalog, pg_temp
   as $function$
     begin
-      raise exception 'share % stays with its student and its payer', old.id
-        using errcode = 'integrity_constraint_violation',
-              constraint = 'student_payers_are_fixed',
-              table = 'student_payers';
+      raise exception '% of % stays as it is', tg_table_name, old.id
+        using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], table = tg_table_name;
     end
   $function$;
 
@@ -116,10 +113,11 @@ create constraint trigger student_payers_sum_to_100
   after insert or update or delete on student_payers
   deferrable initially deferred
   for each row execute function refuse_partial_shares();
+-- To move a share to another student would leave the first one unchecked.
 create or replace trigger student_payers_stay
   before update of student_id, payer_id, school_id on student_payers
   for each row when (new.student_id <> old.student_id or new.payer_id <> old.payer_id or new.school_id <> old.school_id)
-  execute function keep_share();
+  execute function refuse_change_of_movement('student_payers_are_fixed');
 create or replace trigger student_payers_set_updated_at
   before update on student_payers
   for each row execute function set_updated_at();

@@ -4,7 +4,7 @@
 -- contract: a constraint is dropped only to be added again, if the file runs twice
 set local lock_timeout = '2s';
 
--- The updated_at of a row after `changes` updates in this transaction: always later than before, whatever the clock does.
+-- The updated_at of a row after `changes` updates in this transaction: later than before, even if the clock went back.
 create or replace function updated_at_after(updated_at timestamptz, changes int) returns timestamptz
   language sql stable parallel safe
   return case
@@ -129,17 +129,6 @@ create or replace function refuse_handwritten_total() returns trigger
     end
   $function$;
 
--- Refuses a change of what can only be taken back. The trigger's argument names the constraint.
-create or replace function refuse_change_of_movement() returns trigger
-  language plpgsql
-  set search_path = pg_catalog, pg_temp
-  as $function$
-    begin
-      raise exception '% of % stays as it is', tg_table_name, old.id
-        using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], table = tg_table_name;
-    end
-  $function$;
-
 alter table invoices add column if not exists payer_id uuid;
 alter table invoices
   drop constraint if exists invoices_payer_id_fkey,
@@ -174,8 +163,23 @@ create or replace function last_movement_of(receipt uuid, school uuid) returns t
     (select max(refunded_at) from receipt_refunds where receipt_id = receipt and school_id = school)
   );
 
--- The moment of the last payment or refund on an invoice, but not after now. It is no subquery of its statement, because the
--- planner would take the statement for so expensive that it planned it anew each time.
+-- The moment of a movement of a receipt that has a day of the school as its date: the beginning of the day, or the
+-- receipt's last movement if that is on this day. Null without a day.
+create or replace function start_of_movement(day date, receipt uuid, school uuid) returns timestamptz
+  language sql stable
+  return (
+    select
+      case
+        when (last_movement_of(receipt, school) at time zone time_zone)::date = day then last_movement_of(receipt, school)
+        else start_of_day(day, time_zone)
+      end
+    from schools
+    where id = school
+      and day is not null
+  );
+
+-- The moment of the last payment or refund on an invoice, but not after now. It is a function and no
+-- subquery: with a subquery, PostgreSQL plans the statement again for each call.
 create or replace function last_payment_of(invoice uuid, school uuid) returns timestamptz
   language plpgsql stable
   set search_path = public, pg_temp
@@ -185,9 +189,9 @@ create or replace function last_payment_of(invoice uuid, school uuid) returns ti
     end
   $function$;
 
--- As before, and updates the total of the receipt whose money a payment is. A check of receipts refuses to allocate more
--- than is left. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is taken
--- back.
+-- As before, and updates the total of the receipt whose money a payment is. A check of receipts refuses to allocate
+-- more than is left. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it
+-- is taken back.
 create or replace function move_invoice_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
@@ -451,8 +455,9 @@ select
 from invoices
 where voided_at is not null;
 
--- What moved on receipts: from `happened_at` on, `change` more is unallocated, or less if it is negative. `amount` is always
--- above zero. An allocation names its payment and invoice. What is unallocated at a moment is the sum until then.
+-- What moved on receipts: from `happened_at` on, `change` more is unallocated, or less if it is negative. `amount` is
+-- always above zero. An allocation names its payment and invoice. What is unallocated at a moment is the sum until
+-- then.
 create or replace view receipt_entries as
 select
   school_id, payer_id, id as receipt_id, null::uuid as payment_id, null::uuid as invoice_id, received_at as happened_at,

@@ -350,18 +350,6 @@ CREATE FUNCTION keep_school() RETURNS trigger
     end
   $$;
 
-CREATE FUNCTION keep_share() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    begin
-      raise exception 'share % stays with its student and its payer', old.id
-        using errcode = 'integrity_constraint_violation',
-              constraint = 'student_payers_are_fixed',
-              table = 'student_payers';
-    end
-  $$;
-
 CREATE FUNCTION keep_total_of_lines() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -790,8 +778,7 @@ CREATE FUNCTION refuse_partial_shares() RETURNS trigger
         raise exception 'the shares of student % sum to %', changed_student, shares
           using errcode = 'integrity_constraint_violation',
                 constraint = 'student_payers_sum_to_100',
-                table = 'student_payers',
-                detail = json_build_object('sum', shares::text);
+                table = 'student_payers';
       end if;
       return null;
     end
@@ -884,6 +871,39 @@ CREATE FUNCTION set_updated_at() RETURNS trigger
 CREATE FUNCTION split_by_shares(amount numeric, shares numeric[], decimals integer DEFAULT 2) RETURNS numeric[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT array_agg((parts.part + (CASE WHEN ((parts.turn)::numeric <= parts.units_left) THEN power(0.1, (split_by_shares.decimals)::numeric) ELSE (0)::numeric END)::numeric(18,2)) ORDER BY parts.place) AS array_agg FROM (SELECT given.place, rounded.part, row_number() OVER (ORDER BY (rounded.exact - rounded.part) DESC, given.place) AS turn, ((split_by_shares.amount - sum(rounded.part) OVER ()) * power((10)::numeric, (split_by_shares.decimals)::numeric)) AS units_left FROM (unnest(split_by_shares.shares) WITH ORDINALITY given(share, place) CROSS JOIN LATERAL (SELECT ((split_by_shares.amount * given.share) * 0.01) AS exact, trunc(((split_by_shares.amount * given.share) * 0.01), split_by_shares.decimals) AS part) rounded)) parts);
+
+CREATE TABLE schools (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    currency text DEFAULT 'USD'::text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    address text,
+    payment_instructions text,
+    invoice_prefix text,
+    iban text,
+    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
+    CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
+    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
+    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT schools_iban_is_valid CHECK (
+CASE
+    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
+    ELSE passes_mod_97(iban)
+END),
+    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
+    CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))),
+    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
+    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
+    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+);
+
+CREATE FUNCTION start_of_movement(day date, receipt uuid, school uuid) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN (SELECT CASE WHEN (((last_movement_of(start_of_movement.receipt, start_of_movement.school) AT TIME ZONE schools.time_zone))::date = start_of_movement.day) THEN last_movement_of(start_of_movement.receipt, start_of_movement.school) ELSE start_of_day(start_of_movement.day, schools.time_zone) END AS start_of_day FROM schools WHERE ((schools.id = start_of_movement.school) AND (start_of_movement.day IS NOT NULL)));
 
 CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS statement_line
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1230,35 +1250,6 @@ CREATE TABLE refresh_tokens (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-CREATE TABLE schools (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    currency text DEFAULT 'USD'::text NOT NULL,
-    time_zone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    address text,
-    payment_instructions text,
-    invoice_prefix text,
-    iban text,
-    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
-    CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
-    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
-    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT schools_iban_is_valid CHECK (
-CASE
-    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
-    ELSE passes_mod_97(iban)
-END),
-    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
-    CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))),
-    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
-    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
-    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
-);
-
 CREATE TABLE sessions (
     id uuid DEFAULT uuidv7() NOT NULL,
     user_id uuid NOT NULL,
@@ -1591,7 +1582,7 @@ CREATE TRIGGER student_payers_never_truncated BEFORE TRUNCATE ON student_payers 
 
 CREATE TRIGGER student_payers_set_updated_at BEFORE UPDATE ON student_payers FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN (((new.student_id <> old.student_id) OR (new.payer_id <> old.payer_id) OR (new.school_id <> old.school_id))) EXECUTE FUNCTION keep_share();
+CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN (((new.student_id <> old.student_id) OR (new.payer_id <> old.payer_id) OR (new.school_id <> old.school_id))) EXECUTE FUNCTION refuse_change_of_movement('student_payers_are_fixed');
 
 CREATE CONSTRAINT TRIGGER student_payers_sum_to_100 AFTER INSERT OR DELETE OR UPDATE ON student_payers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_partial_shares();
 

@@ -1,6 +1,6 @@
--- The new invoice with its lines: one row, or none if the tenant has no such student. It belongs to the student's school. Without
--- :payer_id the student's payer owes it, if there is one only. A foreign key refuses a payer of another school. An
--- idempotency key is claimed before anything else happens.
+-- The new invoice with its lines: one row, or none if the tenant has no such student. It belongs to the student's
+-- school. Without :payer_id the student's payer owes it, if there is one only. A foreign key refuses a payer of another
+-- school. An idempotency key is claimed before anything else happens.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 new_invoice as (

@@ -1,6 +1,7 @@
--- A payer's statement as of now, as one JSON document: one row, or none if there is no such payer or it is not the tenant's.
--- The totals, their ageing and the lines come from one scan of the payer's invoices with the totals that the invoices keep,
--- and the unallocated money from what the receipts keep. For a past moment or a period see payer_as_of.sql.
+-- A payer's statement as of now, as one JSON document: one row, or none if there is no such payer or it is not the
+-- tenant's. The totals, their ageing and the lines come from one scan of the payer's invoices with the totals that the
+-- invoices keep, and the unallocated money from what the receipts keep. For a past moment or a period see
+-- payer_as_of.sql.
 with payer as (
   select payers.id, school_id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from payers

@@ -1,6 +1,6 @@
--- A payer's statement as of a moment, or over a period that ends with it, as one JSON document: one row, or none if there is
--- no such payer or it is not the tenant's. The document is empty if the period begins after the moment. The invoices and
--- receipts keep the totals of now, so everything is summed from their entries until then.
+-- A payer's statement as of a moment, or over a period that ends with it, as one JSON document: one row, or none if
+-- there is no such payer or it is not the tenant's. The document is empty if the period begins after the moment. The
+-- invoices and receipts keep the totals of now, so everything is summed from their entries until then.
 --
 -- Money of an own receipt that pays an own invoice is an entry of both. It moves what the invoice and the receipt have
 -- left, but not the account, so it is not among the entries. (One file for students and payers would need an OR of two

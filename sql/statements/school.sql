@@ -2,7 +2,8 @@
 -- row, or none if there is no such school or it is not the tenant's.
 --
 -- Every sum of invoices comes from one scan of them with the totals that they keep, so nothing is left out and the sums
--- agree. What the receipts do not pay yet is what they keep. Only the lines are a page. For a past moment or a period see school_as_of.sql.
+-- agree. What the receipts do not pay yet is what they keep. Only the lines are a page. For a past moment or a period
+-- see school_as_of.sql.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools

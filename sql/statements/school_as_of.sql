@@ -1,5 +1,5 @@
--- A school's statement as of a moment, or over a period that ends with it, as one JSON document, and the invoice after which
--- the next page of its lines begins: one row, or none if there is no such school or it is not the tenant's. The
+-- A school's statement as of a moment, or over a period that ends with it, as one JSON document, and the invoice after
+-- which the next page of its lines begins: one row, or none if there is no such school or it is not the tenant's. The
 -- document is empty if the period begins after the moment.
 --
 -- The invoices keep the totals of now, so everything is summed from the entries of the account until that moment. They

@@ -19,10 +19,12 @@ _NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "
 
 
 def _receipt_of(struct: str) -> dict[str, object]:
-    fields = {"number": "SPR-R-2026-000001", "amount": "100.00", "method": "bank_transfer"} | {
-        "reference": "DEMO-RECEIPT-1"
+    return {
+        f"{struct}.number": "SPR-R-2026-000001",
+        f"{struct}.amount": "100.00",
+        f"{struct}.method": "bank_transfer",
+        f"{struct}.reference": "DEMO-RECEIPT-1",
     }
-    return {f"{struct}.{name}": value for name, value in fields.items()}
 
 
 EXAMPLES: Mapping[str, object] = {
@@ -54,6 +56,7 @@ EXAMPLES: Mapping[str, object] = {
     "StudentPatch": {"full_name": "Bart Simpson"},
     "Payer.kind": "PERSON",
     "PayerIn.kind": "PERSON",
+    "PayerPatch.kind": "PERSON",
     "PayerPatch": {"phone": "+1 417 555 0113"},
     "language": "en",
     "share": "100.0000",

@@ -20,7 +20,7 @@ class InvoiceNotFound(NotFound):
 
 
 class InvoiceHasPayments(Conflict):
-    """The invoice has payments. Refund or delete them first."""
+    """The invoice has payments. Take back what receipts pay, and refund or delete other payments."""
 
     code = "invoice_has_payments"
 
@@ -94,6 +94,11 @@ class PayerHasInvoices(InUse):
     """The payer has invoices and cannot be deleted. Delete the invoices first."""
 
 
+DATED_BY_WAITING = frozenset(
+    {"invoices_paid_at_most_total_on_every_day", "invoices_refunded_at_most_paid_on_every_day"}
+)
+"""The constraints that refuse a movement of now that waited for a younger one."""
+
 _CALENDAR = "must be between 1900-01-01 and 2999-12-31"
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
@@ -165,15 +170,17 @@ SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {
     ),
     ("invoices_none_paid_when_void", "invoices/void"): (
         InvoiceHasPayments,
-        "{paid_total} is paid on the invoice and not refunded. Refund it or delete the payments, then void it.",
+        "{paid_total} is paid on the invoice. Take back what receipts pay, with POST /payments/{{id}}/reverse, and"
+        " refund or delete other payments. Then void it.",
     ),
 }
 """The errors whose sentence has figures of the invoice, by the constraint, or by the constraint and the query."""
 
 
-def figures_of(invoice: Invoice) -> dict[str, Decimal]:
+def figures_of(invoice: Invoice) -> dict[str, object]:
     """Return what an error tells about its invoice."""
     return {
+        "invoice_id": invoice.id,
         "total_amount": invoice.total_amount,
         "payments_total": invoice.payments_total,
         "refunds_total": invoice.refunds_total,

@@ -1,5 +1,6 @@
 """The invoices table."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
+from school_billing.platform.web.errors import FieldError
 from school_billing.platform.web.json_body import exact_decoder, is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import DocumentNumber
@@ -157,14 +159,16 @@ class Invoices:
             )
             refuse_change(invoice, if_match, error)
 
-    async def refuse(self, tenant: Tenant, invoice_id: UUID, violated: ConstraintViolated) -> NoReturn:
+    async def refuse(
+        self, tenant: Tenant, invoice_id: UUID, violated: ConstraintViolated, errors: Sequence[FieldError] = ()
+    ) -> NoReturn:
         """Raise the error of a refused change with the figures of the invoice, or `violated` if it needs none."""
         known = SENTENCES.get((violated.constraint, violated.query.name)) or SENTENCES.get(violated.constraint)
         if known is None:
             raise violated
         error, sentence = known
         figures = figures_of(await self.get(tenant, invoice_id))
-        raise error(sentence.format(**figures), figures=figures) from violated
+        raise error(sentence.format(**figures), errors, figures) from violated
 
 
 def _whole(invoice: Invoice) -> Invoice:

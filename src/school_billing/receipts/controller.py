@@ -204,6 +204,7 @@ class ReceiptController(Controller):
             Overpayment,
             InvoiceIsVoid,
             InvoiceNotIssued,
+            PreconditionFailed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -214,12 +215,13 @@ class ReceiptController(Controller):
         data: JSONBody[AllocateIn],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Receipt]:
         """Pay invoices with the unallocated money of a receipt, from now on.
 
         409 if less of it is unallocated, or if an invoice takes less.
         """
-        receipt = await receipts.allocate(caller.tenant, receipt_id, data)
+        receipt = await receipts.allocate(caller.tenant, receipt_id, data, if_match)
         return created(receipt, f"/receipts/{receipt.id}")
 
     @post(
@@ -231,6 +233,7 @@ class ReceiptController(Controller):
             ReceiptReversed,
             ReceiptSpent,
             ReceiptMovedLater,
+            PreconditionFailed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -241,9 +244,10 @@ class ReceiptController(Controller):
         data: JSONBody[ReceiptRefundIn],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Receipt]:
         """Record that unallocated money of a receipt was given back. 409 if less of it is unallocated."""
-        receipt = await receipts.refund(caller.tenant, receipt_id, data)
+        receipt = await receipts.refund(caller.tenant, receipt_id, data, if_match)
         return created(receipt, f"/receipts/{receipt.id}")
 
     @post(
@@ -256,6 +260,7 @@ class ReceiptController(Controller):
             ReceiptRefunded,
             ReceiptMovedLater,
             OverRefund,
+            PreconditionFailed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -266,12 +271,13 @@ class ReceiptController(Controller):
         data: JSONBody[ReceiptReversal],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Receipt]:
         """Take back all allocations of a receipt whose money went, as with a bounced cheque.
 
         The debts return with their due dates. 409 if some of the money was given back, so it did arrive.
         """
-        receipt = await receipts.reverse(caller.tenant, receipt_id, data)
+        receipt = await receipts.reverse(caller.tenant, receipt_id, data, if_match)
         return created(receipt, f"/receipts/{receipt.id}")
 
     @post(
@@ -283,6 +289,7 @@ class ReceiptController(Controller):
             NotAllocated,
             AllocationReversed,
             OverRefund,
+            PreconditionFailed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -293,12 +300,13 @@ class ReceiptController(Controller):
         data: JSONBody[PaymentReversal],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Payment]:
         """Take the money of an allocation back to its receipt, and return the refund that does so.
 
         409 if the payment is no allocation, or is taken back already.
         """
-        refund = await receipts.take_back(caller.tenant, payment_id, data.reason)
+        refund = await receipts.take_back(caller.tenant, payment_id, data.reason, if_match)
         return created(refund, f"/payments/{refund.id}")
 
 

@@ -42,6 +42,7 @@ FUNCTIONS = (
     "end_of_day(date, text)",
     "updated_at_after(timestamp with time zone, integer)",
     "last_movement_of(uuid, uuid)",
+    "start_of_movement(date, uuid, uuid)",
     "document_number(text, text, integer, bigint)",
     "take_number(uuid, text, timestamp with time zone)",
     "lines_of_invoice(uuid, uuid)",

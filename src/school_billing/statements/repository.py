@@ -15,7 +15,7 @@ from school_billing.platform.database.errors import ConnectionsBusy
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import FieldError, InvalidParameter
-from school_billing.platform.web.pages import NIL, Page
+from school_billing.platform.web.pages import Page, first_page
 from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.contracts import (
@@ -52,7 +52,7 @@ COLLECTIONS = Query("statements/collections", CollectionsDocument)
 DEBTORS = Query("statements/debtors", DebtorsDocument)
 
 
-_ALL_DEBTORS = DebtorsPage(Page(limit=1, offset=0, after=NIL, path="", query=()))
+_ALL_DEBTORS = DebtorsPage(first_page(1))
 
 
 class StatementReader(Protocol):

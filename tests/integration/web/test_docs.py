@@ -143,6 +143,10 @@ def test_every_answer_and_every_body_has_an_example_that_is_valid(document: dict
                 schema = content["schema"] | {"components": document["components"]}
                 for example in examples:
                     Draft202012Validator(schema, format_checker=FormatChecker()).validate(example)
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            enum = document["components"]["schemas"].get(described.get("$ref", "").rpartition("/")[2], {}).get("enum")
+            assert enum is None or {*described.get("examples", ())} <= {*enum}, (name, field)
     assert document["paths"]["/payments/{payment_id}"]["patch"]["requestBody"]["content"]["application/json"][
         "example"
     ] == {"reference": "DEMO-PARTIAL-1"}

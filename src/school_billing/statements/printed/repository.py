@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, json
 
 from school_billing.payers.contracts import Payer, PaymentReference
 from school_billing.payers.repository import Payers
-from school_billing.platform.web.pages import NIL, Page
+from school_billing.platform.web.pages import first_page
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.parameters import (
@@ -28,7 +28,7 @@ from school_billing.students.contracts import Student
 from school_billing.students.repository import Students
 
 # A printed statement lists what each student owes, and no invoices.
-_ONE_INVOICE = Page(limit=1, offset=0, after=NIL, path="", query=())
+_ONE_INVOICE = first_page(1)
 
 
 class PrintableStatements(Struct, frozen=True):
