@@ -220,8 +220,18 @@ CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
 
 CREATE FUNCTION is_plain_text(value text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (value !~ '[\u0001-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]|^\s|\s$'::text);
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $_$
+    begin
+      return value !~ (
+        '[\u0001-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e'
+        '\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a'
+        '\U000e0000-\U000e00ff]'
+        '|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])'
+        '|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]|^\s|\s$'
+      );
+    end
+  $_$;
 
 CREATE FUNCTION keep_an_administrator() RETURNS trigger
     LANGUAGE plpgsql
@@ -494,55 +504,67 @@ CREATE FUNCTION lines_of_invoice(invoice uuid, school uuid) RETURNS jsonb
 CREATE FUNCTION move_invoice_totals() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
     declare
-      received timestamptz;
-      known numeric;
-      allocated numeric;
+      school uuid := coalesce(new.school_id, old.school_id);
+      moved uuid[] := array[new.invoice_id, old.invoice_id];
+      is_counted boolean := false;
       earliest timestamptz;
     begin
-      if new.invoice_id <> old.invoice_id then
-        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
-        perform 1 from invoices
-        where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
-        order by id
-        for no key update;
+      if new.receipt_id is not null then
+        -- All payments of the statement are there when the trigger of the first one runs. It counts them together, and the
+        -- other triggers find the totals right: one UPDATE for each payment would take three times as long.
+        select
+          greatest(received_at, issued_at),
+          allocated_total = (
+            select sum(case kind when 'PAYMENT' then amount else -amount end)
+            from payments
+            where receipt_id = new.receipt_id and payments.school_id = school
+          )
+          and payments_total + refunds_total = (
+            select sum(amount) from payments where invoice_id = new.invoice_id and payments.school_id = school
+          )
+        into earliest, is_counted
+        from receipts
+        join invoices on invoices.id = new.invoice_id and invoices.school_id = receipts.school_id
+        where receipts.id = new.receipt_id and receipts.school_id = school;
+        if not is_counted then
+          perform 1 from receipts where id = new.receipt_id and school_id = school for no key update;
+          moved := array(
+            select invoice_id
+            from payments
+            where receipt_id = new.receipt_id and school_id = school and created_at = new.created_at
+          );
+        end if;
       end if;
-      update invoices
-      set payments_total = payments_total
-            + case when id = new.invoice_id and new.kind = 'PAYMENT' then new.amount else 0 end
-            - case when id = old.invoice_id and old.kind = 'PAYMENT' then old.amount else 0 end,
-          refunds_total = refunds_total
-            + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
-            - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
-      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
-      -- Payments of receipts are only ever added.
-      if new.receipt_id is null then
-        return null;
+      if not is_counted then
+        -- The invoices are locked before the sums are read, so that these have what others paid, and in the order of their
+        -- ids, so that two statements do not deadlock.
+        perform 1 from invoices where id = any(moved) and school_id = school order by id for no key update;
+        update invoices
+        set (payments_total, refunds_total) = (
+              select
+                coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0),
+                coalesce(sum(amount) filter (where kind = 'REFUND'), 0)
+              from payments
+              where invoice_id = invoices.id and school_id = invoices.school_id
+            )
+        where id = any(moved) and school_id = school;
+        if new.receipt_id is not null then
+          update receipts
+          set allocated_total = (
+                select sum(case kind when 'PAYMENT' then payments.amount else -payments.amount end)
+                from payments
+                where receipt_id = receipts.id and payments.school_id = receipts.school_id
+              )
+          where id = new.receipt_id and school_id = school;
+        end if;
       end if;
-      -- All payments of the statement are there when the trigger of the first one runs. It sums them, and the other
-      -- triggers find the total right: one UPDATE for each payment would take three times as long. The receipt is locked
-      -- first, so that the sum sees what others have allocated.
-      select received_at, allocated_total into received, known
-      from receipts
-      where id = new.receipt_id and school_id = new.school_id
-      for no key update;
-      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
-      from payments
-      where receipt_id = new.receipt_id and school_id = new.school_id;
-      if allocated <> known then
-        update receipts
-        set allocated_total = allocated
-        where id = new.receipt_id and school_id = new.school_id;
-      end if;
-      if new.kind = 'PAYMENT' then
-        select greatest(received, issued_at) into earliest
-        from invoices
-        where id = new.invoice_id and school_id = new.school_id;
-      else
+      if new.kind = 'REFUND' and new.receipt_id is not null then
         select paid_at into earliest
         from payments
-        where id = new.reverses_id and school_id = new.school_id and kind = 'PAYMENT'
+        where id = new.reverses_id and school_id = school and kind = 'PAYMENT'
           and (receipt_id, invoice_id, amount) = (new.receipt_id, new.invoice_id, new.amount);
         if not found then
           raise exception 'payment % takes back another allocation than %', new.id, new.reverses_id
