@@ -360,21 +360,6 @@ CREATE FUNCTION keep_school() RETURNS trigger
     end
   $$;
 
-CREATE FUNCTION keep_total_of_lines() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    AS $$
-    begin
-      if exists (select 1 from invoice_lines where invoice_id = new.id and school_id = new.school_id) then
-        raise exception 'the total of invoice % is the sum of its lines', new.id
-          using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_total_follows_lines',
-                table = 'invoices';
-      end if;
-      return new;
-    end
-  $$;
-
 CREATE TABLE payments (
     id uuid DEFAULT uuidv7() NOT NULL,
     school_id uuid NOT NULL,
@@ -755,24 +740,31 @@ CREATE FUNCTION refuse_other_lines() RETURNS trigger
     SET search_path TO 'public', 'pg_temp'
     AS $$
     declare
+      row jsonb := to_jsonb(coalesce(new, old));
       invoice record;
       lines_sum numeric;
     begin
-      select id, total_amount, created_at into invoice
+      -- A payment that comes at the same moment waits here, or is seen.
+      select id, school_id, total_amount, created_at,
+        number is not null or payments_total > 0 or voided_at is not null as is_fixed
+      into invoice
       from invoices
-      where id = coalesce(new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      where id = coalesce(row ->> 'invoice_id', row ->> 'id')::uuid and school_id = (row ->> 'school_id')::uuid
+      for no key update;
       if not found then
         return null;
       end if;
-      if new.created_at is distinct from invoice.created_at then
-        raise exception 'the lines of invoice % are made with it, and stay', invoice.id
+      if tg_table_name like 'invoice_lines%' and invoice.is_fixed
+         and (tg_op = 'DELETE' or (row ->> 'created_at')::timestamptz <> invoice.created_at)
+      then
+        raise exception 'the lines of invoice % stay', invoice.id
           using errcode = 'integrity_constraint_violation',
                 constraint = 'invoice_lines_are_fixed',
                 table = 'invoice_lines';
       end if;
       select sum(amount) into lines_sum
       from invoice_lines
-      where invoice_id = new.invoice_id and school_id = new.school_id;
+      where invoice_id = invoice.id and school_id = invoice.school_id;
       if lines_sum <> invoice.total_amount then
         raise exception 'the lines of invoice % sum to %', invoice.id, lines_sum
           using errcode = 'integrity_constraint_violation',
@@ -1510,9 +1502,9 @@ CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EX
 
 CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION number_document('INVOICE');
 
-CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE CONSTRAINT TRIGGER invoices_total_follows_lines AFTER UPDATE OF total_amount ON invoices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION refuse_other_lines();
 
-CREATE TRIGGER invoices_with_lines_keep_their_total BEFORE UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION keep_total_of_lines();
+CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
 

@@ -134,12 +134,15 @@ class Invoice(ListedInvoice, frozen=True):
 
 
 class LineIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of a new invoice."""
+    """A line of an invoice."""
 
     description: LineDescription
     category: Category | None = None
     amount: SignedAmount
     """Negative if it is a discount."""
+
+
+Lines = Annotated[list[LineIn], Meta(min_length=1, max_length=LINES_MOST)]
 
 
 class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,7 +153,7 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Without it, the student's payer owes the invoice if there is only one, else the student himself does."""
     total_amount: Amount | None = None
     """Either this or `lines` is required."""
-    lines: Annotated[list[LineIn], Meta(min_length=1, max_length=LINES_MOST)] | None = None
+    lines: Lines | None = None
     """What the invoice is made of, in place of total_amount. They sum to more than zero."""
     due_date: DueDate
     description: Description | None = None
@@ -160,17 +163,18 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def total(self) -> Decimal:
         """The total_amount, or the sum of the lines. InvalidBody if not exactly one of them is given."""
-        if self.lines is not None and self.total_amount is not None:
-            raise InvalidBody(errors=[FieldError("lines", "must be left out with a total_amount")])
-        if self.lines is not None:
-            return sum_of(self.lines)
-        if self.total_amount is None:
+        total = total_of(self.total_amount, self.lines)
+        if total is None:
             raise InvalidBody(errors=[FieldError("total_amount", "is required, or else lines")])
-        return self.total_amount
+        return total
 
 
-def sum_of(lines: Sequence[LineIn]) -> Decimal:
-    """Return the sum of lines. InvalidBody if it is no amount."""
+def total_of(total_amount: Decimal | None, lines: Sequence[LineIn] | None) -> Decimal | None:
+    """Return total_amount, or the sum of the lines. InvalidBody if both are given, or if the sum is no amount."""
+    if lines is None:
+        return total_amount
+    if total_amount is not None:
+        raise InvalidBody(errors=[FieldError("lines", "must be left out with a total_amount")])
     total = sum((line.amount for line in lines), Decimal("0.00"))
     if not 0 < total <= TOTAL_MOST:
         rule = f"must sum to more than zero and at most {TOTAL_MOST}, not to {total:.2f}"
@@ -190,7 +194,9 @@ class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     student_id: UUID | UnsetType = UNSET
     """Another student of the same school. Only an invoice without payments can change its student."""
     total_amount: Amount | UnsetType = UNSET
-    """At least the amount that is paid. The total of an invoice with lines cannot change."""
+    """At least the amount that is paid. The total of an invoice with lines changes with these."""
+    lines: Lines | UnsetType = UNSET
+    """All lines in place of those that are there, until something is paid or the invoice has a number."""
     due_date: DueDate | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
     issued_at: Moment | UnsetType = UNSET

@@ -32,9 +32,15 @@ class InvoiceIsVoid(Conflict):
 
 
 class InvoiceHasLines(Conflict):
-    """The invoice has lines, which never change, and its total is their sum. Void it and add a new invoice."""
+    """The total of the invoice is the sum of its lines. Change all lines instead."""
 
     code = "invoice_has_lines"
+
+
+class InvoiceLinesAreFixed(Conflict):
+    """Something is paid, or the invoice has a number, so its lines stay. Void it and add a new invoice."""
+
+    code = "invoice_lines_fixed"
 
 
 class InvoiceNumbered(Conflict):
@@ -140,7 +146,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoice_lines_category_plain": breaks_rule("lines", PLAIN_TEXT),
     "invoice_lines_amount_is_number": breaks_rule("lines", "must have amounts"),
     "invoice_lines_sum_to_total": InvoiceHasLines,
-    "invoice_lines_are_fixed": InvoiceHasLines,
+    "invoice_lines_are_fixed": InvoiceLinesAreFixed,
 }
 
 SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {

@@ -7,7 +7,16 @@ from uuid import UUID
 from msgspec.structs import asdict, replace
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch, Line, ListedInvoice
+from school_billing.invoices.contracts import (
+    Invoice,
+    InvoiceFilters,
+    InvoiceIn,
+    InvoicePatch,
+    Line,
+    LineIn,
+    ListedInvoice,
+    total_of,
+)
 from school_billing.invoices.errors import (
     SENTENCES,
     InvoiceHasPayments,
@@ -50,7 +59,6 @@ class Invoices:
             StudentNotFound, PayerNotFound: There is no such student, or no such payer in the student's school.
         """
         issued = invoice.issued_at or Moment()
-        lines = invoice.lines or []
         try:
             async with once(self._database):
                 created = await self._database.one_or_raise(
@@ -64,12 +72,10 @@ class Invoices:
                     issued_on=issued.day,
                     due_date=invoice.due_date,
                     description=invoice.description,
-                    line_descriptions=[line.description for line in lines],
-                    line_categories=[line.category for line in lines],
-                    line_amounts=[line.amount for line in lines],
+                    **_columns(invoice.lines or []),
                 )
         except ConstraintViolated as violated:
-            if lines and violated.constraint == "amounts_fit_the_currency":
+            if invoice.lines and violated.constraint == "amounts_fit_the_currency":
                 raise refuse_cents("lines")(**violated.facts) from violated
             raise
         return _whole(created)
@@ -106,9 +112,14 @@ class Invoices:
     async def update(self, tenant: Tenant, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
         """Change the given fields of an invoice that is not void.
 
-        InvoiceHasPayments if the student would change and the invoice has payments.
+        Raises:
+            InvalidBody: Both total_amount and lines are given, or the lines sum to no amount.
+            InvoiceHasPayments: The student would change, and the invoice has payments.
+            InvoiceHasLines: The total would change, and not the lines of which it is the sum.
+            InvoiceLinesAreFixed: Something is paid, or the invoice has a number.
         """
         issued = patch.issued_at or Moment()
+        lines = set_or_none(patch.lines)
         try:
             updated = await self._database.one_or_none(
                 UPDATE,
@@ -116,7 +127,9 @@ class Invoices:
                 invoice_id=invoice_id,
                 if_match=if_match.versions,
                 student_id=set_or_none(patch.student_id),
-                total_amount=set_or_none(patch.total_amount),
+                total_amount=total_of(set_or_none(patch.total_amount), lines),
+                lines_given=is_given(patch.lines),
+                **_columns(lines or []),
                 issued_at=issued.instant,
                 issued_on=issued.day,
                 due_date=set_or_none(patch.due_date),
@@ -124,6 +137,8 @@ class Invoices:
                 description=set_or_none(patch.description),
             )
         except ConstraintViolated as violated:
+            if lines and violated.constraint == "amounts_fit_the_currency":
+                raise refuse_cents("lines")(**violated.facts) from violated
             await self.refuse(tenant, invoice_id, violated)
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
@@ -154,7 +169,7 @@ class Invoices:
         if deleted is None:
             invoice = await self.get(tenant, invoice_id)
             error = InvoiceHasPayments(
-                "The invoice has payments and cannot be deleted. Refund them, then void it.",
+                "The invoice has payments and cannot be deleted. Take back or refund what is paid, then void it.",
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error)
@@ -169,6 +184,15 @@ class Invoices:
         error, sentence = known
         figures = figures_of(await self.get(tenant, invoice_id))
         raise error(sentence.format(**figures), errors, figures) from violated
+
+
+def _columns(lines: Sequence[LineIn]) -> dict[str, Sequence[object]]:
+    """Return lines as the columns that a statement takes."""
+    return {
+        "line_descriptions": [line.description for line in lines],
+        "line_categories": [line.category for line in lines],
+        "line_amounts": [line.amount for line in lines],
+    }
 
 
 def _whole(invoice: Invoice) -> Invoice:
