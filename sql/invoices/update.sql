@@ -1,5 +1,5 @@
 -- The changed invoice: one row, or none if the tenant has no such invoice, :if_match does not list its version, it is
--- void, or its student would change although it has payments. Null leaves a column as it is; description_given tells a
+-- void, or its student would change although it has payments or adjustments. Null leaves a column as it is; description_given tells a
 -- null description from an absent one. Two updates of one version queue here, and the second finds that its version is
 -- gone.
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
@@ -17,8 +17,12 @@ where (select noted from author)
   and (:tenant::uuid is null or schools.id = :tenant)
   and (:if_match::timestamptz[] is null or invoices.updated_at = any(:if_match))
   and voided_at is null
-  and (:student_id::uuid is null or student_id = :student_id or payments_total = 0)
+  and (
+    :student_id::uuid is null or student_id = :student_id
+    or payments_total + credited_total + discounted_total + written_off_total + reversals_total = 0
+  )
 returning
   invoices.id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description,
-  voided_at, void_reason, payments_total, refunds_total, paid_total, balance_due, invoices.created_at,
+  voided_at, void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+  paid_total, balance_due, invoices.created_at,
   invoices.updated_at, lines_of_invoice(invoices.id, school_id) as lines

@@ -44,14 +44,18 @@ DueDate = Annotated[
 
 
 class InvoiceStatus(StrEnum):
-    """The status of an invoice. It follows from its payments and refunds."""
+    """The status of an invoice. It follows from its payments, refunds and adjustments."""
 
     PENDING = "PENDING"
-    """Nothing is paid."""
+    """Something is owed, and nothing is paid."""
     PARTIAL = "PARTIAL"
-    """A part is paid."""
+    """Something is owed, and something is paid."""
     PAID = "PAID"
-    """The whole amount is paid."""
+    """Nothing is left, and something is paid."""
+    CREDITED = "CREDITED"
+    """Nothing is left and nothing is paid: all is credited or discounted."""
+    WRITTEN_OFF = "WRITTEN_OFF"
+    """Nothing is left, because the school gave up a part of it. It takes no payments."""
     VOID = "VOID"
     """Nothing is owed on it, and no total counts it."""
 
@@ -98,7 +102,7 @@ class Line(Struct, frozen=True):
 
 
 class ListedInvoice(Struct, frozen=True):
-    """An invoice, with the totals of its payments and refunds."""
+    """An invoice, with the totals of its payments, refunds and adjustments."""
 
     id: UUID
     school_id: UUID
@@ -114,6 +118,12 @@ class ListedInvoice(Struct, frozen=True):
     description: Description | None
     voided_at: Instant | None
     void_reason: VoidReason | None
+    credited_total: Money
+    """The sum of its credit notes, without those that were reversed."""
+    discounted_total: Money
+    """The sum of its discounts, without those that were reversed."""
+    written_off_total: Money
+    """The sum of its write-offs, without those that were reversed."""
     payments_total: Money
     """The sum of its payments."""
     refunds_total: Money
@@ -121,13 +131,13 @@ class ListedInvoice(Struct, frozen=True):
     paid_total: Money
     """Payments less refunds."""
     balance_due: Money
-    """The amount still owed; 0.00 if the invoice is void."""
+    """The amount still owed: total_amount less what is credited, discounted, written off and paid; 0.00 if void."""
     created_at: Instant
     updated_at: Instant
 
 
 class Invoice(ListedInvoice, frozen=True):
-    """An invoice, with its lines and the totals of its payments and refunds."""
+    """An invoice, with its lines and the totals of its payments, refunds and adjustments."""
 
     lines: list[Line]
     """They sum to the total_amount, and never change. Empty if the invoice has only a total."""
@@ -188,9 +198,9 @@ class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Changes of an invoice. A field that is absent stays as it is; null clears it."""
 
     student_id: UUID | UnsetType = UNSET
-    """Another student of the same school. Only an invoice without payments can change its student."""
+    """Another student of the same school. Only an invoice without payments and adjustments can change its student."""
     total_amount: Amount | UnsetType = UNSET
-    """At least the amount that is paid. The total of an invoice with lines cannot change."""
+    """At least what is paid, credited, discounted and written off. The total of an invoice with lines cannot change."""
     due_date: DueDate | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
     issued_at: Moment | UnsetType = UNSET

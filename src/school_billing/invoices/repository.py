@@ -104,7 +104,7 @@ class Invoices:
     async def update(self, tenant: Tenant, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
         """Change the given fields of an invoice that is not void.
 
-        InvoiceHasPayments if the student would change and the invoice has payments.
+        InvoiceHasPayments if the student would change and the invoice has payments or adjustments.
         """
         issued = patch.issued_at or Moment()
         try:
@@ -126,14 +126,15 @@ class Invoices:
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
             error = InvoiceHasPayments(
-                "The invoice has payments, so it cannot change its student. Refund them, void it and bill the other.",
+                "The invoice has payments or adjustments, so it cannot change its student. Take them back, void it and"
+                " bill the other.",
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
         return _whole(updated)
 
     async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
-        """Take an invoice out of every total. A check refuses it if payments are not refunded."""
+        """Take an invoice out of every total. The schema refuses it if something on it is not refunded or reversed."""
         try:
             voided = await self._database.one_or_none(
                 VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
@@ -164,7 +165,8 @@ class Invoices:
             raise violated
         error, sentence = known
         figures = figures_of(await self.get(tenant, invoice_id))
-        raise error(sentence.format(**figures), figures=figures) from violated
+        settled = figures["total_amount"] - figures["balance_due"]
+        raise error(sentence.format(**figures, settled=settled), figures=figures) from violated
 
 
 def _whole(invoice: Invoice) -> Invoice:
