@@ -32,7 +32,7 @@ class InvoiceIsVoid(Conflict):
 
 
 class InvoiceWrittenOff(Conflict):
-    """The invoice is written off. Reverse adjustment_id with POST /adjustments/{id}/reverse, then record the payment."""
+    """The invoice is written off. Reverse adjustment_id with POST /adjustments/{id}/reverse, then record the money."""
 
     code = "invoice_written_off"
 
@@ -71,8 +71,8 @@ class Overpayment(Conflict):
         """Return the error of a change that is possible now, but not with what was paid on an earlier day."""
         paid = Decimal(total_amount) - Decimal(balance_due)
         return cls(
-            f"On {date}, {paid} would be paid or adjusted on the invoice of {total_amount}. Change a date or an amount, or"
-            " void the invoice and add a new one.",
+            f"On {date}, {paid} would be paid or adjusted on the invoice of {total_amount}. Change a date or an amount,"
+            " or void the invoice and add a new one.",
             figures={"date": date, "total_amount": total_amount, "balance_due": balance_due},
         )
 

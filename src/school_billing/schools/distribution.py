@@ -55,6 +55,7 @@ FUNCTIONS = (
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
+    "invoice_status(boolean, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric)",
     "search_words(text)",

@@ -61,7 +61,7 @@ class AdjustmentFileController(Controller):
     ) -> Download:
         """Return each adjustment with its invoice, its student, and who recorded it when and why, oldest first.
 
-        recorded_by is the actor in the audit trail. The amount of a reversal is above zero, too, and it has a reverses_id.
+        recorded_by is the actor in the audit trail. The amount of a reversal is above zero, too; reverses_id tells it.
 
         CSV by RFC 4180 in UTF-8. Text that a spreadsheet would take for a formula has an apostrophe before it.
         """

@@ -152,7 +152,7 @@ async def test_an_invoice_is_voided_when_nothing_on_it_counts(api: Api, other: J
 
 async def test_a_credit_note_with_lines_has_their_sum(api: Api) -> None:
     invoice = await api.invoice(total="100.00")
-    lines = [
+    lines: list[Json] = [
         {"description": "Lunch", "category": "meals", "amount": "30.00"},
         {"description": "Fee for changes", "category": None, "amount": "-5.50"},
     ]

@@ -632,7 +632,7 @@ class Books(RuleBasedStateMachine):
         day=days | st.none(),
         release=st.booleans(),
     )
-    def adjust(self, invoice: str, kind: str, amount: Decimal, day: str | None, release: bool) -> Any:  # noqa: FBT001
+    def adjust(self, invoice: str, kind: str, amount: Decimal, day: str | None, release: bool) -> Any:
         path = f"/invoices/{invoice}/{PATHS[kind]}"
         body: Json = {"reason": "x"} | ({"adjusted_at": at(day)} if day else {})
         body |= {} if kind == "WRITE_OFF" else {"amount": str(amount)}
@@ -660,7 +660,7 @@ class Books(RuleBasedStateMachine):
                 again = [("PAYMENT", one.amount - left, released[-1][1])] if one.amount > left else []
             left -= one.amount
         adjusted = replace(known, adjustments=known.adjustments | {"new": Adjustment(kind, amount, moment)})
-        refunds = [("REFUND", one.amount, day) for one, day in released]
+        refunds = [("REFUND", one.amount, taken_at) for one, taken_at in released]
         possible = amount > 0 and not known.voided_on and adjusted.allows("", *refunds, *again)
         # The refunds are written before what is paid again.
         possible &= known.net() >= total(amount for _, amount, _ in refunds)
@@ -669,8 +669,8 @@ class Books(RuleBasedStateMachine):
             return multiple()
         name: str = self.post(path, body, 201)["id"]
         known.adjustments[name] = Adjustment(kind, amount, moment)
-        for one, day in released:
-            one.reversed_on = day
+        for one, taken_at in released:
+            one.reversed_on = taken_at
         self.released += len(released)
         if released:
             self.learn_refunds(invoice, *again)

@@ -28,7 +28,7 @@ ADJUSTMENTS = ("CREDIT_NOTE", "DISCOUNT", "WRITE_OFF")
 
 @dataclass
 class Payment:
-    """A payment or refund, or an adjustment, which never changes; its reversal has its kind and a minus before its number."""
+    """A payment or refund, or an adjustment, which never changes. A reversal has a number below zero."""
 
     number: int
     kind: str
@@ -310,7 +310,8 @@ async def write_invoice(
                 elif change.value.is_adjustment:
                     one = change.value
                     ids[change.number] = await connection.fetchval(
-                        "insert into adjustments (school_id, invoice_id, kind, amount, adjusted_at, reverses_id, reason) "
+                        "insert into adjustments "
+                        "(school_id, invoice_id, kind, amount, adjusted_at, reverses_id, reason) "
                         "values ($1, $2, $3, $4, $5, $6, 'x') returning id",
                         *(school, identifier, one.kind, one.amount, one.paid_at),
                         ids[-one.number - 1] if one.number < 0 else None,
