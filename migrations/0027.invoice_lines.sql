@@ -42,7 +42,7 @@ create or replace function lines_of_invoice(invoice uuid, school uuid) returns j
   $function$;
 
 -- Refuses a commit after which the lines of an invoice would not sum to its total, or after which they had changed although
--- something was paid, or the invoice has a number or is void. It is of invoices and of their lines.
+-- something was paid or credited, or the invoice has a number or is void. It is of invoices and of their lines.
 create or replace function refuse_other_lines() returns trigger
   language plpgsql
   set search_path = public, pg_temp
@@ -54,7 +54,7 @@ create or replace function refuse_other_lines() returns trigger
     begin
       -- A payment that comes at the same moment waits here, or is seen.
       select id, school_id, total_amount, created_at,
-        number is not null or payments_total > 0 or voided_at is not null as is_fixed
+        number is not null or payments_total > 0 or balance_due <> total_amount as is_fixed
       into invoice
       from invoices
       where id = coalesce(row ->> 'invoice_id', row ->> 'id')::uuid and school_id = (row ->> 'school_id')::uuid

@@ -2,6 +2,35 @@
 -- runs it: a database is made by the migrations.
 
 
+CREATE TYPE account_line AS (
+	id uuid,
+	student_id uuid,
+	total_amount text,
+	issued_at text,
+	due_date date,
+	description text,
+	credited_total text,
+	discounted_total text,
+	written_off_total text,
+	payments_total text,
+	refunds_total text,
+	paid_total text,
+	balance_due text,
+	status text
+);
+
+CREATE TYPE account_totals AS (
+	invoiced_total text,
+	credited_total text,
+	discounted_total text,
+	written_off_total text,
+	payments_total text,
+	refunds_total text,
+	paid_total text,
+	balance_due_total text,
+	overdue_total text
+);
+
 CREATE TYPE ageing AS (
 	current text,
 	days_1_30 text,
@@ -219,6 +248,10 @@ CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
 
+CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount numeric, credited numeric, written_off numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (((paid_total + credited) + written_off) < total_amount) THEN CASE WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text ELSE 'PARTIAL'::text END WHEN (written_off > (0)::numeric) THEN 'WRITTEN_OFF'::text WHEN (paid_total <= (0)::numeric) THEN 'CREDITED'::text ELSE 'PAID'::text END;
+
 CREATE FUNCTION is_plain_text(value text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $_$
@@ -334,6 +367,16 @@ CREATE FUNCTION keep_issue_before_allocations() RETURNS trigger
         raise exception 'money was allocated to invoice % before %', new.id, new.issued_at
           using errcode = 'integrity_constraint_violation',
                 constraint = 'invoices_issued_before_allocations',
+                table = 'invoices';
+      end if;
+      if exists (
+        select 1
+        from adjustments
+        where invoice_id = new.id and school_id = new.school_id and adjusted_at < new.issued_at
+      ) then
+        raise exception 'invoice % was adjusted before %', new.id, new.issued_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_issued_before_adjustments',
                 table = 'invoices';
       end if;
       return null;
@@ -468,7 +511,27 @@ CREATE FUNCTION last_payment_of(invoice uuid, school uuid) RETURNS timestamp wit
     SET search_path TO 'public', 'pg_temp'
     AS $$
     begin
-      return (select least(max(paid_at), now()) from payments where invoice_id = invoice and school_id = school);
+      return least(
+        greatest(
+          (select max(paid_at) from payments where invoice_id = invoice and school_id = school),
+          (select max(adjusted_at) from adjustments where invoice_id = invoice and school_id = school)
+        ),
+        now()
+      );
+    end
+  $$;
+
+CREATE FUNCTION lines_of_adjustment(adjustment uuid, school uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(line) order by line.position), '[]')
+        from adjustment_lines
+        cross join lateral (select position, description, category, amount) as line
+        where adjustment_id = adjustment and school_id = school
+      );
     end
   $$;
 
@@ -483,6 +546,43 @@ CREATE FUNCTION lines_of_invoice(invoice uuid, school uuid) RETURNS jsonb
         cross join lateral (select position, description, category, amount) as line
         where invoice_id = invoice and school_id = school
       );
+    end
+  $$;
+
+CREATE FUNCTION move_adjusted_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      change numeric := case when new.reverses_id is null then new.amount else -new.amount end;
+      earliest timestamptz;
+    begin
+      update invoices
+      set credited_total = credited_total + case new.kind when 'CREDIT_NOTE' then change else 0 end,
+          discounted_total = discounted_total + case new.kind when 'DISCOUNT' then change else 0 end,
+          written_off_total = written_off_total + case new.kind when 'WRITE_OFF' then change else 0 end,
+          reversals_total = reversals_total + greatest(-change, 0)
+      where id = new.invoice_id and school_id = new.school_id
+      returning issued_at into earliest;
+      if new.reverses_id is not null then
+        select adjusted_at into earliest
+        from adjustments
+        where id = new.reverses_id and school_id = new.school_id and reverses_id is null
+          and (invoice_id, kind, amount) = (new.invoice_id, new.kind, new.amount);
+        if not found then
+          raise exception 'adjustment % takes back another one than %', new.id, new.reverses_id
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'adjustments_reverse_a_whole_adjustment',
+                  table = 'adjustments';
+        end if;
+      end if;
+      if new.adjusted_at < earliest then
+        raise exception 'adjustment % is dated %, before %', new.id, new.adjusted_at, earliest
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'adjustments_follow_invoice',
+                table = 'adjustments';
+      end if;
+      return null;
     end
   $$;
 
@@ -638,6 +738,33 @@ CREATE FUNCTION refunds_of_receipt(receipt uuid, school uuid) RETURNS jsonb
     end
   $$;
 
+CREATE FUNCTION refuse_because_adjusted() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      adjustment uuid := (
+        select id
+        from adjustments
+        where invoice_id = new.id and school_id = new.school_id and reverses_id is null
+          and (tg_nargs = 1 or kind = tg_argv[1])
+          and not exists (
+            select 1
+            from adjustments as later
+            where later.reverses_id = adjustments.id and later.school_id = adjustments.school_id
+          )
+        order by id desc
+        limit 1
+      );
+    begin
+      raise exception 'invoice % has adjustment %', new.id, adjustment
+        using errcode = 'integrity_constraint_violation',
+              constraint = tg_argv[0],
+              table = 'invoices',
+              detail = json_build_object('adjustment_id', adjustment);
+    end
+  $$;
+
 CREATE FUNCTION refuse_cents() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -685,34 +812,37 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
     declare
       invoice record;
       wrong record;
-      facts text;
+      facts jsonb;
     begin
       if tg_table_name like 'payments%' then
         -- Two changes of dates, each possible without the other, wait for each other here.
-        select id, school_id, total_amount, refunds_total into invoice
+        select id, school_id, total_amount, refunds_total, reversals_total into invoice
         from invoices
         where id = new.invoice_id and school_id = new.school_id
         for no key update;
-        if invoice.refunds_total = 0 then
+        if invoice.refunds_total = 0 and invoice.reversals_total = 0 then
           return null;
         end if;
       else
         invoice := new;
       end if;
-      select happened_at, balance into wrong
+      select happened_at, balance, refunded_beyond into wrong
       from (
-        select happened_at, sum(change) over (order by happened_at) as balance
+        select
+          happened_at, sum(change) over until_then as balance,
+          sum(change) filter (where kind in ('PAYMENT', 'REFUND')) over until_then as refunded_beyond
         from account_entries
         where invoice_id = invoice.id and school_id = invoice.school_id
+        window until_then as (order by happened_at)
       ) as balances
-      where balance not between 0 and invoice.total_amount
+      where balance < 0 or refunded_beyond > 0
       order by happened_at
       limit 1;
       if not found then
         return null;
       end if;
       select
-        json_build_object(
+        jsonb_build_object(
           'date', (wrong.happened_at at time zone time_zone)::date,
           'total_amount', amount_text(invoice.total_amount),
           'balance_due', amount_text(wrong.balance)
@@ -731,7 +861,31 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
         using errcode = 'integrity_constraint_violation',
               constraint = 'invoices_refunded_at_most_paid_on_every_day',
               table = 'invoices',
-              detail = facts;
+              detail = facts || jsonb_build_object('beyond', amount_text(wrong.refunded_beyond));
+    end
+  $$;
+
+CREATE FUNCTION refuse_other_adjustment_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      adjustment record;
+      lines_sum numeric;
+    begin
+      select amount, created_at into adjustment
+      from adjustments
+      where id = new.adjustment_id and school_id = new.school_id;
+      select sum(amount) into lines_sum
+      from adjustment_lines
+      where adjustment_id = new.adjustment_id and school_id = new.school_id;
+      if lines_sum <> adjustment.amount or new.created_at <> adjustment.created_at then
+        raise exception 'the lines of adjustment % are made with it and sum to its amount', new.adjustment_id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'adjustment_lines_sum_to_amount',
+                table = 'adjustment_lines';
+      end if;
+      return null;
     end
   $$;
 
@@ -746,7 +900,7 @@ CREATE FUNCTION refuse_other_lines() RETURNS trigger
     begin
       -- A payment that comes at the same moment waits here, or is seen.
       select id, school_id, total_amount, created_at,
-        number is not null or payments_total > 0 or voided_at is not null as is_fixed
+        number is not null or payments_total > 0 or balance_due <> total_amount as is_fixed
       into invoice
       from invoices
       where id = coalesce(row ->> 'invoice_id', row ->> 'id')::uuid and school_id = (row ->> 'school_id')::uuid
@@ -829,6 +983,59 @@ CREATE FUNCTION refuse_truncate() RETURNS trigger
     begin
       raise exception 'the rows of % are deleted one by one, so that the audit trail sees it', tg_table_name
         using errcode = 'integrity_constraint_violation', constraint = 'audited_tables_never_truncated';
+    end
+  $$;
+
+CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, dated_at timestamp with time zone, why text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      needed numeric;
+      allocated numeric;
+    begin
+      perform 1 from receipts
+      where school_id = school
+        and id in (select receipt_id from payments where invoice_id = invoice and school_id = school)
+      order by id
+      for no key update;
+      select wanted - balance_due into needed
+      from invoices
+      where id = invoice and school_id = school
+      for no key update;
+      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
+      from payments
+      where invoice_id = invoice and school_id = school and receipt_id is not null;
+      if needed > allocated then
+        raise exception '% of invoice % is paid by no receipt', needed - allocated, invoice
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'adjustments_release_receipts_only',
+                table = 'adjustments',
+                detail = json_build_object('paid_by_receipts', amount_text(allocated));
+      end if;
+      -- In one statement: a check that follows the entries of the invoice sees all of it or nothing.
+      insert into payments (school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at)
+      select
+        school, invoice, receipt_id, case part.kind when 'REFUND' then id end, part.kind, part.amount, method, reference,
+        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at)
+      from (
+        select
+          id, receipt_id, amount, method, reference, paid_at,
+          needed - coalesce(
+            sum(amount) over (order by paid_at desc, id desc rows between unbounded preceding and 1 preceding), 0
+          ) as still_needed
+        from payments
+        where invoice_id = invoice and school_id = school and receipt_id is not null and kind = 'PAYMENT'
+          and not exists (
+            select 1
+            from payments as later
+            where later.reverses_id = payments.id and later.school_id = payments.school_id
+          )
+      ) as youngest
+      cross join lateral (values ('REFUND', amount), ('PAYMENT', amount - still_needed)) as part (kind, amount)
+      where still_needed > 0 and part.amount > 0
+      order by part.kind desc, paid_at, id;
+      return true;
     end
   $$;
 
@@ -923,9 +1130,17 @@ CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::statement_line;
 
+CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, credited_total numeric, discounted_total numeric, written_off_total numeric, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS account_line
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(credited_total), amount_text(discounted_total), amount_text(written_off_total), amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::account_line;
+
 CREATE FUNCTION statement_totals_of(invoiced numeric, payments numeric, refunds numeric, balance_due numeric, not_overdue numeric) RETURNS statement_totals
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ROW(amount_text(invoiced), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::statement_totals;
+
+CREATE FUNCTION statement_totals_of(invoiced numeric, credited numeric, discounted numeric, written_off numeric, payments numeric, refunds numeric, balance_due numeric, not_overdue numeric) RETURNS account_totals
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ROW(amount_text(invoiced), amount_text(credited), amount_text(discounted), amount_text(written_off), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::account_totals;
 
 CREATE FUNCTION take_number(school uuid, of_series text, taken_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -965,6 +1180,25 @@ CREATE AGGREGATE audit_chain(tip bytea, digest bytea) (
     STYPE = bytea
 );
 
+CREATE TABLE adjustments (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    reverses_id uuid,
+    kind text NOT NULL,
+    number text,
+    amount numeric(12,2) NOT NULL,
+    reason text NOT NULL,
+    adjusted_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT adjustments_adjusted_at_not_in_future CHECK ((adjusted_at <= updated_at)),
+    CONSTRAINT adjustments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT adjustments_kind_known CHECK ((kind = ANY (ARRAY['CREDIT_NOTE'::text, 'DISCOUNT'::text, 'WRITE_OFF'::text]))),
+    CONSTRAINT adjustments_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT adjustments_reason_plain CHECK (is_plain_text(reason))
+);
+
 CREATE TABLE invoices (
     id uuid DEFAULT uuidv7() NOT NULL,
     school_id uuid NOT NULL,
@@ -978,22 +1212,28 @@ CREATE TABLE invoices (
     payments_total numeric(18,2) DEFAULT 0 NOT NULL,
     refunds_total numeric(18,2) DEFAULT 0 NOT NULL,
     paid_total numeric(18,2) GENERATED ALWAYS AS ((payments_total - refunds_total)) STORED NOT NULL,
-    balance_due numeric(18,2) GENERATED ALWAYS AS (
-CASE
-    WHEN (voided_at IS NULL) THEN ((total_amount - payments_total) + refunds_total)
-    ELSE (0)::numeric
-END) STORED NOT NULL,
-    status text GENERATED ALWAYS AS (invoice_status((voided_at IS NOT NULL), (payments_total - refunds_total), total_amount)) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     payer_id uuid,
     number text,
+    credited_total numeric(18,2) DEFAULT 0 NOT NULL,
+    discounted_total numeric(18,2) DEFAULT 0 NOT NULL,
+    written_off_total numeric(18,2) DEFAULT 0 NOT NULL,
+    reversals_total numeric(18,2) DEFAULT 0 NOT NULL,
+    balance_due numeric(18,2) GENERATED ALWAYS AS (
+CASE
+    WHEN (voided_at IS NULL) THEN (((((total_amount - payments_total) + refunds_total) - credited_total) - discounted_total) - written_off_total)
+    ELSE (0)::numeric
+END) STORED NOT NULL,
+    status text GENERATED ALWAYS AS (invoice_status((voided_at IS NOT NULL), (payments_total - refunds_total), total_amount, (credited_total + discounted_total), written_off_total)) STORED NOT NULL,
+    CONSTRAINT invoices_adjustments_not_negative CHECK (((credited_total >= (0)::numeric) AND (discounted_total >= (0)::numeric) AND (written_off_total >= (0)::numeric) AND (reversals_total >= (0)::numeric))),
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT invoices_none_adjusted_when_void CHECK (((voided_at IS NULL) OR (((credited_total + discounted_total) + written_off_total) = (0)::numeric))),
     CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
-    CONSTRAINT invoices_paid_at_most_total CHECK (((payments_total - refunds_total) <= total_amount)),
+    CONSTRAINT invoices_paid_at_most_total CHECK ((((((payments_total - refunds_total) + credited_total) + discounted_total) + written_off_total) <= total_amount)),
     CONSTRAINT invoices_payments_not_negative CHECK (((payments_total >= (0)::numeric) AND (refunds_total >= (0)::numeric))),
     CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
     CONSTRAINT invoices_total_amount_positive CHECK (((total_amount > (0)::numeric) AND (total_amount <> 'NaN'::numeric))),
@@ -1018,7 +1258,8 @@ CREATE VIEW account_entries AS
     NULL::text AS method,
     NULL::text AS reference,
     invoices.payer_id,
-    NULL::uuid AS receipt_id
+    NULL::uuid AS receipt_id,
+    NULL::uuid AS adjustment_id
    FROM invoices
 UNION ALL
  SELECT payments.school_id,
@@ -1038,9 +1279,36 @@ UNION ALL
     payments.method,
     payments.reference,
     invoices.payer_id,
-    payments.receipt_id
+    payments.receipt_id,
+    NULL::uuid AS adjustment_id
    FROM (payments
      JOIN invoices ON (((invoices.id = payments.invoice_id) AND (invoices.school_id = payments.school_id))))
+UNION ALL
+ SELECT adjustments.school_id,
+    invoices.student_id,
+    adjustments.invoice_id,
+    NULL::uuid AS payment_id,
+    invoices.issued_at,
+    counts_from(adjustments.adjusted_at, invoices.issued_at, invoices.voided_at) AS happened_at,
+    2 AS turn,
+        CASE
+            WHEN (adjustments.reverses_id IS NULL) THEN adjustments.kind
+            ELSE (adjustments.kind || '_REVERSAL'::text)
+        END AS kind,
+    adjustments.amount,
+        CASE
+            WHEN (adjustments.reverses_id IS NULL) THEN (- adjustments.amount)
+            ELSE adjustments.amount
+        END AS change,
+    adjustments.reason AS description,
+    NULL::text AS method,
+    adjustments.number AS reference,
+    invoices.payer_id,
+    NULL::uuid AS receipt_id,
+    adjustments.id AS adjustment_id
+   FROM (invoices
+     JOIN adjustments ON (((adjustments.invoice_id = invoices.id) AND (adjustments.school_id = invoices.school_id))))
+  WHERE ((invoices.credited_total > (0)::numeric) OR (invoices.discounted_total > (0)::numeric) OR (invoices.written_off_total > (0)::numeric) OR (invoices.reversals_total > (0)::numeric))
 UNION ALL
  SELECT invoices.school_id,
     invoices.student_id,
@@ -1056,9 +1324,30 @@ UNION ALL
     NULL::text AS method,
     NULL::text AS reference,
     invoices.payer_id,
-    NULL::uuid AS receipt_id
+    NULL::uuid AS receipt_id,
+    NULL::uuid AS adjustment_id
    FROM invoices
   WHERE (invoices.voided_at IS NOT NULL);
+
+CREATE TABLE adjustment_lines (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    adjustment_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    description text NOT NULL,
+    category text,
+    amount numeric(12,2) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT adjustment_lines_amount_is_number CHECK ((amount <> 'NaN'::numeric)),
+    CONSTRAINT adjustment_lines_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
+    CONSTRAINT adjustment_lines_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
+'::text) IN (category)) = 0))),
+    CONSTRAINT adjustment_lines_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
+    CONSTRAINT adjustment_lines_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
+'::text) IN (description)) = 0))),
+    CONSTRAINT adjustment_lines_position_in_range CHECK ((("position" >= 1) AND ("position" <= 100)))
+);
 
 CREATE TABLE api_keys (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -1302,6 +1591,15 @@ CREATE TABLE users (
     CONSTRAINT users_username_shape CHECK (((username = lower(username)) AND ((char_length(username) >= 1) AND (char_length(username) <= 255))))
 );
 
+ALTER TABLE ONLY adjustment_lines
+    ADD CONSTRAINT adjustment_lines_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY adjustment_lines
+    ADD CONSTRAINT adjustment_lines_position_key UNIQUE (adjustment_id, school_id, "position");
+
+ALTER TABLE ONLY adjustments
+    ADD CONSTRAINT adjustments_pkey PRIMARY KEY (id, school_id);
+
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
@@ -1367,6 +1665,16 @@ ALTER TABLE ONLY users
 
 ALTER TABLE ONLY users
     ADD CONSTRAINT users_username_key UNIQUE (username);
+
+CREATE INDEX adjustments_invoice_id_school_id_idx ON adjustments USING btree (invoice_id, school_id);
+
+CREATE UNIQUE INDEX adjustments_number_key ON adjustments USING btree (number, school_id) WHERE (number IS NOT NULL);
+
+CREATE UNIQUE INDEX adjustments_reverses_id_key ON adjustments USING btree (reverses_id, school_id) WHERE (reverses_id IS NOT NULL);
+
+CREATE INDEX adjustments_school_id_adjusted_at_idx ON adjustments USING btree (school_id, adjusted_at);
+
+CREATE INDEX adjustments_school_id_id_idx ON adjustments USING btree (school_id, id);
 
 CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (school_id, name) NULLS NOT DISTINCT WHERE (revoked_at IS NULL);
 
@@ -1446,6 +1754,32 @@ CREATE INDEX students_search_idx ON students USING gin (search_vector(school_id,
 
 CREATE INDEX users_school_id_id_idx ON users USING btree (school_id, id);
 
+CREATE TRIGGER adjustment_lines_are_audited AFTER INSERT OR DELETE OR UPDATE ON adjustment_lines FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER adjustment_lines_fit_the_currency AFTER INSERT ON adjustment_lines FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER adjustment_lines_never_truncated BEFORE TRUNCATE ON adjustment_lines FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER adjustment_lines_set_updated_at BEFORE UPDATE ON adjustment_lines FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER adjustment_lines_stay BEFORE DELETE OR UPDATE ON adjustment_lines FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('adjustment_lines_are_fixed');
+
+CREATE CONSTRAINT TRIGGER adjustment_lines_sum_to_amount AFTER INSERT ON adjustment_lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_other_adjustment_lines();
+
+CREATE TRIGGER adjustments_are_audited AFTER INSERT OR DELETE OR UPDATE ON adjustments FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER adjustments_fit_the_currency AFTER INSERT ON adjustments FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER adjustments_move_invoice_totals AFTER INSERT ON adjustments FOR EACH ROW EXECUTE FUNCTION move_adjusted_totals();
+
+CREATE TRIGGER adjustments_never_truncated BEFORE TRUNCATE ON adjustments FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER adjustments_set_updated_at BEFORE UPDATE ON adjustments FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER adjustments_stay BEFORE DELETE OR UPDATE ON adjustments FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('adjustments_are_fixed');
+
+CREATE TRIGGER adjustments_take_their_number BEFORE INSERT ON adjustments FOR EACH ROW WHEN (((new.number IS NOT NULL) OR ((new.kind = 'CREDIT_NOTE'::text) AND (new.reverses_id IS NULL)))) EXECUTE FUNCTION number_document('CREDIT_NOTE');
+
 CREATE TRIGGER api_keys_are_audited AFTER INSERT OR DELETE OR UPDATE OF name, key_hash, role, school_id, revoked_at ON api_keys FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER api_keys_keep_their_school BEFORE UPDATE OF school_id ON api_keys FOR EACH ROW WHEN ((new.school_id IS DISTINCT FROM old.school_id)) EXECUTE FUNCTION keep_school();
@@ -1480,15 +1814,17 @@ CREATE TRIGGER invoice_lines_stay BEFORE UPDATE ON invoice_lines FOR EACH ROW EX
 
 CREATE CONSTRAINT TRIGGER invoice_lines_sum_to_total AFTER INSERT OR DELETE ON invoice_lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_other_lines();
 
+CREATE TRIGGER invoices_adjusted_are_not_voided BEFORE UPDATE OF voided_at ON invoices FOR EACH ROW WHEN (((new.voided_at IS NOT NULL) AND (old.voided_at IS NULL) AND (((new.credited_total + new.discounted_total) + new.written_off_total) > (0)::numeric))) EXECUTE FUNCTION refuse_because_adjusted('invoices_adjusted_are_not_voided');
+
 CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
-CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric) OR (new.credited_total <> (0)::numeric) OR (new.discounted_total <> (0)::numeric) OR (new.written_off_total <> (0)::numeric) OR (new.reversals_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
 
-CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION append_to_audit_log();
+CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
 
-CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN ((new.refunds_total > (0)::numeric)) EXECUTE FUNCTION refuse_impossible_balance();
+CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN (((new.refunds_total > (0)::numeric) OR (new.reversals_total > (0)::numeric))) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER invoices_issued_before_allocations AFTER UPDATE OF issued_at ON invoices FOR EACH ROW WHEN ((new.issued_at > old.issued_at)) EXECUTE FUNCTION keep_issue_before_allocations();
 
@@ -1504,9 +1840,11 @@ CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW
 
 CREATE CONSTRAINT TRIGGER invoices_total_follows_lines AFTER UPDATE OF total_amount ON invoices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION refuse_other_lines();
 
-CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
+
+CREATE TRIGGER invoices_written_off_take_no_payments BEFORE UPDATE OF payments_total ON invoices FOR EACH ROW WHEN (((old.status = 'WRITTEN_OFF'::text) AND (new.payments_total > old.payments_total))) EXECUTE FUNCTION refuse_because_adjusted('invoices_written_off_take_no_payments', 'WRITE_OFF');
 
 CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -1617,6 +1955,15 @@ CREATE TRIGGER users_one_administrator_is_not_deleted BEFORE DELETE ON users FOR
 CREATE TRIGGER users_one_administrator_stays BEFORE UPDATE OF role, disabled_at ON users FOR EACH ROW WHEN (((old.role = 'admin'::text) AND (old.school_id IS NULL) AND (old.disabled_at IS NULL) AND ((new.role <> 'admin'::text) OR (new.disabled_at IS NOT NULL)))) EXECUTE FUNCTION keep_an_administrator();
 
 CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+ALTER TABLE ONLY adjustment_lines
+    ADD CONSTRAINT adjustment_lines_adjustment_id_fkey FOREIGN KEY (adjustment_id, school_id) REFERENCES adjustments(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY adjustments
+    ADD CONSTRAINT adjustments_invoice_id_fkey FOREIGN KEY (invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY adjustments
+    ADD CONSTRAINT adjustments_reverses_id_fkey FOREIGN KEY (reverses_id, school_id) REFERENCES adjustments(id, school_id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;

@@ -1,6 +1,6 @@
 -- The changed invoice: one row, or none if the tenant has no such invoice, :if_match does not list its version, it is
--- void, or its student would change although it has payments. Null leaves a column as it is; description_given tells a
--- null description from an absent one. Two updates of one version queue here, and the second finds that its version is
+-- void, or its student would change although it has payments or adjustments. Null leaves a column as it is;
+-- description_given tells a null description from an absent one. Two updates of one version queue here, and the second finds that its version is
 -- gone. With lines_given, the lines are :line_descriptions and so on in place of those that were there.
 with author as materialized (select written_by(:request_actor, :request_id) as noted),
 updated as (
@@ -18,11 +18,14 @@ updated as (
     and (:tenant::uuid is null or schools.id = :tenant)
     and (:if_match::timestamptz[] is null or invoices.updated_at = any(:if_match))
     and voided_at is null
-    and (:student_id::uuid is null or student_id = :student_id or payments_total = 0)
+    and (
+      :student_id::uuid is null or student_id = :student_id
+      or payments_total + credited_total + discounted_total + written_off_total + reversals_total = 0
+    )
   returning
     invoices.id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description,
-    voided_at, void_reason, payments_total, refunds_total, paid_total, balance_due, invoices.created_at,
-    invoices.updated_at
+    voided_at, void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+    paid_total, balance_due, invoices.created_at, invoices.updated_at
 ),
 lines_before as (
   delete from invoice_lines
@@ -45,7 +48,8 @@ new_lines as (
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at,
+  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total, paid_total,
+  balance_due, created_at, updated_at,
   case
     when :lines_given
       then (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines)

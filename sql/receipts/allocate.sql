@@ -77,7 +77,7 @@ candidates as (
     and issued_at <= now()
 ),
 locked as (
-  select id, student_id, description, issued_at, due_date, balance_due, refunds_total
+  select id, student_id, description, issued_at, due_date, balance_due, refunds_total, reversals_total
   from invoices
   where invoices.id = any(array(select candidates.id from candidates))
     and invoices.school_id = (select school_id from receipt)
@@ -108,10 +108,10 @@ new_payments as (
   insert into payments (school_id, invoice_id, receipt_id, amount, method, reference, paid_at)
   select
     receipt.school_id, invoice_id, receipt.id, planned.amount, receipt.method, receipt.reference,
-    -- After the refunds of an invoice, because more than its total must not have been paid on an earlier day.
+    -- After the refunds and reversals of an invoice, because more than its total must not have been paid on an earlier day.
     greatest(
       receipt.allocated_at, issued_at,
-      case when locked.refunds_total > 0 then last_payment_of(invoice_id, receipt.school_id) end
+      case when locked.refunds_total > 0 or locked.reversals_total > 0 then last_payment_of(invoice_id, receipt.school_id) end
     )
   from receipt
   cross join planned

@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import ValidationException
 
+import school_billing.adjustments.controller as adjustments
 import school_billing.api_keys.controller as api_keys
 import school_billing.audit.controller as audit
 import school_billing.auth.controller as auth
@@ -55,7 +56,8 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     standby = standby_of(settings)
     rooms = [
         auth.room(primary, settings, tokens, metrics),
-        *(one.room(primary) for one in (users, api_keys, schools, students, payers, invoices, payments, receipts)),
+        *(one.room(primary) for one in (users, api_keys, schools, students, payers)),
+        *(one.room(primary) for one in (invoices, adjustments, payments, receipts)),
         statements.room(primary, standby, settings, metrics),
         *(room(primary) for room in (audit.room, health.room, *more)),
     ]

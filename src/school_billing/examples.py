@@ -11,11 +11,20 @@ PAYER = "01980000-0000-7000-8002-000000000001"
 RECEIPT = "01980000-0000-7000-8003-000000000001"
 INVOICE = "01980000-0000-7000-8000-000000000202"
 PAYMENT = "01980000-0000-7000-8000-000000000302"
+ADJUSTMENT = "01980000-0000-7000-8000-000000000701"
 USER = "01980000-0000-7000-8000-000000000401"
 API_KEY = "01980000-0000-7000-8000-000000000501"
 
 _NONE_DUE = {"current": "0.00", "days_1_30": "0.00", "days_31_60": "0.00", "days_61_90": "0.00"}
 _NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "0.00"}
+
+
+_NONE_ADJUSTED = {"credited_total": "0.00", "discounted_total": "0.00", "written_off_total": "0.00"}
+
+
+def _adjustment_of(struct: str) -> dict[str, object]:
+    fields = {"id": ADJUSTMENT, "kind": "DISCOUNT", "number": None, "amount": "80.00", "reason": "Sibling discount"}
+    return {f"{struct}.{name}": value for name, value in fields.items()}
 
 
 def _receipt_of(struct: str) -> dict[str, object]:
@@ -32,6 +41,7 @@ EXAMPLES: Mapping[str, object] = {
     "student_id": STUDENT,
     "payer_id": PAYER,
     "invoice_id": INVOICE,
+    "adjustment_id": ADJUSTMENT,
     "payment_id": PAYMENT,
     "receipt_id": RECEIPT,
     "user_id": USER,
@@ -63,6 +73,7 @@ EXAMPLES: Mapping[str, object] = {
     "issued_at": "2026-01-05T13:00:00Z",
     "due_date": "2026-02-28",
     "total_amount": "800.00",
+    **_NONE_ADJUSTED,
     "payments_total": "300.00",
     "refunds_total": "50.00",
     "paid_total": "250.00",
@@ -84,6 +95,16 @@ EXAMPLES: Mapping[str, object] = {
     "ListedInvoice.number": None,
     "Line.amount": "800.00",
     "InvoicePatch": {"due_date": "2026-03-15"},
+    **_adjustment_of("Adjustment"),
+    **_adjustment_of("ListedAdjustment"),
+    "Adjustment.lines": [],
+    "adjusted_at": "2026-01-06T13:00:00Z",
+    "CreditNoteIn": {"amount": "20.00", "reason": "No lunch in May"},
+    "DiscountIn.amount": "10.00",
+    "Entry.adjustment_id": None,
+    "credited": "0.00",
+    "discounted": "0.00",
+    "written_off": "0.00",
     "amount": "300.00",
     "Payment.paid_at": "2026-01-15T13:00:00Z",
     "PaymentIn.amount": "50.00",

@@ -20,6 +20,8 @@ class AuditedEntity(StrEnum):
     STUDENT_PAYERS = "student_payers"
     INVOICES = "invoices"
     INVOICE_LINES = "invoice_lines"
+    ADJUSTMENTS = "adjustments"
+    ADJUSTMENT_LINES = "adjustment_lines"
     RECEIPTS = "receipts"
     PAYMENTS = "payments"
     RECEIPT_REFUNDS = "receipt_refunds"

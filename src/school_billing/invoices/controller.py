@@ -22,12 +22,14 @@ from school_billing.invoices.contracts import (
 )
 from school_billing.invoices.errors import (
     CONSTRAINT_ERRORS,
+    InvoiceAdjusted,
     InvoiceHasLines,
     InvoiceHasPayments,
     InvoiceIsVoid,
     InvoiceLinesAreFixed,
     InvoiceNotFound,
     InvoiceNumbered,
+    IssuedAfterAdjustment,
     IssuedAfterAllocation,
     Overpayment,
     OverRefund,
@@ -186,6 +188,7 @@ class InvoiceController(Controller):
             InvoiceLinesAreFixed,
             InvoiceHasPayments,
             InvoiceIsVoid,
+            IssuedAfterAdjustment,
             IssuedAfterAllocation,
             Overpayment,
             OverRefund,
@@ -203,8 +206,9 @@ class InvoiceController(Controller):
         """Change the given fields. null clears the description.
 
         409 if the invoice is void, if the total would change and the invoice has lines, if the total would fall below
-        what is paid or was paid on an earlier day, if the student would change and the invoice has payments, or if it
-        would be issued after money of a receipt paid it. The payer never changes.
+        what is paid, credited and written off, or was on an earlier day, if the student would change and the invoice
+        has payments, or if it would be issued after money of a receipt paid it or after an adjustment. The payer never
+        changes.
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 
@@ -213,7 +217,7 @@ class InvoiceController(Controller):
         status_code=200,
         access=ACCOUNTANTS,
         summary="Void an invoice",
-        errors=(InvoiceNotFound, InvoiceHasPayments, InvoiceIsVoid, PreconditionFailed),
+        errors=(InvoiceNotFound, InvoiceHasPayments, InvoiceAdjusted, InvoiceIsVoid, PreconditionFailed),
     )
     async def void_invoice(
         self,
@@ -225,7 +229,7 @@ class InvoiceController(Controller):
     ) -> WithETag[Invoice]:
         """Void an invoice for good. From now on nothing is owed on it, and it takes no payments.
 
-        409 if a payment on it is not refunded, or if it is already void.
+        409 if a payment on it is not refunded, if an adjustment is not reversed, or if it is already void.
         """
         return with_etag(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
 
@@ -242,7 +246,7 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete an invoice. 409 if it has a number, or payments, refunded or not: void it instead."""
+        """Delete an invoice. 409 if it has a number, payments or adjustments, refunded and reversed or not: void it."""
         await invoices.delete(caller.tenant, invoice_id, if_match)
 
 

@@ -72,7 +72,7 @@ class Invoices:
                     issued_on=issued.day,
                     due_date=invoice.due_date,
                     description=invoice.description,
-                    **_columns(invoice.lines or []),
+                    **columns_of(invoice.lines or []),
                 )
         except ConstraintViolated as violated:
             if invoice.lines and violated.constraint == "amounts_fit_the_currency":
@@ -114,9 +114,9 @@ class Invoices:
 
         Raises:
             InvalidBody: Both total_amount and lines are given, or the lines sum to no amount.
-            InvoiceHasPayments: The student would change, and the invoice has payments.
+            InvoiceHasPayments: The student would change, and the invoice has payments or adjustments.
             InvoiceHasLines: The total would change, and not the lines of which it is the sum.
-            InvoiceLinesAreFixed: Something is paid, or the invoice has a number.
+            InvoiceLinesAreFixed: Something is paid or credited, or the invoice has a number.
         """
         issued = patch.issued_at or Moment()
         lines = set_or_none(patch.lines)
@@ -127,9 +127,9 @@ class Invoices:
                 invoice_id=invoice_id,
                 if_match=if_match.versions,
                 student_id=set_or_none(patch.student_id),
-                total_amount=total_of(set_or_none(patch.total_amount), lines),
+                total_amount=total_of("total_amount", set_or_none(patch.total_amount), lines),
                 lines_given=is_given(patch.lines),
-                **_columns(lines or []),
+                **columns_of(lines or []),
                 issued_at=issued.instant,
                 issued_on=issued.day,
                 due_date=set_or_none(patch.due_date),
@@ -143,14 +143,15 @@ class Invoices:
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
             error = InvoiceHasPayments(
-                "The invoice has payments, so it cannot change its student. Refund them, void it and bill the other.",
+                "The invoice has payments or adjustments, so it cannot change its student. Take them back, void it and"
+                " bill the other.",
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
         return _whole(updated)
 
     async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
-        """Take an invoice out of every total. A check refuses it if payments are not refunded."""
+        """Take an invoice out of every total. The schema refuses it if something on it is not refunded or reversed."""
         try:
             voided = await self._database.one_or_none(
                 VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
@@ -182,12 +183,14 @@ class Invoices:
         if known is None:
             raise violated
         error, sentence = known
-        figures = figures_of(await self.get(tenant, invoice_id))
-        raise error(sentence.format(**figures), errors, figures) from violated
+        invoice = await self.get(tenant, invoice_id)
+        figures = figures_of(invoice)
+        settled = invoice.total_amount - invoice.balance_due
+        raise error(sentence.format(**figures, settled=settled), errors, figures) from violated
 
 
-def _columns(lines: Sequence[LineIn]) -> dict[str, Sequence[object]]:
-    """Return lines as the columns that a statement takes."""
+def columns_of(lines: Sequence[LineIn]) -> dict[str, Sequence[object]]:
+    """Return lines as the columns that statements take."""
     return {
         "line_descriptions": [line.description for line in lines],
         "line_categories": [line.category for line in lines],

@@ -11,7 +11,13 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, Overpayment, OverRefund
+from school_billing.invoices.errors import (
+    InvoiceIsVoid,
+    InvoiceNotFound,
+    InvoiceWrittenOff,
+    Overpayment,
+    OverRefund,
+)
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentFilters, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.errors import CONSTRAINT_ERRORS, BelongsToReceipt, PaymentNotFound
@@ -63,7 +69,15 @@ class PaymentController(Controller):
         "/payments",
         access=ACCOUNTANTS,
         summary="Record a payment or a refund",
-        errors=(InvoiceNotFound, InvoiceIsVoid, Overpayment, OverRefund, IdempotencyKeyReused, IdempotencyKeyInFlight),
+        errors=(
+            InvoiceNotFound,
+            InvoiceIsVoid,
+            InvoiceWrittenOff,
+            Overpayment,
+            OverRefund,
+            IdempotencyKeyReused,
+            IdempotencyKeyInFlight,
+        ),
     )
     async def create_payment(
         self,
@@ -74,8 +88,8 @@ class PaymentController(Controller):
     ) -> WithETag[Payment]:
         """Record a payment or a refund on an invoice.
 
-        409 if the invoice is void, or if the payments would exceed its total or the refunds the payments, now or on an
-        earlier day.
+        409 if the invoice is void or written off, or if the payments would exceed what is owed or the refunds the
+        payments, now or on an earlier day.
         """
         payment = await payments.create(caller.tenant, data)
         metrics.count_payment(data.kind, payment.currency, data.amount)
@@ -134,6 +148,7 @@ class PaymentController(Controller):
             PaymentNotFound,
             InvoiceNotFound,
             InvoiceIsVoid,
+            InvoiceWrittenOff,
             Overpayment,
             OverRefund,
             BelongsToReceipt,

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.errors import InvoiceIsVoid, Overpayment, OverRefund
+from school_billing.invoices.errors import InvoiceIsVoid, InvoiceWrittenOff, Overpayment, OverRefund
 from school_billing.payers.errors import PayerNotFound
 from school_billing.payers.repository import Payers
 from school_billing.payments.contracts import Payment
@@ -110,6 +110,7 @@ class ReceiptController(Controller):
             ReceiptKnown,
             Overpayment,
             InvoiceIsVoid,
+            InvoiceWrittenOff,
             InvoiceNotIssued,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
@@ -203,6 +204,7 @@ class ReceiptController(Controller):
             ReceiptSpent,
             Overpayment,
             InvoiceIsVoid,
+            InvoiceWrittenOff,
             InvoiceNotIssued,
             PreconditionFailed,
             IdempotencyKeyReused,

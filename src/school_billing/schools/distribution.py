@@ -13,6 +13,8 @@ DISTRIBUTED = {
     "student_payers": "school_id",
     "invoices": "school_id",
     "invoice_lines": "school_id",
+    "adjustments": "school_id",
+    "adjustment_lines": "school_id",
     "receipts": "school_id",
     "payments": "school_id",
     "receipt_refunds": "school_id",
@@ -46,17 +48,23 @@ FUNCTIONS = (
     "document_number(text, text, integer, bigint)",
     "take_number(uuid, text, timestamp with time zone)",
     "lines_of_invoice(uuid, uuid)",
+    "lines_of_adjustment(uuid, uuid)",
+    "release_allocations(uuid, uuid, numeric, timestamp with time zone, text)",
     "split_by_shares(numeric, numeric[], integer)",
     "creditor_reference(bigint)",
     "payment_reference(uuid)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
+    "invoice_status(boolean, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
+    "statement_totals_of(numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric)",
     "search_words(text)",
     "first_id_of(date)",
     "search_query(uuid, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
+    "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, numeric, "
+    "numeric, numeric, text)",
 )
 """The functions that only queries, views and the functions of triggers call.
 

@@ -99,7 +99,7 @@ HTML_MEDIA_TYPE = "text/html"
 PDF_MEDIA_TYPE = "application/pdf"
 NDJSON_MEDIA_TYPE = "application/x-ndjson"
 
-_AMOUNTS = {"total_amount", "payments_total", "refunds_total", "paid_total", "balance_due"}
+_AMOUNTS = {name for name in ExportedRow.__struct_fields__ if name.endswith("_total")} | {"total_amount", "balance_due"}
 """These are numbers: a minus in front of them does not begin a formula, as in somebody's text."""
 
 _encoder = msgspec.json.Encoder()
@@ -110,7 +110,8 @@ def _answer(kind: Any, media_type: str = "application/json", example: str | None
     return {200: ResponseSpec(kind, media_type=media_type, generate_examples=False, examples=examples)}
 
 
-def _rows_of(*columns: str) -> dict[int, ResponseSpec]:
+def rows_of(*columns: str) -> dict[int, ResponseSpec]:
+    """Return the answer of a route for OpenAPI: a CSV with these columns."""
     return _answer(str, CSV_MEDIA_TYPE, csv_rows([columns]).decode())
 
 
@@ -216,7 +217,7 @@ class StatementController(Controller):
     @get(
         "/students/{student_id:str}/statement.csv",
         summary="Get the lines of a student's statement as CSV",
-        responses=_rows_of(*_ENTRY_COLUMNS),
+        responses=rows_of(*_ENTRY_COLUMNS),
         errors=(StudentNotFound,),
     )
     async def download_student_statement_csv(
@@ -322,7 +323,7 @@ class StatementController(Controller):
     @get(
         "/payers/{payer_id:str}/statement.csv",
         summary="Get the lines of a payer's statement as CSV",
-        responses=_rows_of(*_ENTRY_COLUMNS),
+        responses=rows_of(*_ENTRY_COLUMNS),
         errors=(PayerNotFound,),
     )
     async def download_payer_statement_csv(
@@ -452,7 +453,7 @@ class StatementController(Controller):
         "/schools/{school_id:str}/statement.csv",
         summary="Download a school's invoices as CSV",
         media_type=CSV_MEDIA_TYPE,
-        responses=_rows_of(*_INVOICE_COLUMNS),
+        responses=rows_of(*_INVOICE_COLUMNS),
         errors=(SchoolNotFound,),
     )
     async def download_school_statement_csv(
@@ -475,7 +476,7 @@ class StatementController(Controller):
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
         header = attachment("invoices", *_file_words(school, as_of), extension="csv")
-        parts = _as_csv(_invoice_rows(lines, school.currency), BYTE_ORDER_MARK if excel else b"")
+        parts = csv_parts(_INVOICE_COLUMNS, _invoice_rows(lines, school.currency), excel=excel)
         return Download(await started(request, parts), CSV_MEDIA_TYPE, header)
 
     @get(
@@ -531,7 +532,7 @@ class StatementController(Controller):
     @get(
         "/schools/{school_id:str}/debtors.csv",
         summary="Get all debtors of a school as CSV",
-        responses=_rows_of(*_debtor_columns(Debtor)),
+        responses=rows_of(*_debtor_columns(Debtor)),
         errors=(SchoolNotFound,),
     )
     async def get_debtors_rows(
@@ -697,8 +698,11 @@ async def _invoice_rows(
             yield ([*_cells(line), currency] for line in part)
 
 
-async def _as_csv(parts: AsyncGenerator[Iterable[Iterable[Cell]]], head: bytes) -> AsyncGenerator[bytes]:
-    head += csv_rows([_INVOICE_COLUMNS])
+async def csv_parts(
+    columns: Sequence[str], parts: AsyncGenerator[Iterable[Iterable[Cell]]], *, excel: bool
+) -> AsyncGenerator[bytes]:
+    """Yield a CSV of any length, in parts."""
+    head = (BYTE_ORDER_MARK if excel else b"") + csv_rows([columns])
     async with aclosing(parts):
         async for rows in parts:
             # In a thread, so that short requests do not wait for the formatting.

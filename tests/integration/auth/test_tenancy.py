@@ -50,6 +50,8 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     receipt = await api.receipt(
         payer, "200.00", method=MARK, reference=f"Receipt {MARK}", source=MARK, external_reference=MARK, allocate="none"
     )
+    credited = {"reason": f"Meals {MARK}", "lines": [{"description": f"Meals {MARK}", "amount": "1.00"}]}
+    note = await api.client.post(f"/invoices/{unpaid['id']}/credit-notes", json=credited)
     user = await api.client.post(
         "/users",
         json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
@@ -64,7 +66,9 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "unpaid_id": unpaid["id"],
         "payment_id": payment["id"],
         "receipt_id": receipt["id"],
+        "adjustment_id": note.json()["id"],
         "number": invoice["number"],
+        "note_number": note.json()["number"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
     }
@@ -78,6 +82,8 @@ async def other(api: Api, database_url: str) -> OtherSchool:
                 "student_payers",
                 "invoices",
                 "invoice_lines",
+                "adjustments",
+                "adjustment_lines",
                 "receipts",
                 "payments",
                 "receipt_refunds",
@@ -162,6 +168,14 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         ],
         "update_invoice": [{"description": "x"}, {"student_id": mine["student_id"]}, {}],
         "void_invoice": [{"reason": "x"}],
+        "create_credit_note": [
+            {"amount": "1.00", "reason": "x"},
+            {"amount": "100.00", "reason": "x", "release": True},
+            {"lines": [{"description": "x", "amount": "1"}], "reason": "x"},
+        ],
+        "create_discount": [{"amount": "1.00", "reason": "x"}],
+        "write_off_invoice": [{"reason": "x"}],
+        "reverse_adjustment": [{"reason": "x"}],
         "create_payment": [{"invoice_id": ids["invoice_id"], "amount": "1.00"}],
         "create_receipt": [
             {"payer_id": ids["payer_id"], "amount": "1.00"},
@@ -184,7 +198,9 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
         if parameter["in"] != "query":
             continue
         name = parameter["name"]
-        if name in ids:
+        if name == "number":
+            yield from (urlencode({name: ids[number]}) for number in ("number", "note_number"))
+        elif name in ids:
             yield urlencode({name: ids[name]})
         elif name == "entity_id":
             yield from (urlencode({name: value}) for key, value in ids.items() if key.endswith("_id"))

@@ -43,7 +43,7 @@ def test_every_constraint_has_its_meaning_and_every_meaning_its_constraint(
         where pronamespace = 'public'::regnamespace
         union
         -- Some functions get the name from their trigger.
-        select named[1] from pg_trigger, regexp_matches(pg_get_triggerdef(oid), '\(''([a-z]\w+)''\)$') as named
+        select named[1] from pg_trigger, regexp_matches(pg_get_triggerdef(oid), '\(''([a-z]\w+)''[^)]*\)$') as named
         where not tgisinternal
         """,
     )

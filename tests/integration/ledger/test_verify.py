@@ -50,7 +50,7 @@ async def books(new_database: Callable[..., str]) -> str:
 async def test_verify_reports_that_right_books_agree(books: str) -> None:
     result = command(books, "verify")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "3232 invoices, 3551 payments and refunds, 56 receipts" in result.stdout
+    assert "3232 invoices, 3551 payments and refunds, 5 adjustments, 56 receipts" in result.stdout
     assert "(0 not yet)" in result.stdout
     assert "all agree" in result.stdout
     assert "sealed 0" in command(books, "seal").stdout
@@ -71,6 +71,20 @@ async def test_verify_reports_that_right_books_agree(books: str) -> None:
         ("update audit_log set hash = sha256('x') where position = 4", "position 4 of school"),
         ("delete from audit_log where position = 3", "missing"),
         (
+            "update adjustments set amount = 0.01 where kind = 'CREDIT_NOTE'",
+            "credited_total 120.00, but its credit notes sum to 0.01; discounted_total 0.00",
+        ),
+        ("delete from adjustments where reverses_id is not null", "reversals_total 80.00, but its reversals sum to 0"),
+        (
+            "update adjustments set adjusted_at = '2020-01-01Z' where kind = 'WRITE_OFF'",
+            "adjustment ID is dated before its invoice: 2020-01-01",
+        ),
+        (
+            "insert into adjustment_lines (school_id, adjustment_id, position, description, amount) "
+            "select school_id, id, 1, 'x', 1 from adjustments where kind = 'CREDIT_NOTE'",
+            "total_amount 120.00, but its lines sum to 1.00",
+        ),
+        (
             "update payments set paid_at = now() + interval '1 day', updated_at = now() + interval '1 day' "
             "where reference = 'DEMO-PAID-1'",
             "dated in the future",
@@ -81,7 +95,7 @@ async def test_verify_names_every_change_behind_the_triggers(books: str, stateme
     tamper(books, statement)
     result = command(books, "verify", "--limit", "3")
     assert result.returncode == 1
-    assert finding in result.stdout
+    assert finding in re.sub("adjustment [0-9a-f-]{36} of school [0-9a-f-]{36}", "adjustment ID", result.stdout)
     assert "THEY DIFFER" in result.stdout
     assert len([line for line in result.stdout.splitlines() if line.startswith(("invoice", "audit"))]) <= 6
 

@@ -44,6 +44,9 @@ _CHARGES = {
     EntryKind.RECEIPT_REFUND,
     EntryKind.RECEIPT_REVERSAL,
     EntryKind.ALLOCATION,
+    EntryKind.CREDIT_NOTE_REVERSAL,
+    EntryKind.DISCOUNT_REVERSAL,
+    EntryKind.WRITE_OFF_REVERSAL,
 }
 _NAMES_MOST = 10
 
@@ -235,6 +238,7 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
         sums: dict[str, Decimal] = {
             "opening_balance": statement.opening_balance,
             "invoiced": period.invoiced,
+            **adjusted(period.credited, period.discounted, period.written_off),
             "payments": period.paid,
             "refunds": period.refunded,
             "voided": period.voided,
@@ -246,6 +250,7 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
     else:
         sums = {
             "invoiced_to_date": totals.invoiced_total,
+            **adjusted(totals.credited_total, totals.discounted_total, totals.written_off_total),
             "payments": totals.payments_total,
             "refunds": totals.refunds_total,
             "paid_to_date": totals.paid_total,
@@ -254,6 +259,16 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
         if isinstance(statement, PayerStatement):
             sums |= {"unallocated": statement.unallocated, "balance": statement.balance}
     return [Fact(formats.label(name), formats.money(amount)) for name, amount in sums.items()]
+
+
+def adjusted(credited: Decimal, discounted: Decimal, written_off: Decimal) -> dict[str, Decimal]:
+    """Return what is owed less without money, by its label, and nothing of what there is none."""
+    amounts = {"credit_notes": credited, "discounts": discounted, "write_offs": written_off}
+    return {label: amount for label, amount in amounts.items() if amount}
+
+
+def _adjusted(of: InvoiceLine | Totals) -> Decimal:
+    return of.credited_total + of.discounted_total + of.written_off_total
 
 
 def _demand(formats: Formats, statement: Statement) -> Iterable[Fact]:
@@ -425,30 +440,42 @@ def _invoices(formats: Formats, statement: StudentStatement | PayerStatement) ->
     columns |= {"student": ColumnKind.TEXT} if isinstance(statement, PayerStatement) else {}
     columns |= {"description": ColumnKind.TEXT, "status": ColumnKind.LABEL}
     texts = [""] * (len(columns) - 1)
-    sums = _numbers(formats, totals.invoiced_total, totals.paid_total, totals.balance_due_total)
+    is_adjusted = any(_adjusted(line) for line in statement.invoices)
+    amounts = ("amount", *(["adjusted"] if is_adjusted else []), "paid", "balance")
+    sums = _numbers(
+        formats,
+        totals.invoiced_total,
+        *([_adjusted(totals)] if is_adjusted else []),
+        totals.paid_total,
+        totals.balance_due_total,
+    )
     return printable_table(
         formats,
         "invoices",
-        columns | dict.fromkeys(("amount", "paid", "balance"), ColumnKind.NUMBER),
-        rows=[_invoice(formats, line, names) for line in statement.invoices],
+        columns | dict.fromkeys(amounts, ColumnKind.NUMBER),
+        rows=[_invoice(formats, line, names, is_adjusted=is_adjusted) for line in statement.invoices],
         foot=[formats.label("total"), *texts, *sums],
     )
 
 
-def _invoice(formats: Formats, line: InvoiceLine, names: Mapping[UUID | None, str]) -> Row:
+def _invoice(formats: Formats, line: InvoiceLine, names: Mapping[UUID | None, str], *, is_adjusted: bool) -> Row:
     cells = [
         formats.school_day(line.issued_at),
         formats.day(line.due_date),
         *([printable_text(names[line.id])] if names else []),
         printable_text(line.description or ""),
         formats.label(line.status.value),
-        *_numbers(formats, line.total_amount, line.paid_total, line.balance_due),
+        formats.number(line.total_amount),
+        *([formats.number(_adjusted(line))] if is_adjusted else []),
+        *_numbers(formats, line.paid_total, line.balance_due),
     ]
     return Row(cells, is_void=line.status.value == "VOID")
 
 
 def _students(formats: Formats, statement: SchoolStatement) -> Table:
-    names = ("invoiced_to_date", "paid_to_date", "balance_due", "overdue", *_AGES)
+    is_adjusted = any(_adjusted(student) for student in statement.students)
+    adjustments = ["adjusted"] if is_adjusted else []
+    names = ("invoiced_to_date", *adjustments, "paid_to_date", "balance_due", "overdue", *_AGES)
     return printable_table(
         formats,
         "students",
@@ -458,17 +485,22 @@ def _students(formats: Formats, statement: SchoolStatement) -> Table:
                 [
                     printable_text(student.full_name),
                     printable_text(student.external_id or ""),
-                    *_balances(formats, student, student.ageing),
+                    *_balances(formats, student, student.ageing, is_adjusted=is_adjusted),
                 ]
             )
             for student in statement.students
         ],
-        foot=[formats.label("total"), "", *_balances(formats, statement.totals, statement.ageing)],
+        foot=[
+            formats.label("total"),
+            "",
+            *_balances(formats, statement.totals, statement.ageing, is_adjusted=is_adjusted),
+        ],
     )
 
 
-def _balances(formats: Formats, totals: Totals, ageing: Ageing) -> list[str]:
-    sums = (totals.invoiced_total, totals.paid_total, totals.balance_due_total, totals.overdue_total)
+def _balances(formats: Formats, totals: Totals, ageing: Ageing, *, is_adjusted: bool) -> list[str]:
+    adjustments = [_adjusted(totals)] if is_adjusted else []
+    sums = (totals.invoiced_total, *adjustments, totals.paid_total, totals.balance_due_total, totals.overdue_total)
     ages = (formats.number(amount) if (amount := getattr(ageing, age)) else _NOTHING for age in _AGES)
     return [*_numbers(formats, *sums), *ages]
 
