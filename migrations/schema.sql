@@ -1683,6 +1683,8 @@ CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
+CREATE INDEX invoices_adjusted_idx ON invoices USING btree (school_id, student_id, id) WHERE ((credited_total > (0)::numeric) OR (discounted_total > (0)::numeric) OR (written_off_total > (0)::numeric) OR (reversals_total > (0)::numeric));
+
 CREATE UNIQUE INDEX invoices_number_key ON invoices USING btree (number, school_id) WHERE (number IS NOT NULL);
 
 CREATE INDEX invoices_payer_id_school_id_idx ON invoices USING btree (payer_id, school_id) WHERE (payer_id IS NOT NULL);
