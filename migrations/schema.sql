@@ -1013,10 +1013,13 @@ CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, d
                 detail = json_build_object('paid_by_receipts', amount_text(allocated));
       end if;
       -- In one statement: a check that follows the entries of the invoice sees all of it or nothing.
-      insert into payments (school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at)
+      -- An allocation for which this transaction waited is a moment younger than its now().
+      insert into payments (
+        school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at, updated_at
+      )
       select
         school, invoice, receipt_id, case part.kind when 'REFUND' then id end, part.kind, part.amount, method, reference,
-        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at)
+        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at), greatest(now(), paid_at)
       from (
         select
           id, receipt_id, amount, method, reference, paid_at,
