@@ -19,8 +19,8 @@ create or replace function invoice_status(
 
 -- Reads the column that is made anew.
 drop trigger if exists invoices_written_off_take_no_payments on invoices;
--- The expression of a generated column cannot change without a rewrite of the table; all of this is one. For a million
--- invoices it takes some seconds, in which the invoices are locked.
+-- The expression of a generated column cannot change without a rewrite of the table; all of this is one. It takes
+-- about half a minute for a million invoices, which are locked meanwhile.
 alter table invoices
   drop column if exists balance_due,
   drop column if exists status,
@@ -266,10 +266,13 @@ create or replace function release_allocations(
                 detail = json_build_object('paid_by_receipts', amount_text(allocated));
       end if;
       -- In one statement: a check that follows the entries of the invoice sees all of it or nothing.
-      insert into payments (school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at)
+      -- An allocation for which this transaction waited is a moment younger than its now().
+      insert into payments (
+        school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at, updated_at
+      )
       select
         school, invoice, receipt_id, case part.kind when 'REFUND' then id end, part.kind, part.amount, method, reference,
-        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at)
+        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at), greatest(now(), paid_at)
       from (
         select
           id, receipt_id, amount, method, reference, paid_at,

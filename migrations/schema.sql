@@ -1014,10 +1014,13 @@ CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, d
                 detail = json_build_object('paid_by_receipts', amount_text(allocated));
       end if;
       -- In one statement: a check that follows the entries of the invoice sees all of it or nothing.
-      insert into payments (school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at)
+      -- An allocation for which this transaction waited is a moment younger than its now().
+      insert into payments (
+        school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at, updated_at
+      )
       select
         school, invoice, receipt_id, case part.kind when 'REFUND' then id end, part.kind, part.amount, method, reference,
-        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at)
+        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at), greatest(now(), paid_at)
       from (
         select
           id, receipt_id, amount, method, reference, paid_at,
@@ -1687,6 +1690,8 @@ CREATE INDEX audit_log_school_id_id_idx ON audit_log USING btree (school_id, id)
 CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS NULL);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+
+CREATE INDEX invoices_adjusted_idx ON invoices USING btree (school_id, student_id, id) WHERE ((credited_total > (0)::numeric) OR (discounted_total > (0)::numeric) OR (written_off_total > (0)::numeric) OR (reversals_total > (0)::numeric));
 
 CREATE UNIQUE INDEX invoices_number_key ON invoices USING btree (number, school_id) WHERE (number IS NOT NULL);
 
