@@ -90,6 +90,8 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
         *(("patch", path) for path in things | {receipt}),
         *(("delete", path) for path in things),
         ("post", "/invoices/{invoice_id}/void"),
+        *(("post", f"{receipt}/{action}") for action in ("allocations", "refunds", "reverse")),
+        ("post", "/payments/{payment_id}/reverse"),
         ("patch", "/users/{user_id}"),
         ("put", "/users/{user_id}/password"),
         ("delete", "/api-keys/{api_key_id}"),
