@@ -143,6 +143,12 @@ class Invoice(ListedInvoice, frozen=True):
     """They sum to the total_amount, and never change. Empty if the invoice has only a total."""
 
 
+class LineOfInvoice(Line, frozen=True):
+    """A line among those of several invoices."""
+
+    invoice_id: UUID
+
+
 class LineIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line of an invoice."""
 

@@ -1,6 +1,6 @@
 """The invoices table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from school_billing.invoices.contracts import (
     InvoicePatch,
     Line,
     LineIn,
+    LineOfInvoice,
     ListedInvoice,
     total_of,
 )
@@ -39,6 +40,7 @@ from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("invoices/create", Invoice)
 GET = Query("invoices/get", Invoice)
+LINES = Query("invoices/lines", LineOfInvoice)
 LIST = Query("invoices/list", ListedInvoice)
 UPDATE = Query("invoices/update", Invoice)
 VOID = Query("invoices/void", Invoice)
@@ -83,6 +85,13 @@ class Invoices:
     async def get(self, tenant: Tenant, invoice_id: UUID) -> Invoice:
         """Return an invoice."""
         return _whole(await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id))
+
+    async def lines(self, tenant: Tenant, invoice_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Line]]:
+        """Return the lines of those invoices that have some."""
+        lines: dict[UUID, list[Line]] = {}
+        for line in await self._database.all(LINES, tenant=tenant, invoice_ids=invoice_ids):
+            lines.setdefault(line.invoice_id, []).append(line)
+        return lines
 
     async def list(
         self,

@@ -206,6 +206,11 @@ async def test_an_invoice_on_paper_says_what_is_owed_for_what_and_how_to_pay(api
         f"{path}.pdf", params={"paper": "letter", "lang": "en"}, headers={"If-None-Match": document.headers["etag"]}
     )
     assert again.status_code == 304
+    for whose in (f"/students/{student['id']}", f"/payers/{payer['id']}"):
+        for period in ({}, {"from": "2026-01-01"}):
+            page = await api.client.get(f"{whose}/statement.html", params={"lang": "en"} | period)
+            for text in ("Term 2", "Tuition", "900.00", "Second child", "-150.25"):
+                assert text in page.text.replace("\N{MINUS SIGN}", "-"), (whose, period, text)
     await api.pay(invoice, "499.75")
     assert "To account" not in (await api.client.get(f"{path}.html")).text
     problem(await api.client.get(f"/invoices/{NOBODY}.html"), 404, "invoice_not_found")

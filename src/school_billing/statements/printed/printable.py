@@ -1,14 +1,16 @@
 """The words and figures of a printed statement; the page and the PDF document show the same."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Struct
 
+from school_billing.invoices.contracts import Line
 from school_billing.payers.contracts import Payer, PaymentReference
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.schools.check_digits import in_fours
@@ -49,6 +51,9 @@ _CHARGES = {
     EntryKind.WRITE_OFF_REVERSAL,
 }
 _NAMES_MOST = 10
+
+Lines: TypeAlias = Mapping[UUID, Sequence[Line]]
+"""The lines of those invoices that have some."""
 
 
 class Fact(Struct, frozen=True):
@@ -157,12 +162,13 @@ def printable_statement(
     school: School,
     owner: Student | Payer | None,
     reference: PaymentReference | None,
+    lines: Lines,
     statement_range: StatementRange,
     language: Language,
 ) -> PrintableStatement:
     """Format a statement, given as JSON: of a student or payer, or else of the school.
 
-    `reference` is the one to pay by: of the payer, or of the student's only payer.
+    `reference` is the one to pay by: of the payer, or of the student's only payer. `lines` are those of the invoices.
     """
     kind = SchoolStatement if owner is None else StudentStatement if isinstance(owner, Student) else PayerStatement
     statement: SchoolStatement | StudentStatement | PayerStatement = exact_decoder(kind).decode(document)
@@ -187,16 +193,18 @@ def printable_statement(
         sums=sums,
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
-        table=_lines(formats, statement),
+        table=_table(formats, statement, lines),
         page=formats.label("page"),
         is_wide=owner is None,
     )
 
 
-def _lines(formats: Formats, statement: SchoolStatement | StudentStatement | PayerStatement) -> Table:
+def _table(formats: Formats, statement: SchoolStatement | StudentStatement | PayerStatement, lines: Lines) -> Table:
     if isinstance(statement, SchoolStatement):
         return _students(formats, statement)
-    return _invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement)
+    if statement.entries is UNSET:
+        return _invoices(formats, statement, lines)
+    return _entries(formats, statement, lines)
 
 
 def _about(formats: Formats, statement: Statement, owner: Student | Payer | None) -> Iterable[Fact]:
@@ -387,7 +395,7 @@ def printable_table(
     )
 
 
-def _entries(formats: Formats, statement: StudentStatement | PayerStatement) -> Table:
+def _entries(formats: Formats, statement: StudentStatement | PayerStatement, lines: Lines) -> Table:
     first = statement.period.from_ if isinstance(statement.period, StatementPeriod) else None
     opening = formats.number(statement.opening_balance or Decimal(0))
     closing = formats.number(_balance(statement))
@@ -398,7 +406,7 @@ def _entries(formats: Formats, statement: StudentStatement | PayerStatement) -> 
         "entries",
         columns | dict.fromkeys(("charged", "credited", "balance"), ColumnKind.NUMBER),
         head=Row([formats.day(first) if first else "", formats.label("opening_balance"), "", "", "", opening]),
-        rows=[_entry(formats, entry, names) for entry in statement.entries or []],
+        rows=[_entry(formats, entry, names, lines) for entry in statement.entries or []],
         foot=[formats.day(statement.as_of_date), formats.label("closing_balance"), "", "", "", closing],
     )
 
@@ -416,16 +424,23 @@ def _isolated(text: str) -> str:
     return f"\N{FIRST STRONG ISOLATE}{printable_text(text)}\N{POP DIRECTIONAL ISOLATE}"
 
 
-def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str]) -> Row:
+def _with_lines(formats: Formats, *texts: str | None, lines: Sequence[Line]) -> str:
+    """Return the texts, and after them each line with its amount."""
+    words = [_isolated(text) for text in texts if text]
+    return " · ".join([*words, *(f"{_isolated(line.description)} {formats.number(line.amount)}" for line in lines)])
+
+
+def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str], lines: Lines) -> Row:
     amount = formats.number(entry.amount)
     is_charge = entry.kind in _CHARGES
     method = entry.method and formats.method(entry.method)
     texts = (names.get(entry.invoice_id), entry.description, method, entry.reference)
+    billed = lines.get(entry.invoice_id, ()) if entry.kind is EntryKind.INVOICE and entry.invoice_id else ()
     return Row(
         [
             formats.day(entry.date),
             formats.label(entry.kind.value),
-            " · ".join(_isolated(text) for text in texts if text),
+            _with_lines(formats, *texts, lines=billed),
             amount if is_charge else "",
             "" if is_charge else amount,
             formats.number(entry.balance),
@@ -433,7 +448,7 @@ def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str]) -> 
     )
 
 
-def _invoices(formats: Formats, statement: StudentStatement | PayerStatement) -> Table:
+def _invoices(formats: Formats, statement: StudentStatement | PayerStatement, lines: Lines) -> Table:
     totals = statement.totals
     names = _names_by_invoice(statement)
     columns = dict.fromkeys(("issued", "due"), ColumnKind.LABEL)
@@ -453,17 +468,27 @@ def _invoices(formats: Formats, statement: StudentStatement | PayerStatement) ->
         formats,
         "invoices",
         columns | dict.fromkeys(amounts, ColumnKind.NUMBER),
-        rows=[_invoice(formats, line, names, is_adjusted=is_adjusted) for line in statement.invoices],
+        rows=[
+            _invoice(formats, line, names, lines.get(line.id, ()), is_adjusted=is_adjusted)
+            for line in statement.invoices
+        ],
         foot=[formats.label("total"), *texts, *sums],
     )
 
 
-def _invoice(formats: Formats, line: InvoiceLine, names: Mapping[UUID | None, str], *, is_adjusted: bool) -> Row:
+def _invoice(
+    formats: Formats,
+    line: InvoiceLine,
+    names: Mapping[UUID | None, str],
+    lines: Sequence[Line],
+    *,
+    is_adjusted: bool,
+) -> Row:
     cells = [
         formats.school_day(line.issued_at),
         formats.day(line.due_date),
         *([printable_text(names[line.id])] if names else []),
-        printable_text(line.description or ""),
+        _with_lines(formats, line.description, lines=lines) if lines else printable_text(line.description or ""),
         formats.label(line.status.value),
         formats.number(line.total_amount),
         *([formats.number(_adjusted(line))] if is_adjusted else []),
