@@ -24,6 +24,7 @@ from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import PeriodClosed
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only payments of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only payments on invoices of this student.")]
@@ -63,7 +64,15 @@ class PaymentController(Controller):
         "/payments",
         access=ACCOUNTANTS,
         summary="Record a payment or a refund",
-        errors=(InvoiceNotFound, InvoiceIsVoid, Overpayment, OverRefund, IdempotencyKeyReused, IdempotencyKeyInFlight),
+        errors=(
+            InvoiceNotFound,
+            InvoiceIsVoid,
+            Overpayment,
+            OverRefund,
+            PeriodClosed,
+            IdempotencyKeyReused,
+            IdempotencyKeyInFlight,
+        ),
     )
     async def create_payment(
         self,
@@ -137,6 +146,7 @@ class PaymentController(Controller):
             Overpayment,
             OverRefund,
             BelongsToReceipt,
+            PeriodClosed,
             PreconditionFailed,
         ),
     )
@@ -159,7 +169,15 @@ class PaymentController(Controller):
         "/payments/{payment_id:str}",
         access=ACCOUNTANTS,
         summary="Delete a payment or a refund",
-        errors=(PaymentNotFound, InvoiceIsVoid, Overpayment, OverRefund, BelongsToReceipt, PreconditionFailed),
+        errors=(
+            PaymentNotFound,
+            InvoiceIsVoid,
+            Overpayment,
+            OverRefund,
+            BelongsToReceipt,
+            PeriodClosed,
+            PreconditionFailed,
+        ),
     )
     async def delete_payment(
         self,

@@ -110,7 +110,7 @@ def replay(request: Request[Any, Any, Any], used: KeyUsed) -> Response[Any]:
         return answer_error(request, IdempotencyKeyReused())
     contract: Any = used.query.returns
     row = exact_decoder(contract).decode(bytes(used.remembered.answer))
-    # An action on a thing, such as /receipts/{id}/refunds, answers with that thing, or with another of its kind.
-    response = created(row, f"/{path_of(request).split('/')[1]}/{row.id}")
+    # An action on a thing, such as /invoices/{id}/credit-notes, may answer with a thing of another kind.
+    response = created(row, f"/{contract.__name__.lower()}s/{row.id}")
     response.headers[REPLAYED_HEADER] = "true"
     return response

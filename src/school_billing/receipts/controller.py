@@ -49,7 +49,7 @@ from school_billing.receipts.errors import (
     ReceiptSpent,
 )
 from school_billing.receipts.repository import Receipts
-from school_billing.schools.errors import SchoolNotFound
+from school_billing.schools.errors import PeriodClosed, SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only receipts of this school.")]
 OfPayer = Annotated[UUID | None, QueryParameter(description="Only receipts of this payer.")]
@@ -111,6 +111,7 @@ class ReceiptController(Controller):
             Overpayment,
             InvoiceIsVoid,
             InvoiceNotIssued,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -231,6 +232,7 @@ class ReceiptController(Controller):
             ReceiptReversed,
             ReceiptSpent,
             ReceiptMovedLater,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -256,6 +258,7 @@ class ReceiptController(Controller):
             ReceiptRefunded,
             ReceiptMovedLater,
             OverRefund,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),

@@ -50,6 +50,9 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     receipt = await api.receipt(
         payer, "200.00", method=MARK, reference=f"Receipt {MARK}", source=MARK, external_reference=MARK, allocate="none"
     )
+    closing = await api.client.post(
+        f"/schools/{school['id']}/closings", json={"through": "2020-01-31", "reason": f"Because {MARK}"}
+    )
     user = await api.client.post(
         "/users",
         json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
@@ -64,6 +67,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "unpaid_id": unpaid["id"],
         "payment_id": payment["id"],
         "receipt_id": receipt["id"],
+        "closing_id": closing.json()["id"],
         "number": invoice["number"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
@@ -81,6 +85,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
                 "receipts",
                 "payments",
                 "receipt_refunds",
+                "closings",
             ),
             *("users", "api_keys"),
         )
@@ -172,6 +177,8 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "refund_receipt": [{"amount": "1.00"}],
         "reverse_receipt": [{"reason": "x"}],
         "reverse_payment": [{"reason": "x"}],
+        "create_closing": [{"through": "2020-02-29"}],
+        "reopen_closing": [{"reason": "x"}],
         "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
     }
     return found[operation_id]
