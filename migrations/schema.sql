@@ -171,7 +171,7 @@ CREATE FUNCTION close_period() RETURNS trigger
       perform pg_advisory_xact_lock(uuid_hash_extended(new.school_id, 0));
       select time_zone into zone from schools where id = new.school_id;
       if not found then
-        return new;  -- The foreign key refuses it.
+        return new;  -- A closing of no school has no moments, and they are not null.
       end if;
       select id, through, closes_at into last
       from closings
@@ -769,36 +769,43 @@ CREATE FUNCTION refuse_change_of_movement() RETURNS trigger
 
 CREATE FUNCTION refuse_closed_period() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
     AS $$
     declare
+      school uuid := coalesce(new.school_id, old.school_id);
+      locked text;
+      last_day date;
+      closed_until timestamptz;
       dated_at timestamptz;
-      last record;
     begin
-      case tg_argv[0]
-        when 'paid_at' then dated_at := least(old.paid_at, new.paid_at);
-        when 'issued_at' then dated_at := least(old.issued_at, new.issued_at);
-        when 'received_at' then dated_at := least(old.received_at, new.received_at);
-        when 'voided_at' then dated_at := least(old.voided_at, new.voided_at);
-        when 'reversed_at' then dated_at := least(old.reversed_at, new.reversed_at);
-        when 'refunded_at' then dated_at := least(old.refunded_at, new.refunded_at);
-        when 'adjusted_at' then dated_at := least(old.adjusted_at, new.adjusted_at);
-      end case;
       -- A closing waits for this transaction, and this for a closing that is under way. Only then look.
-      perform pg_advisory_xact_lock_shared(uuid_hash_extended(coalesce(new.school_id, old.school_id), 0));
-      select through, closes_at into last
+      locked := pg_advisory_xact_lock_shared(uuid_hash_extended(school, 0));
+      select through, closes_at into last_day, closed_until
       from closings
-      where school_id = coalesce(new.school_id, old.school_id) and reopened_at is null
+      where school_id = school and reopened_at is null
       order by through desc
       limit 1;
-      if dated_at <= last.closes_at then
-        raise exception '% of % lies in a closed period', tg_argv[0], tg_table_name
-          using errcode = 'integrity_constraint_violation',
-                constraint = 'closed_periods_stay',
-                table = tg_table_name,
-                detail = json_build_object('earliest_open_date', last.through + 1);
+      if found then
+        case tg_argv[0]
+          when 'paid_at' then dated_at := least(old.paid_at, new.paid_at);
+          when 'issued_at' then dated_at := least(old.issued_at, new.issued_at);
+          when 'received_at' then dated_at := least(old.received_at, new.received_at);
+          when 'voided_at' then dated_at := least(old.voided_at, new.voided_at);
+          when 'reversed_at' then dated_at := least(old.reversed_at, new.reversed_at);
+          when 'refunded_at' then dated_at := least(old.refunded_at, new.refunded_at);
+          when 'adjusted_at' then dated_at := least(old.adjusted_at, new.adjusted_at);
+        end case;
+        if dated_at <= closed_until then
+          raise exception '% of % lies in a closed period', tg_argv[0], tg_table_name
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'closed_periods_stay',
+                  table = tg_table_name,
+                  detail = json_build_object('earliest_open_date', last_day + 1);
+        end if;
       end if;
-      return coalesce(new, old);
+      if tg_op = 'DELETE' then
+        return old;
+      end if;
+      return new;
     end
   $$;
 

@@ -103,7 +103,8 @@ async def test_verify_names_every_closing_that_does_not_agree_with_the_books(boo
             "through 2026-02-28 of school .* entries come to",
         ),
         (
-            f"update closings set received = received - 1, refunded = refunded - 1, audit_hash = sha256('x') where {february}",
+            f"update closings set received = received - 1, refunded = refunded - 1, audit_hash = sha256('x') "
+            f"where {february}",
             "another audit entry",
         ),
         (f"update closings set opens_at = opens_at + interval '1 day' where {february}", "does not begin where"),
