@@ -187,6 +187,59 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
     end
   $$;
 
+CREATE FUNCTION close_period() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      zone text;
+      last record;
+    begin
+      -- Writes hold this lock shared. With it, each of them is committed and in the figures, or waits and is refused.
+      -- Every statement here sees what was committed before it began, so the lock comes first.
+      perform pg_advisory_xact_lock(uuid_hash_extended(new.school_id, 0));
+      select time_zone into zone from schools where id = new.school_id;
+      if not found then
+        return new;  -- A closing of no school has no moments, and they are not null.
+      end if;
+      select id, through, closes_at into last
+      from closings
+      where school_id = new.school_id and reopened_at is null
+      order by through desc
+      limit 1;
+      new.closes_at := end_of_day(new.through, zone);
+      if last.through >= new.through or last.closes_at >= new.closes_at then
+        raise exception 'school % is closed through %', new.school_id, last.through
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'closings_go_forward',
+                table = 'closings',
+                detail = json_build_object(
+                  'closing_id', last.id, 'through', last.through, 'earliest_open_date', last.through + 1
+                );
+      end if;
+      if new.closes_at >= now() then
+        raise exception '% is not over in %', new.through, zone
+          using errcode = 'integrity_constraint_violation', constraint = 'closings_day_is_over', table = 'closings';
+      end if;
+      new.starts_on := last.through + 1;
+      new.opens_at := coalesce(last.closes_at + interval '1 microsecond', '-infinity');
+      select
+        opening_balance, invoiced, credited, discounted, written_off, received, refunded, voided, closing_balance,
+        bucket_0, bucket_1, bucket_2, bucket_3, bucket_4, unallocated
+      into
+        new.opening_balance, new.invoiced, new.credited, new.discounted, new.written_off, new.received, new.refunded,
+        new.voided, new.closing_balance, new.bucket_0, new.bucket_1, new.bucket_2, new.bucket_3, new.bucket_4,
+        new.unallocated
+      from roll_forward_of(new.school_id, new.opens_at, new.closes_at, new.through);
+      select position, hash into new.audit_position, new.audit_hash
+      from audit_log
+      where school_id = new.school_id and position is not null
+      order by position desc
+      limit 1;
+      return new;
+    end
+  $$;
+
 CREATE FUNCTION count_attempt(counter bytea, most integer, window_seconds integer, of_account bytea) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -306,6 +359,31 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
       end if;
       raise exception 'the audit trail is only ever added to'
         using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', table = 'audit_log';
+    end
+  $$;
+
+CREATE FUNCTION keep_closing() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if tg_op = 'DELETE' or old.reopened_at is not null or new.reopened_at is null
+         or to_jsonb(new) - array['reopened_at', 'reopen_reason', 'updated_at']
+            <> to_jsonb(old) - array['reopened_at', 'reopen_reason', 'updated_at']
+      then
+        raise exception 'closing % stays as it is', old.id
+          using errcode = 'integrity_constraint_violation', constraint = 'closings_are_fixed', table = 'closings';
+      end if;
+      perform pg_advisory_xact_lock(uuid_hash_extended(old.school_id, 0));
+      if exists (
+        select 1 from closings where school_id = old.school_id and reopened_at is null and through > old.through
+      ) then
+        raise exception 'closing % has a later one', old.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'closings_reopen_the_latest',
+                table = 'closings';
+      end if;
+      return new;
     end
   $$;
 
@@ -707,6 +785,24 @@ CREATE FUNCTION number_document() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION open_receipts_of(school uuid, received_until timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(receipt) order by received_at, id), '[]')
+        from (
+          select id, payer_id, payer_name, amount, unallocated, received_at
+          from receipts
+          where school_id = school and received_at <= received_until and unallocated > 0
+          order by received_at, id
+          limit 100
+        ) as receipt
+      );
+    end
+  $$;
+
 CREATE FUNCTION passes_mod_97(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (SELECT (mod((string_agg(CASE WHEN (ascii(signs.sign) >= 65) THEN ((ascii(signs.sign) - 55))::text ELSE signs.sign END, ''::text ORDER BY signs.place))::numeric, (97)::numeric) = (1)::numeric) FROM string_to_table((substr(passes_mod_97.code, 5) || "left"(passes_mod_97.code, 4)), NULL::text) WITH ORDINALITY signs(sign, place));
@@ -790,6 +886,50 @@ CREATE FUNCTION refuse_change_of_movement() RETURNS trigger
     begin
       raise exception '% of % stays as it is', tg_table_name, old.id
         using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], table = tg_table_name;
+    end
+  $$;
+
+CREATE FUNCTION refuse_closed_period() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    declare
+      school uuid := coalesce(new.school_id, old.school_id);
+      locked text;
+      last_day date;
+      closed_until timestamptz;
+      dated_at timestamptz;
+    begin
+      case tg_argv[0]
+        when 'paid_at' then dated_at := least(old.paid_at, new.paid_at);
+        when 'issued_at' then dated_at := least(old.issued_at, new.issued_at);
+        when 'received_at' then dated_at := least(old.received_at, new.received_at);
+        when 'voided_at' then dated_at := least(old.voided_at, new.voided_at);
+        when 'reversed_at' then dated_at := least(old.reversed_at, new.reversed_at);
+        when 'refunded_at' then dated_at := least(old.refunded_at, new.refunded_at);
+        when 'adjusted_at' then dated_at := least(old.adjusted_at, new.adjusted_at);
+      end case;
+      -- A closing waits for this transaction, and this for a closing that is under way. Only then look.
+      locked := pg_advisory_xact_lock_shared(uuid_hash_extended(school, 0));
+      -- What is dated now needs no look: a closed day was over, and in every zone days end with a quarter of an hour. So none
+      -- has ended since the last quarter began.
+      if dated_at < date_bin('15 minutes', clock_timestamp(), '2000-01-01Z') then
+        select through, closes_at into last_day, closed_until
+        from closings
+        where school_id = school and reopened_at is null
+        order by through desc
+        limit 1;
+        if dated_at <= closed_until then
+          raise exception '% of % lies in a closed period', tg_argv[0], tg_table_name
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'closed_periods_stay',
+                  table = tg_table_name,
+                  detail = json_build_object('earliest_open_date', last_day + 1);
+        end if;
+      end if;
+      if tg_op = 'DELETE' then
+        return old;
+      end if;
+      return new;
     end
   $$;
 
@@ -1064,6 +1204,82 @@ CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fi
       set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at;
       return true;
     end
+  $$;
+
+CREATE FUNCTION roll_forward_of(school uuid, opens_at timestamp with time zone, closes_at timestamp with time zone, closes_on date) RETURNS TABLE(opening_balance numeric, invoiced numeric, credited numeric, discounted numeric, written_off numeric, received numeric, refunded numeric, voided numeric, closing_balance numeric, bucket_0 numeric, bucket_1 numeric, bucket_2 numeric, bucket_3 numeric, bucket_4 numeric, unallocated numeric)
+    LANGUAGE plpgsql STABLE ROWS 1
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+  #variable_conflict use_column
+  begin
+    return query
+    with invoice_entries as materialized (
+      select invoice_id, happened_at, kind, change, receipt_id is not null as is_allocation
+      from account_entries
+      where account_entries.school_id = school
+        and issued_at <= closes_at
+        and happened_at <= closes_at
+    ),
+    balances as (
+      select invoice_id, sum(change) as balance_due
+      from invoice_entries
+      group by invoice_id
+    ),
+    aged as (
+      select balances.balance_due, ageing_bucket(closes_on - due_date) as bucket
+      from invoices
+      -- Each invoice has its sum; an inner join would let the planner look up one invoice after the other.
+      left join balances on balances.invoice_id = invoices.id
+      where invoices.school_id = school
+        and issued_at <= closes_at
+      -- OFFSET keeps the planner from computing the bucket again in each filter below.
+      offset 0
+    ),
+    receivables as (
+      select
+        sum(balance_due) filter (where bucket = 0) as bucket_0, sum(balance_due) filter (where bucket = 1) as bucket_1,
+        sum(balance_due) filter (where bucket = 2) as bucket_2, sum(balance_due) filter (where bucket = 3) as bucket_3,
+        sum(balance_due) filter (where bucket = 4) as bucket_4
+      from aged
+    ),
+    entries as (
+      select
+        case when is_allocation then 'ALLOCATION' else kind end as kind, happened_at < opens_at as is_before,
+        sum(change) as change, 0.00 as unallocated
+      from invoice_entries
+      group by kind, is_allocation, is_before
+      union all
+      select kind, happened_at < opens_at as is_before, -sum(change), sum(change)
+      from receipt_entries
+      where receipt_entries.school_id = school
+        and happened_at <= closes_at
+      group by kind, is_before
+    ),
+    sums as (
+      select
+        sum(change) filter (where is_before) as opening_balance,
+        sum(change) filter (where kind = 'INVOICE' and not is_before) as invoiced,
+        -sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL') and not is_before) as credited,
+        -sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL') and not is_before) as discounted,
+        -sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL') and not is_before) as written_off,
+        -sum(change) filter (where kind in ('PAYMENT', 'RECEIPT') and not is_before) as received,
+        sum(change) filter (where kind in ('REFUND', 'RECEIPT_REFUND', 'RECEIPT_REVERSAL') and not is_before) as refunded,
+        -sum(change) filter (where kind = 'VOID' and not is_before) as voided,
+        sum(change) as closing_balance,
+        sum(unallocated) as unallocated
+      from entries
+    )
+    select
+      coalesce(sums.opening_balance, 0.00), coalesce(sums.invoiced, 0.00), coalesce(sums.credited, 0.00),
+      coalesce(sums.discounted, 0.00), coalesce(sums.written_off, 0.00), coalesce(sums.received, 0.00),
+      coalesce(sums.refunded, 0.00), coalesce(sums.voided, 0.00), coalesce(sums.closing_balance, 0.00),
+      coalesce(receivables.bucket_0, 0.00), coalesce(receivables.bucket_1, 0.00), coalesce(receivables.bucket_2, 0.00),
+      coalesce(receivables.bucket_3, 0.00), coalesce(receivables.bucket_4, 0.00),
+      coalesce(sums.unallocated, 0.00)
+    from sums
+    cross join receivables;
+  end
   $$;
 
 CREATE FUNCTION search_words(value text) RETURNS text
@@ -1370,6 +1586,44 @@ CREATE TABLE api_keys (
     CONSTRAINT api_keys_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text])))
 );
 
+CREATE TABLE closings (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    starts_on date,
+    through date NOT NULL,
+    opens_at timestamp with time zone NOT NULL,
+    closes_at timestamp with time zone NOT NULL,
+    reason text,
+    opening_balance numeric(18,2) NOT NULL,
+    invoiced numeric(18,2) NOT NULL,
+    credited numeric(18,2) NOT NULL,
+    discounted numeric(18,2) NOT NULL,
+    written_off numeric(18,2) NOT NULL,
+    received numeric(18,2) NOT NULL,
+    refunded numeric(18,2) NOT NULL,
+    voided numeric(18,2) NOT NULL,
+    closing_balance numeric(18,2) NOT NULL,
+    bucket_0 numeric(18,2) NOT NULL,
+    bucket_1 numeric(18,2) NOT NULL,
+    bucket_2 numeric(18,2) NOT NULL,
+    bucket_3 numeric(18,2) NOT NULL,
+    bucket_4 numeric(18,2) NOT NULL,
+    unallocated numeric(18,2) NOT NULL,
+    audit_position bigint,
+    audit_hash bytea,
+    reopened_at timestamp with time zone,
+    reopen_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT closings_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT closings_reason_plain CHECK (is_plain_text(reason)),
+    CONSTRAINT closings_reopen_reason_length CHECK (((char_length(reopen_reason) >= 1) AND (char_length(reopen_reason) <= 500))),
+    CONSTRAINT closings_reopen_reason_plain CHECK (is_plain_text(reopen_reason)),
+    CONSTRAINT closings_reopened_has_reason CHECK (((reopened_at IS NULL) = (reopen_reason IS NULL))),
+    CONSTRAINT closings_through_in_calendar CHECK (((through >= '1900-01-01'::date) AND (through <= '2999-12-31'::date))),
+    CONSTRAINT closings_tie CHECK ((((((((((opening_balance + invoiced) - credited) - discounted) - written_off) - received) + refunded) - voided) = closing_balance) AND ((((((bucket_0 + bucket_1) + bucket_2) + bucket_3) + bucket_4) - unallocated) = closing_balance)))
+);
+
 CREATE TABLE document_counters (
     school_id uuid NOT NULL,
     series text NOT NULL,
@@ -1615,6 +1869,9 @@ ALTER TABLE ONLY audit_log
 ALTER TABLE ONLY audit_log
     ADD CONSTRAINT audit_log_position_key UNIQUE (school_id, "position");
 
+ALTER TABLE ONLY closings
+    ADD CONSTRAINT closings_pkey PRIMARY KEY (id, school_id);
+
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_pkey PRIMARY KEY (school_id, series, year);
 
@@ -1688,6 +1945,10 @@ CREATE INDEX audit_log_entity_id_idx ON audit_log USING btree (entity_id, id);
 CREATE INDEX audit_log_school_id_id_idx ON audit_log USING btree (school_id, id);
 
 CREATE INDEX audit_log_unsealed_idx ON audit_log USING btree (id) WHERE (hash IS NULL);
+
+CREATE INDEX closings_school_id_id_idx ON closings USING btree (school_id, id);
+
+CREATE UNIQUE INDEX closings_through_key ON closings USING btree (school_id, through) WHERE (reopened_at IS NULL);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
@@ -1775,6 +2036,8 @@ CREATE TRIGGER adjustments_are_audited AFTER INSERT OR DELETE OR UPDATE ON adjus
 
 CREATE TRIGGER adjustments_fit_the_currency AFTER INSERT ON adjustments FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
 
+CREATE TRIGGER adjustments_keep_to_open_periods BEFORE INSERT ON adjustments FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('adjusted_at');
+
 CREATE TRIGGER adjustments_move_invoice_totals AFTER INSERT ON adjustments FOR EACH ROW EXECUTE FUNCTION move_adjusted_totals();
 
 CREATE TRIGGER adjustments_never_truncated BEFORE TRUNCATE ON adjustments FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
@@ -1798,6 +2061,16 @@ CREATE TRIGGER audit_log_append_only BEFORE INSERT OR DELETE OR UPDATE ON audit_
 CREATE TRIGGER audit_log_never_truncated BEFORE TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION keep_audit_log();
 
 CREATE TRIGGER audit_log_set_updated_at BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER closings_are_audited AFTER INSERT OR DELETE OR UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER closings_close_a_period BEFORE INSERT ON closings FOR EACH ROW EXECUTE FUNCTION close_period();
+
+CREATE TRIGGER closings_never_truncated BEFORE TRUNCATE ON closings FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER closings_set_updated_at BEFORE UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER closings_stay BEFORE DELETE OR UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION keep_closing();
 
 CREATE TRIGGER document_counters_follow_documents BEFORE INSERT OR DELETE OR UPDATE ON document_counters FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION keep_counter();
 
@@ -1837,6 +2110,8 @@ CREATE TRIGGER invoices_keep_their_number BEFORE UPDATE OF number ON invoices FO
 
 CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices FOR EACH ROW WHEN ((new.payer_id IS DISTINCT FROM old.payer_id)) EXECUTE FUNCTION refuse_change_of_movement('invoices_payer_is_fixed');
 
+CREATE TRIGGER invoices_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE OF student_id, payer_id, total_amount, issued_at, due_date, description, voided_at, void_reason ON invoices FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('issued_at');
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -1846,6 +2121,8 @@ CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW
 CREATE CONSTRAINT TRIGGER invoices_total_follows_lines AFTER UPDATE OF total_amount ON invoices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION refuse_other_lines();
 
 CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER invoices_void_in_open_periods BEFORE INSERT OR UPDATE OF voided_at ON invoices FOR EACH ROW WHEN ((new.voided_at IS NOT NULL)) EXECUTE FUNCTION refuse_closed_period('voided_at');
 
 CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
 
@@ -1875,6 +2152,8 @@ CREATE TRIGGER payments_keep_their_receipt BEFORE UPDATE OF receipt_id, reverses
 
 CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
 
+CREATE TRIGGER payments_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('paid_at');
+
 CREATE TRIGGER payments_leave_possible_balances AFTER UPDATE OF paid_at ON payments FOR EACH ROW WHEN ((new.paid_at <> old.paid_at)) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments FOR EACH ROW EXECUTE FUNCTION move_invoice_totals();
@@ -1886,6 +2165,8 @@ CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EX
 CREATE TRIGGER receipt_refunds_are_audited AFTER INSERT OR DELETE OR UPDATE ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER receipt_refunds_fit_the_currency AFTER INSERT ON receipt_refunds FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER receipt_refunds_keep_to_open_periods BEFORE INSERT ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('refunded_at');
 
 CREATE TRIGGER receipt_refunds_move_receipt_totals AFTER INSERT ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION move_receipt_refunds();
 
@@ -1905,7 +2186,11 @@ CREATE TRIGGER receipts_fit_the_currency AFTER INSERT ON receipts FOR EACH ROW W
 
 CREATE TRIGGER receipts_keep_their_number BEFORE UPDATE OF number ON receipts FOR EACH ROW WHEN ((new.number IS DISTINCT FROM old.number)) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
 
+CREATE TRIGGER receipts_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE OF amount, method, reference, source, external_reference, received_at ON receipts FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('received_at');
+
 CREATE TRIGGER receipts_never_truncated BEFORE TRUNCATE ON receipts FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER receipts_reverse_in_open_periods BEFORE INSERT OR UPDATE OF reversed_at, reverse_reason ON receipts FOR EACH ROW WHEN ((new.reversed_at IS NOT NULL)) EXECUTE FUNCTION refuse_closed_period('reversed_at');
 
 CREATE CONSTRAINT TRIGGER receipts_reversed_pay_nothing AFTER INSERT OR UPDATE ON receipts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.reversed_at IS NOT NULL)) EXECUTE FUNCTION refuse_spent_reversal();
 
@@ -1972,6 +2257,9 @@ ALTER TABLE ONLY adjustments
 
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY closings
+    ADD CONSTRAINT closings_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;

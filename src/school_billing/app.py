@@ -13,6 +13,7 @@ import school_billing.adjustments.controller as adjustments
 import school_billing.api_keys.controller as api_keys
 import school_billing.audit.controller as audit
 import school_billing.auth.controller as auth
+import school_billing.closings.controller as closings
 import school_billing.health.controller as health
 import school_billing.invoices.controller as invoices
 import school_billing.ledger.jobs as ledger
@@ -59,7 +60,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
         *(one.room(primary) for one in (users, api_keys, schools, students, payers)),
         *(one.room(primary) for one in (invoices, adjustments, payments, receipts)),
         statements.room(primary, standby, settings, metrics),
-        *(room(primary) for room in (audit.room, health.room, *more)),
+        *(room(primary) for room in (closings.room, audit.room, health.room, *more)),
     ]
     constraint_errors: ConstraintErrors = dict(idempotency.CONSTRAINT_ERRORS) | {
         name: each.constraint_errors[name] for each in rooms for name in each.constraint_errors

@@ -12,6 +12,7 @@ RECEIPT = "01980000-0000-7000-8003-000000000001"
 INVOICE = "01980000-0000-7000-8000-000000000202"
 PAYMENT = "01980000-0000-7000-8000-000000000302"
 ADJUSTMENT = "01980000-0000-7000-8000-000000000701"
+CLOSING = "01980000-0000-7000-8004-000000000001"
 USER = "01980000-0000-7000-8000-000000000401"
 API_KEY = "01980000-0000-7000-8000-000000000501"
 
@@ -36,6 +37,12 @@ def _receipt_of(struct: str) -> dict[str, object]:
     }
 
 
+def _figures_of(struct: str) -> dict[str, object]:
+    figures = {"opening_balance": "0.00", "received": "350.00", "closing_balance": "500.00", "unallocated": "50.00"}
+    none = dict.fromkeys(("credited", "discounted", "written_off", "voided"), "0.00")
+    return {f"{struct}.{name}": amount for name, amount in (figures | none).items()}
+
+
 EXAMPLES: Mapping[str, object] = {
     "school_id": "01980000-0000-7000-8000-000000000001",
     "student_id": STUDENT,
@@ -44,6 +51,7 @@ EXAMPLES: Mapping[str, object] = {
     "adjustment_id": ADJUSTMENT,
     "payment_id": PAYMENT,
     "receipt_id": RECEIPT,
+    "closing_id": CLOSING,
     "user_id": USER,
     "api_key_id": API_KEY,
     "School.id": "01980000-0000-7000-8000-000000000001",
@@ -56,6 +64,18 @@ EXAMPLES: Mapping[str, object] = {
     "Payment.id": PAYMENT,
     "Receipt.id": RECEIPT,
     "ListedReceipt.id": RECEIPT,
+    "Closing.id": CLOSING,
+    "ListedClosing.id": CLOSING,
+    "OpenReceipt.id": RECEIPT,
+    "ClosingIn": {"through": "2025-12-31"},
+    "starts_on": "2026-01-01",
+    "through": "2026-01-31",
+    "audit_position": 42,
+    "audit_hash": "6f959a08d5f3a3a2c2ff0f7f5e5b3f7c1d0a4f0b9c1e2d3f4a5b6c7dbf74e8d1",
+    "reopened_at": None,
+    "reopen_reason": None,
+    **_figures_of("RollForwardFigures"),
+    **_figures_of("RollForward"),
     "User.id": USER,
     "ApiKey.id": API_KEY,
     "NewApiKey.id": API_KEY,

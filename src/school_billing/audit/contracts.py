@@ -25,6 +25,7 @@ class AuditedEntity(StrEnum):
     RECEIPTS = "receipts"
     PAYMENTS = "payments"
     RECEIPT_REFUNDS = "receipt_refunds"
+    CLOSINGS = "closings"
     USERS = "users"
     API_KEYS = "api_keys"
 

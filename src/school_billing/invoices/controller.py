@@ -44,6 +44,7 @@ from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import PeriodClosed
 from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
@@ -103,7 +104,7 @@ class InvoiceController(Controller):
         "/invoices",
         access=ACCOUNTANTS,
         summary="Add an invoice",
-        errors=(StudentNotFound, PayerNotFound, IdempotencyKeyReused, IdempotencyKeyInFlight),
+        errors=(StudentNotFound, PayerNotFound, PeriodClosed, IdempotencyKeyReused, IdempotencyKeyInFlight),
     )
     async def create_invoice(
         self, data: JSONBody[InvoiceIn], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
@@ -192,6 +193,7 @@ class InvoiceController(Controller):
             IssuedAfterAllocation,
             Overpayment,
             OverRefund,
+            PeriodClosed,
             PreconditionFailed,
         ),
     )
@@ -217,7 +219,14 @@ class InvoiceController(Controller):
         status_code=200,
         access=ACCOUNTANTS,
         summary="Void an invoice",
-        errors=(InvoiceNotFound, InvoiceHasPayments, InvoiceAdjusted, InvoiceIsVoid, PreconditionFailed),
+        errors=(
+            InvoiceNotFound,
+            InvoiceHasPayments,
+            InvoiceAdjusted,
+            InvoiceIsVoid,
+            PeriodClosed,
+            PreconditionFailed,
+        ),
     )
     async def void_invoice(
         self,
@@ -237,7 +246,7 @@ class InvoiceController(Controller):
         "/invoices/{invoice_id:str}",
         access=ACCOUNTANTS,
         summary="Delete an invoice",
-        errors=(InvoiceNotFound, InUse, InvoiceNumbered, PreconditionFailed),
+        errors=(InvoiceNotFound, InUse, InvoiceNumbered, PeriodClosed, PreconditionFailed),
     )
     async def delete_invoice(
         self,

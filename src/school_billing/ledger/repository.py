@@ -1,6 +1,6 @@
 """Queries that verify and seal the whole database, over all schools."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -147,6 +147,18 @@ class WrongDate(Struct, frozen=True):
         return f"{self.what} {self.id} of school {self.school_id} is dated {self.finding}: {self.dated_at.isoformat()}"
 
 
+class WrongClosing(Struct, frozen=True):
+    """A closing that does not agree with the books."""
+
+    id: UUID
+    school_id: UUID
+    through: date
+    finding: str
+
+    def __str__(self) -> str:
+        return f"closing {self.id} through {self.through} of school {self.school_id} {self.finding}"
+
+
 class Overdue(Struct, frozen=True):
     """The sum that is overdue in one currency, over all schools."""
 
@@ -194,6 +206,7 @@ VERIFY_SHARES = Query("ledger/verify_shares", WrongShares)
 VERIFY_NUMBERS = Query("ledger/verify_numbers", WrongNumbers)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
 VERIFY_DATES = Query("ledger/verify_dates", WrongDate)
+VERIFY_CLOSINGS = Query("ledger/verify_closings", WrongClosing)
 VERIFIED: tuple[Query[Any], ...] = (
     VERIFY_TOTALS,
     VERIFY_ADJUSTMENTS,
@@ -203,6 +216,7 @@ VERIFIED: tuple[Query[Any], ...] = (
     VERIFY_NUMBERS,
     VERIFY_CHAIN,
     VERIFY_DATES,
+    VERIFY_CLOSINGS,
 )
 SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)

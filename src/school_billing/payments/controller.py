@@ -30,6 +30,7 @@ from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import PeriodClosed
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only payments of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only payments on invoices of this student.")]
@@ -75,6 +76,7 @@ class PaymentController(Controller):
             InvoiceWrittenOff,
             Overpayment,
             OverRefund,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -152,6 +154,7 @@ class PaymentController(Controller):
             Overpayment,
             OverRefund,
             BelongsToReceipt,
+            PeriodClosed,
             PreconditionFailed,
         ),
     )
@@ -174,7 +177,15 @@ class PaymentController(Controller):
         "/payments/{payment_id:str}",
         access=ACCOUNTANTS,
         summary="Delete a payment or a refund",
-        errors=(PaymentNotFound, InvoiceIsVoid, Overpayment, OverRefund, BelongsToReceipt, PreconditionFailed),
+        errors=(
+            PaymentNotFound,
+            InvoiceIsVoid,
+            Overpayment,
+            OverRefund,
+            BelongsToReceipt,
+            PeriodClosed,
+            PreconditionFailed,
+        ),
     )
     async def delete_payment(
         self,

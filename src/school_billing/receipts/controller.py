@@ -49,7 +49,7 @@ from school_billing.receipts.errors import (
     ReceiptSpent,
 )
 from school_billing.receipts.repository import Receipts
-from school_billing.schools.errors import SchoolNotFound
+from school_billing.schools.errors import PeriodClosed, SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only receipts of this school.")]
 OfPayer = Annotated[UUID | None, QueryParameter(description="Only receipts of this payer.")]
@@ -112,6 +112,7 @@ class ReceiptController(Controller):
             InvoiceIsVoid,
             InvoiceWrittenOff,
             InvoiceNotIssued,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -236,6 +237,7 @@ class ReceiptController(Controller):
             ReceiptSpent,
             ReceiptMovedLater,
             PreconditionFailed,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -263,6 +265,7 @@ class ReceiptController(Controller):
             ReceiptMovedLater,
             OverRefund,
             PreconditionFailed,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),

@@ -19,6 +19,7 @@ DISTRIBUTED = {
     "payments": "school_id",
     "receipt_refunds": "school_id",
     "document_counters": "school_id",
+    "closings": "school_id",
     "audit_log": "school_id",
 }
 """The distribution column of each table. The target of a foreign key stands before the table that refers to it."""
@@ -62,6 +63,8 @@ FUNCTIONS = (
     "search_words(text)",
     "first_id_of(date)",
     "search_query(uuid, text)",
+    "roll_forward_of(uuid, timestamp with time zone, timestamp with time zone, date)",
+    "open_receipts_of(uuid, timestamp with time zone)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, numeric, "
     "numeric, numeric, text)",

@@ -434,6 +434,42 @@ class Collections(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """In order; every day, week or month of the period has a row, and every method that was used."""
 
 
+class RollForwardFigures(Struct, frozen=True, kw_only=True):
+    """How the balance of a school came about in a period.
+
+    opening_balance + invoiced - credited - discounted - written_off - received + refunded - voided = closing_balance.
+    That is the sum of the five ageing buckets less unallocated.
+    """
+
+    opening_balance: Money
+    """What was open on invoices before the period, less the money that paid none of them yet."""
+    invoiced: Money
+    credited: Money
+    """Credit notes, less those that were reversed. So with the next two."""
+    discounted: Money
+    written_off: Money
+    received: Money
+    """Direct payments and receipts. What a receipt pays on invoices moves no balance."""
+    refunded: Money
+    """Refunds of both, and receipts that were reversed."""
+    voided: Money
+    closing_balance: Money
+    ageing: Ageing
+    """What is open on invoices at the end of the period."""
+    unallocated: Money
+    """The money that pays no invoice at the end of the period, also of unknown payers."""
+
+
+class RollForward(RollForwardFigures, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The figures of a school in a period."""
+
+    school_id: UUID
+    currency: Currency
+    from_: Annotated[date, Meta(description="The first day of the period.")]
+    to: date
+    """Its last day."""
+
+
 class StatementDocument(Struct, frozen=True):
     """A statement from the database."""
 
@@ -463,3 +499,12 @@ class CollectionsDocument(Struct, frozen=True):
     ends_on: date
     rows_count: int
     """The number of rows, also of too many."""
+
+
+class RollForwardDocument(Struct, frozen=True):
+    """A roll-forward from the database."""
+
+    document: str
+    """The figures in JSON; empty if the period begins after its end."""
+    starts_on: date
+    ends_on: date

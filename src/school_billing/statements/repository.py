@@ -24,6 +24,7 @@ from school_billing.statements.contracts import (
     DebtorsBy,
     DebtorsDocument,
     ExportedRow,
+    RollForwardDocument,
     StatementDocument,
 )
 from school_billing.statements.parameters import (
@@ -50,6 +51,7 @@ SCHOOL_LINES = Query("statements/school_lines", ExportedRow)
 SCHOOL_LINES_AS_OF = Query("statements/school_lines_as_of", ExportedRow)
 COLLECTIONS = Query("statements/collections", CollectionsDocument)
 DEBTORS = Query("statements/debtors", DebtorsDocument)
+ROLL_FORWARD = Query("statements/roll_forward", RollForwardDocument)
 
 
 _ALL_DEBTORS = DebtorsPage(first_page(1))
@@ -207,12 +209,30 @@ class Statements:
         )
         if collections is None:
             raise SchoolNotFound
-        if collections.starts_on > collections.ends_on:
-            raise ReversedPeriod(f"({collections.starts_on}) must not be later than today ({collections.ends_on})")
+        _require_past_start(collections)
         if collections.rows_count > ROWS_MOST:
             rule = f"makes {collections.rows_count} rows, more than {ROWS_MOST}: use longer parts or a shorter period"
             raise InvalidParameter(FieldError("by", rule))
         return collections
+
+    async def roll_forward(
+        self, tenant: UUID | None, school_id: UUID, starts_on: date | None, ends_on: date | None
+    ) -> RollForwardDocument:
+        """Return how the balance of a school came about in a period; raises SchoolNotFound and ReversedPeriod."""
+        require_order(starts_on, ends_on)
+        found = await self._reader.one_or_none(
+            ROLL_FORWARD, tenant=tenant, school_id=school_id, starts_on=starts_on, ends_on=ends_on
+        )
+        if found is None:
+            raise SchoolNotFound
+        _require_past_start(found)
+        return found
+
+
+def _require_past_start(found: CollectionsDocument | RollForwardDocument) -> None:
+    """Refuse a period without an end that begins after today: only the database knows the school's today."""
+    if found.starts_on > found.ends_on:
+        raise ReversedPeriod(f"({found.starts_on}) must not be later than today ({found.ends_on})")
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:

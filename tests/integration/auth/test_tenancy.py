@@ -52,6 +52,9 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     )
     credited = {"reason": f"Meals {MARK}", "lines": [{"description": f"Meals {MARK}", "amount": "1.00"}]}
     note = await api.client.post(f"/invoices/{unpaid['id']}/credit-notes", json=credited)
+    closing = await api.client.post(
+        f"/schools/{school['id']}/closings", json={"through": "2020-01-31", "reason": f"Because {MARK}"}
+    )
     user = await api.client.post(
         "/users",
         json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
@@ -67,6 +70,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "payment_id": payment["id"],
         "receipt_id": receipt["id"],
         "adjustment_id": note.json()["id"],
+        "closing_id": closing.json()["id"],
         "number": invoice["number"],
         "note_number": note.json()["number"],
         "user_id": user.json()["id"],
@@ -87,6 +91,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
                 "receipts",
                 "payments",
                 "receipt_refunds",
+                "closings",
             ),
             *("users", "api_keys"),
         )
@@ -186,6 +191,8 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "refund_receipt": [{"amount": "1.00"}],
         "reverse_receipt": [{"reason": "x"}],
         "reverse_payment": [{"reason": "x"}],
+        "create_closing": [{"through": "2020-02-29"}],
+        "reopen_closing": [{"reason": "x"}],
         "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
     }
     return found[operation_id]

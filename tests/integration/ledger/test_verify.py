@@ -100,6 +100,44 @@ async def test_verify_names_every_change_behind_the_triggers(books: str, stateme
     assert len([line for line in result.stdout.splitlines() if line.startswith(("invoice", "audit"))]) <= 6
 
 
+async def test_verify_names_every_closing_that_does_not_agree_with_the_books(books: str) -> None:
+    with psycopg.connect(books) as connection:
+        for day in ("2026-01-31", "2026-02-28", "2026-03-31"):
+            connection.execute("insert into closings (school_id, through) select id, %s from schools", [day])
+        connection.execute(
+            "update closings set reopened_at = now(), reopen_reason = 'x' where through = '2026-03-31' "
+            "and school_id = '01980000-0000-7000-8000-000000000002'"
+        )
+    assert command(books, "verify").returncode == 0
+    of_springfield = "school_id = '01980000-0000-7000-8000-000000000001'"
+    february = f"{of_springfield} and through = '2026-02-28'"
+    for statement, finding in (
+        (
+            f"update closings set received = received + 1, refunded = refunded + 1 where {february}",
+            "through 2026-02-28 of school .* entries come to",
+        ),
+        (
+            f"update closings set received = received - 1, refunded = refunded - 1, audit_hash = sha256('x') "
+            f"where {february}",
+            "another audit entry",
+        ),
+        (f"update closings set opens_at = opens_at + interval '1 day' where {february}", "does not begin where"),
+        (
+            f"update closings set reopened_at = now(), reopen_reason = 'x' where {february}",
+            "through 2026-03-31 .* begin",
+        ),
+        (
+            "update payments set amount = amount + 1, paid_at = paid_at - interval '1 hour' "
+            "where reference = 'DEMO-PAID-1'",
+            "through 2026-01-31",
+        ),
+    ):
+        tamper(books, statement)
+        result = command(books, "verify")
+        assert result.returncode == 1
+        assert re.search(f"^closing .*{finding}", result.stdout, re.MULTILINE), result.stdout
+
+
 def receipt(number: int) -> str:
     """Return the id of a receipt of the demo school Riverside Academy."""
     return f"01980000-0000-7000-8003-00000000{number}"

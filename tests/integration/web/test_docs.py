@@ -76,6 +76,7 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
         f"/schools/{{school_id}}/{report}"
         for report in ("statement", "debtors", "debtors.csv", "debtors.xlsx", "collections")
     }
+    statements |= {f"/schools/{{school_id}}/roll-forward{kind}" for kind in ("", ".csv", ".xlsx")}
     printed = {
         f"/{whose}s/{{{whose}_id}}/statement.{kind}"
         for whose in ("student", "payer")
@@ -85,6 +86,7 @@ def test_every_single_resource_says_how_to_ask_for_it_and_change_it_on_condition
     printed |= {f"{paper}.{kind}" for paper in (receipt, "/invoices/{invoice_id}") for kind in ("html", "pdf")}
     # Nothing changes an adjustment.
     others = {"/users/{user_id}", "/api-keys/{api_key_id}", receipt, "/adjustments/{adjustment_id}"}
+    others |= {f"{place}/closings/{{closing_id}}" for place in ("", "/schools/{school_id}")}
     assert conditional["If-None-Match"] == {("get", path) for path in things | statements | printed | others}
     assert conditional["If-Match"] == {
         *(("patch", path) for path in things | {receipt}),
@@ -199,6 +201,8 @@ async def test_the_examples_work_on_the_demo_as_the_page_opens(
         ("refund_receipt", "receipt_spent"),  # It was allocated a moment before.
         ("reverse_payment", "not_allocated"),
         ("reverse_adjustment", "adjustment_reversed"),
+        # No month of the demo is closed before the first example closes one.
+        *((name, "closing_not_found") for name in ("get_closing", "get_closing_of_school", "reopen_closing")),
     }
 
 
