@@ -56,8 +56,12 @@ async def demo(new_database: Callable[..., str]) -> AsyncIterator[Server]:
 
 @pytest.mark.parametrize(
     ("text", "document"),
-    [(section("Five requests"), "statement.pdf"), ((ROOT / "docs" / "families.md").read_text(), "family.pdf")],
-    ids=["README", "families"],
+    [
+        (section("Five requests"), "statement.pdf"),
+        ((ROOT / "docs" / "families.md").read_text(), "family.pdf"),
+        ((ROOT / "docs" / "closing-a-month.md").read_text(), "invoice.pdf"),
+    ],
+    ids=["README", "families", "closing-a-month"],
 )
 def test_requests_work_as_pasted_and_get_the_answers_that_the_page_shows(
     demo: Server, tmp_path: Path, text: str, document: str
