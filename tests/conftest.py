@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,11 @@ _CLEAN_UP = pytest.StashKey[ExitStack]()
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and the servers that they start would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Containers often keep Python from storing what it compiled. The tests start it a hundred times, and each start would
+# compile the framework again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The hashes of the application in this process cost nothing. The servers of the tests have the real ones.
 passwords._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
