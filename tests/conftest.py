@@ -22,7 +22,7 @@ from school_billing.platform.observability.middleware import Observed
 from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, client_of
-from tests.postgres import create_database, drop_database, postgres_server
+from tests.postgres import create_database, database_name, drop_database, postgres_server
 from tests.server import Server, serve
 
 _SERVER = pytest.StashKey[str]()
@@ -90,15 +90,15 @@ def server_url(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(pytestconfig: pytest.Config, server_url: str) -> Iterator[Callable[..., str]]:
-    """Makes a migrated (or empty) database and returns its URL; all go at the end."""
+    """Makes a migrated or empty database, or a copy of one that nobody uses, and returns its URL; all go at the end."""
     given = getattr(pytestconfig, "workerinput", None)
     migrated = given["template"] if given else pytestconfig.stash[_TEMPLATE]
     names: list[str] = []
 
-    def make(*, empty: bool = False) -> str:
+    def make(*, empty: bool = False, copy_of: str = "") -> str:
         name = f"school_billing_test_{uuid4().hex}"
         names.append(name)
-        return create_database(server_url, name, "template1" if empty else migrated)
+        return create_database(server_url, name, "template1" if empty else database_name(copy_of) or migrated)
 
     yield make
     for name in names:
