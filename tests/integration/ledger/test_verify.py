@@ -38,13 +38,19 @@ def tamper(url: str, statement: str) -> None:
         connection.execute(statement)
 
 
-@pytest.fixture
-async def books(new_database: Callable[..., str]) -> str:
+@pytest.fixture(scope="session")
+async def sealed(new_database: Callable[..., str]) -> str:
+    """The demo, sealed, for every test to copy."""
     url = new_database()
     await seed(Settings(database_url=url), demo=True)
     async with Database(Settings(database_url=url)) as database:
         assert await Ledger(database).seal() > 7_000
     return url
+
+
+@pytest.fixture
+def books(new_database: Callable[..., str], sealed: str) -> str:
+    return new_database(copy_of=sealed)
 
 
 async def test_verify_reports_that_right_books_agree(books: str) -> None:
