@@ -8,6 +8,7 @@ drop trigger if exists invoices_issued_before_allocations on invoices;
 drop trigger if exists payments_allocations_stay on payments;
 drop trigger if exists payments_keep_their_receipt on payments;
 drop function if exists last_payment_of(uuid, uuid);
+drop function if exists start_of_movement(date, uuid, uuid);
 drop function if exists last_movement_of(uuid, uuid);
 drop function if exists keep_issue_before_allocations();
 alter table payments
@@ -19,7 +20,6 @@ drop table if exists receipt_refunds;
 drop table if exists receipts;
 drop function if exists move_receipt_refunds();
 drop function if exists refuse_spent_reversal();
-drop function if exists refuse_change_of_movement();
 
 create or replace function set_updated_at() returns trigger
   language plpgsql

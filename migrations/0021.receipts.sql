@@ -4,7 +4,7 @@
 -- contract: a constraint is dropped only to be added again, if the file runs twice
 set local lock_timeout = '2s';
 
--- The updated_at of a row after `changes` updates in this transaction: always later than before, whatever the clock does.
+-- The updated_at of a row after `changes` updates in this transaction: later than before, even if the clock went back.
 create or replace function updated_at_after(updated_at timestamptz, changes int) returns timestamptz
   language sql stable parallel safe
   return case
@@ -129,17 +129,6 @@ create or replace function refuse_handwritten_total() returns trigger
     end
   $function$;
 
--- Refuses a change of what can only be taken back. The trigger's argument names the constraint.
-create or replace function refuse_change_of_movement() returns trigger
-  language plpgsql
-  set search_path = pg_catalog, pg_temp
-  as $function$
-    begin
-      raise exception '% of % stays as it is', tg_table_name, old.id
-        using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], table = tg_table_name;
-    end
-  $function$;
-
 alter table invoices add column if not exists payer_id uuid;
 alter table invoices
   drop constraint if exists invoices_payer_id_fkey,
@@ -174,8 +163,23 @@ create or replace function last_movement_of(receipt uuid, school uuid) returns t
     (select max(refunded_at) from receipt_refunds where receipt_id = receipt and school_id = school)
   );
 
--- The moment of the last payment or refund on an invoice, but not after now. It is no subquery of its statement, because the
--- planner would take the statement for so expensive that it planned it anew each time.
+-- The moment of a movement of a receipt that has a day of the school as its date: the beginning of the day, or the
+-- receipt's last movement if that is on this day. Null without a day.
+create or replace function start_of_movement(day date, receipt uuid, school uuid) returns timestamptz
+  language sql stable
+  return (
+    select
+      case
+        when (last_movement_of(receipt, school) at time zone time_zone)::date = day then last_movement_of(receipt, school)
+        else start_of_day(day, time_zone)
+      end
+    from schools
+    where id = school
+      and day is not null
+  );
+
+-- The moment of the last payment or refund on an invoice, but not after now. It is a function and no
+-- subquery: with a subquery, PostgreSQL plans the statement again for each call.
 create or replace function last_payment_of(invoice uuid, school uuid) returns timestamptz
   language plpgsql stable
   set search_path = public, pg_temp
@@ -185,61 +189,75 @@ create or replace function last_payment_of(invoice uuid, school uuid) returns ti
     end
   $function$;
 
--- As before, and updates the total of the receipt whose money a payment is. A check of receipts refuses to allocate more
--- than is left. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is taken
--- back.
+-- Updates the totals of the invoice, or of both invoices if a payment moves to another one, and the total of the receipt
+-- whose money a payment is: each is the sum of what is there. If a check of an invoice or a receipt refuses that, the whole
+-- statement fails. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is
+-- taken back. `old` is null in an insert, and `new` in a delete. Payments of receipts are only ever added.
 create or replace function move_invoice_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
+  -- For lists of any length PostgreSQL would plan the UPDATE anew each time.
+  set plan_cache_mode = force_generic_plan
   as $function$
     declare
-      received timestamptz;
-      known numeric;
-      allocated numeric;
+      school uuid := coalesce(new.school_id, old.school_id);
+      moved uuid[] := array[new.invoice_id, old.invoice_id];
+      is_counted boolean := false;
       earliest timestamptz;
     begin
-      if new.invoice_id <> old.invoice_id then
-        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
-        perform 1 from invoices
-        where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
-        order by id
-        for no key update;
+      if new.receipt_id is not null then
+        -- All payments of the statement are there when the trigger of the first one runs. It counts them together, and the
+        -- other triggers find the totals right: one UPDATE for each payment would take three times as long.
+        select
+          greatest(received_at, issued_at),
+          allocated_total = (
+            select sum(case kind when 'PAYMENT' then amount else -amount end)
+            from payments
+            where receipt_id = new.receipt_id and payments.school_id = school
+          )
+          and payments_total + refunds_total = (
+            select sum(amount) from payments where invoice_id = new.invoice_id and payments.school_id = school
+          )
+        into earliest, is_counted
+        from receipts
+        join invoices on invoices.id = new.invoice_id and invoices.school_id = receipts.school_id
+        where receipts.id = new.receipt_id and receipts.school_id = school;
+        if not is_counted then
+          perform 1 from receipts where id = new.receipt_id and school_id = school for no key update;
+          moved := array(
+            select invoice_id
+            from payments
+            where receipt_id = new.receipt_id and school_id = school and created_at = new.created_at
+          );
+        end if;
       end if;
-      update invoices
-      set payments_total = payments_total
-            + case when id = new.invoice_id and new.kind = 'PAYMENT' then new.amount else 0 end
-            - case when id = old.invoice_id and old.kind = 'PAYMENT' then old.amount else 0 end,
-          refunds_total = refunds_total
-            + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
-            - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
-      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
-      -- Payments of receipts are only ever added.
-      if new.receipt_id is null then
-        return null;
+      if not is_counted then
+        -- The invoices are locked before the sums are read, so that these have what others paid, and in the order of their
+        -- ids, so that two statements do not deadlock.
+        perform 1 from invoices where id = any(moved) and school_id = school order by id for no key update;
+        update invoices
+        set (payments_total, refunds_total) = (
+              select
+                coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0),
+                coalesce(sum(amount) filter (where kind = 'REFUND'), 0)
+              from payments
+              where invoice_id = invoices.id and school_id = invoices.school_id
+            )
+        where id = any(moved) and school_id = school;
+        if new.receipt_id is not null then
+          update receipts
+          set allocated_total = (
+                select sum(case kind when 'PAYMENT' then payments.amount else -payments.amount end)
+                from payments
+                where receipt_id = receipts.id and payments.school_id = receipts.school_id
+              )
+          where id = new.receipt_id and school_id = school;
+        end if;
       end if;
-      -- All payments of the statement are there when the trigger of the first one runs. It sums them, and the other
-      -- triggers find the total right: one UPDATE for each payment would take three times as long. The receipt is locked
-      -- first, so that the sum sees what others have allocated.
-      select received_at, allocated_total into received, known
-      from receipts
-      where id = new.receipt_id and school_id = new.school_id
-      for no key update;
-      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
-      from payments
-      where receipt_id = new.receipt_id and school_id = new.school_id;
-      if allocated <> known then
-        update receipts
-        set allocated_total = allocated
-        where id = new.receipt_id and school_id = new.school_id;
-      end if;
-      if new.kind = 'PAYMENT' then
-        select greatest(received, issued_at) into earliest
-        from invoices
-        where id = new.invoice_id and school_id = new.school_id;
-      else
+      if new.kind = 'REFUND' and new.receipt_id is not null then
         select paid_at into earliest
         from payments
-        where id = new.reverses_id and school_id = new.school_id and kind = 'PAYMENT'
+        where id = new.reverses_id and school_id = school and kind = 'PAYMENT'
           and (receipt_id, invoice_id, amount) = (new.receipt_id, new.invoice_id, new.amount);
         if not found then
           raise exception 'payment % takes back another allocation than %', new.id, new.reverses_id
@@ -451,8 +469,9 @@ select
 from invoices
 where voided_at is not null;
 
--- What moved on receipts: from `happened_at` on, `change` more is unallocated, or less if it is negative. `amount` is always
--- above zero. An allocation names its payment and invoice. What is unallocated at a moment is the sum until then.
+-- What moved on receipts: from `happened_at` on, `change` more is unallocated, or less if it is negative. `amount` is
+-- always above zero. An allocation names its payment and invoice. What is unallocated at a moment is the sum until
+-- then.
 create or replace view receipt_entries as
 select
   school_id, payer_id, id as receipt_id, null::uuid as payment_id, null::uuid as invoice_id, received_at as happened_at,

@@ -1,5 +1,4 @@
-drop trigger if exists invoices_with_lines_keep_their_total on invoices;
+drop trigger if exists invoices_total_follows_lines on invoices;
 drop function if exists lines_of_invoice(uuid, uuid);
 drop table if exists invoice_lines;
-drop function if exists keep_total_of_lines();
 drop function if exists refuse_other_lines();

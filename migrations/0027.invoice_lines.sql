@@ -1,5 +1,5 @@
--- What an invoice is made of: lines that sum to its total, negative ones for discounts. They are made with the invoice, and
--- stay as they are.
+-- What an invoice is made of: lines that sum to its total, negative ones for discounts. They are changed as a whole, until
+-- something is paid or the invoice has a number.
 set local lock_timeout = '2s';
 
 create table if not exists invoice_lines (
@@ -41,31 +41,38 @@ create or replace function lines_of_invoice(invoice uuid, school uuid) returns j
     end
   $function$;
 
--- Refuses a commit after which the lines of an invoice would not sum to its total, or after which it had gained or lost
--- lines. Lines go only together with their invoice.
+-- Refuses a commit after which the lines of an invoice would not sum to its total, or after which they had changed although
+-- something was paid or credited, or the invoice has a number or is void. It is of invoices and of their lines.
 create or replace function refuse_other_lines() returns trigger
   language plpgsql
   set search_path = public, pg_temp
   as $function$
     declare
+      row jsonb := to_jsonb(coalesce(new, old));
       invoice record;
       lines_sum numeric;
     begin
-      select id, total_amount, created_at into invoice
+      -- A payment that comes at the same moment waits here, or is seen.
+      select id, school_id, total_amount, created_at,
+        number is not null or payments_total > 0 or balance_due <> total_amount as is_fixed
+      into invoice
       from invoices
-      where id = coalesce(new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      where id = coalesce(row ->> 'invoice_id', row ->> 'id')::uuid and school_id = (row ->> 'school_id')::uuid
+      for no key update;
       if not found then
         return null;
       end if;
-      if new.created_at is distinct from invoice.created_at then
-        raise exception 'the lines of invoice % are made with it, and stay', invoice.id
+      if tg_table_name like 'invoice_lines%' and invoice.is_fixed
+         and (tg_op = 'DELETE' or (row ->> 'created_at')::timestamptz <> invoice.created_at)
+      then
+        raise exception 'the lines of invoice % stay', invoice.id
           using errcode = 'integrity_constraint_violation',
                 constraint = 'invoice_lines_are_fixed',
                 table = 'invoice_lines';
       end if;
       select sum(amount) into lines_sum
       from invoice_lines
-      where invoice_id = new.invoice_id and school_id = new.school_id;
+      where invoice_id = invoice.id and school_id = invoice.school_id;
       if lines_sum <> invoice.total_amount then
         raise exception 'the lines of invoice % sum to %', invoice.id, lines_sum
           using errcode = 'integrity_constraint_violation',
@@ -73,22 +80,6 @@ create or replace function refuse_other_lines() returns trigger
                 table = 'invoice_lines';
       end if;
       return null;
-    end
-  $function$;
-
--- Refuses another total for an invoice that has lines.
-create or replace function keep_total_of_lines() returns trigger
-  language plpgsql
-  set search_path = public, pg_temp
-  as $function$
-    begin
-      if exists (select 1 from invoice_lines where invoice_id = new.id and school_id = new.school_id) then
-        raise exception 'the total of invoice % is the sum of its lines', new.id
-          using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_total_follows_lines',
-                table = 'invoices';
-      end if;
-      return new;
     end
   $function$;
 
@@ -114,7 +105,9 @@ create or replace trigger invoice_lines_never_truncated
   before truncate on invoice_lines
   for each statement execute function refuse_truncate();
 
-create or replace trigger invoices_with_lines_keep_their_total
-  before update of total_amount on invoices
+drop trigger if exists invoices_total_follows_lines on invoices;
+create constraint trigger invoices_total_follows_lines
+  after update of total_amount on invoices
+  deferrable initially deferred
   for each row when (new.total_amount <> old.total_amount)
-  execute function keep_total_of_lines();
+  execute function refuse_other_lines();

@@ -2,6 +2,35 @@
 -- runs it: a database is made by the migrations.
 
 
+CREATE TYPE account_line AS (
+	id uuid,
+	student_id uuid,
+	total_amount text,
+	issued_at text,
+	due_date date,
+	description text,
+	credited_total text,
+	discounted_total text,
+	written_off_total text,
+	payments_total text,
+	refunds_total text,
+	paid_total text,
+	balance_due text,
+	status text
+);
+
+CREATE TYPE account_totals AS (
+	invoiced_total text,
+	credited_total text,
+	discounted_total text,
+	written_off_total text,
+	payments_total text,
+	refunds_total text,
+	paid_total text,
+	balance_due_total text,
+	overdue_total text
+);
+
 CREATE TYPE ageing AS (
 	current text,
 	days_1_30 text,
@@ -368,6 +397,59 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
     end
   $$;
 
+CREATE FUNCTION close_period() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      zone text;
+      last record;
+    begin
+      -- Writes hold this lock shared. With it, each of them is committed and in the figures, or waits and is refused.
+      -- Every statement here sees what was committed before it began, so the lock comes first.
+      perform pg_advisory_xact_lock(uuid_hash_extended(new.school_id, 0));
+      select time_zone into zone from schools where id = new.school_id;
+      if not found then
+        return new;  -- A closing of no school has no moments, and they are not null.
+      end if;
+      select id, through, closes_at into last
+      from closings
+      where school_id = new.school_id and reopened_at is null
+      order by through desc
+      limit 1;
+      new.closes_at := end_of_day(new.through, zone);
+      if last.through >= new.through or last.closes_at >= new.closes_at then
+        raise exception 'school % is closed through %', new.school_id, last.through
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'closings_go_forward',
+                table = 'closings',
+                detail = json_build_object(
+                  'closing_id', last.id, 'through', last.through, 'earliest_open_date', last.through + 1
+                );
+      end if;
+      if new.closes_at >= now() then
+        raise exception '% is not over in %', new.through, zone
+          using errcode = 'integrity_constraint_violation', constraint = 'closings_day_is_over', table = 'closings';
+      end if;
+      new.starts_on := last.through + 1;
+      new.opens_at := coalesce(last.closes_at + interval '1 microsecond', '-infinity');
+      select
+        opening_balance, invoiced, credited, discounted, written_off, received, refunded, voided, closing_balance,
+        bucket_0, bucket_1, bucket_2, bucket_3, bucket_4, unallocated
+      into
+        new.opening_balance, new.invoiced, new.credited, new.discounted, new.written_off, new.received, new.refunded,
+        new.voided, new.closing_balance, new.bucket_0, new.bucket_1, new.bucket_2, new.bucket_3, new.bucket_4,
+        new.unallocated
+      from roll_forward_of(new.school_id, new.opens_at, new.closes_at, new.through);
+      select position, hash into new.audit_position, new.audit_hash
+      from audit_log
+      where school_id = new.school_id and position is not null
+      order by position desc
+      limit 1;
+      return new;
+    end
+  $$;
+
 CREATE FUNCTION comes_with_its_invoice(line uuid, invoice uuid, school uuid) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -504,13 +586,27 @@ CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text WHEN (paid_total < total_amount) THEN 'PARTIAL'::text ELSE 'PAID'::text END;
 
+CREATE FUNCTION invoice_status(is_void boolean, paid_total numeric, total_amount numeric, credited numeric, written_off numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN is_void THEN 'VOID'::text WHEN (((paid_total + credited) + written_off) < total_amount) THEN CASE WHEN (paid_total <= (0)::numeric) THEN 'PENDING'::text ELSE 'PARTIAL'::text END WHEN (written_off > (0)::numeric) THEN 'WRITTEN_OFF'::text WHEN (paid_total <= (0)::numeric) THEN 'CREDITED'::text ELSE 'PAID'::text END;
+
 CREATE FUNCTION is_ascending(days date[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT (bool_and((pairs.day > pairs.before)) IS NOT FALSE) FROM (SELECT given.day, lag(given.day) OVER (ORDER BY given.place) AS before FROM unnest(is_ascending.days) WITH ORDINALITY given(day, place)) pairs);
 
 CREATE FUNCTION is_plain_text(value text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (value !~ '[\u0001-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]|^\s|\s$'::text);
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $_$
+    begin
+      return value !~ (
+        '[\u0001-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e'
+        '\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a'
+        '\U000e0000-\U000e00ff]'
+        '|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])'
+        '|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]|^\s|\s$'
+      );
+    end
+  $_$;
 
 CREATE FUNCTION keep_an_administrator() RETURNS trigger
     LANGUAGE plpgsql
@@ -552,6 +648,31 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
       end if;
       raise exception 'the audit trail is only ever added to'
         using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', table = 'audit_log';
+    end
+  $$;
+
+CREATE FUNCTION keep_closing() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if tg_op = 'DELETE' or old.reopened_at is not null or new.reopened_at is null
+         or to_jsonb(new) - array['reopened_at', 'reopen_reason', 'updated_at']
+            <> to_jsonb(old) - array['reopened_at', 'reopen_reason', 'updated_at']
+      then
+        raise exception 'closing % stays as it is', old.id
+          using errcode = 'integrity_constraint_violation', constraint = 'closings_are_fixed', table = 'closings';
+      end if;
+      perform pg_advisory_xact_lock(uuid_hash_extended(old.school_id, 0));
+      if exists (
+        select 1 from closings where school_id = old.school_id and reopened_at is null and through > old.through
+      ) then
+        raise exception 'closing % has a later one', old.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'closings_reopen_the_latest',
+                table = 'closings';
+      end if;
+      return new;
     end
   $$;
 
@@ -615,6 +736,16 @@ CREATE FUNCTION keep_issue_before_allocations() RETURNS trigger
                 constraint = 'invoices_issued_before_allocations',
                 table = 'invoices';
       end if;
+      if exists (
+        select 1
+        from adjustments
+        where invoice_id = new.id and school_id = new.school_id and adjusted_at < new.issued_at
+      ) then
+        raise exception 'invoice % was adjusted before %', new.id, new.issued_at
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'invoices_issued_before_adjustments',
+                table = 'invoices';
+      end if;
       return null;
     end
   $$;
@@ -636,33 +767,6 @@ CREATE FUNCTION keep_school() RETURNS trigger
     begin
       raise exception '% stay in their school', tg_table_name
         using errcode = 'integrity_constraint_violation', constraint = 'school_id_is_fixed', table = tg_table_name;
-    end
-  $$;
-
-CREATE FUNCTION keep_share() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    begin
-      raise exception 'share % stays with its student and its payer', old.id
-        using errcode = 'integrity_constraint_violation',
-              constraint = 'student_payers_are_fixed',
-              table = 'student_payers';
-    end
-  $$;
-
-CREATE FUNCTION keep_total_of_lines() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    AS $$
-    begin
-      if exists (select 1 from invoice_lines where invoice_id = new.id and school_id = new.school_id) then
-        raise exception 'the total of invoice % is the sum of its lines', new.id
-          using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_total_follows_lines',
-                table = 'invoices';
-      end if;
-      return new;
     end
   $$;
 
@@ -774,7 +878,27 @@ CREATE FUNCTION last_payment_of(invoice uuid, school uuid) RETURNS timestamp wit
     SET search_path TO 'public', 'pg_temp'
     AS $$
     begin
-      return (select least(max(paid_at), now()) from payments where invoice_id = invoice and school_id = school);
+      return least(
+        greatest(
+          (select max(paid_at) from payments where invoice_id = invoice and school_id = school),
+          (select max(adjusted_at) from adjustments where invoice_id = invoice and school_id = school)
+        ),
+        now()
+      );
+    end
+  $$;
+
+CREATE FUNCTION lines_of_adjustment(adjustment uuid, school uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(line) order by line.position), '[]')
+        from adjustment_lines
+        cross join lateral (select position, description, category, amount) as line
+        where adjustment_id = adjustment and school_id = school
+      );
     end
   $$;
 
@@ -809,58 +933,107 @@ CREATE FUNCTION lines_of_plan(plan uuid, school uuid, of_version integer, of_rul
     end
   $$;
 
-CREATE FUNCTION move_invoice_totals() RETURNS trigger
+CREATE FUNCTION move_adjusted_totals() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     AS $$
     declare
-      received timestamptz;
-      known numeric;
-      allocated numeric;
+      change numeric := case when new.reverses_id is null then new.amount else -new.amount end;
       earliest timestamptz;
     begin
-      if new.invoice_id <> old.invoice_id then
-        -- Ordered by id, so that two payments that swap their invoices do not deadlock.
-        perform 1 from invoices
-        where id in (new.invoice_id, old.invoice_id) and school_id = new.school_id
-        order by id
-        for no key update;
-      end if;
       update invoices
-      set payments_total = payments_total
-            + case when id = new.invoice_id and new.kind = 'PAYMENT' then new.amount else 0 end
-            - case when id = old.invoice_id and old.kind = 'PAYMENT' then old.amount else 0 end,
-          refunds_total = refunds_total
-            + case when id = new.invoice_id and new.kind = 'REFUND' then new.amount else 0 end
-            - case when id = old.invoice_id and old.kind = 'REFUND' then old.amount else 0 end
-      where id in (new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
-      -- Payments of receipts are only ever added.
-      if new.receipt_id is null then
-        return null;
+      set credited_total = credited_total + case new.kind when 'CREDIT_NOTE' then change else 0 end,
+          discounted_total = discounted_total + case new.kind when 'DISCOUNT' then change else 0 end,
+          written_off_total = written_off_total + case new.kind when 'WRITE_OFF' then change else 0 end,
+          reversals_total = reversals_total + greatest(-change, 0)
+      where id = new.invoice_id and school_id = new.school_id
+      returning issued_at into earliest;
+      if new.reverses_id is not null then
+        select adjusted_at into earliest
+        from adjustments
+        where id = new.reverses_id and school_id = new.school_id and reverses_id is null
+          and (invoice_id, kind, amount) = (new.invoice_id, new.kind, new.amount);
+        if not found then
+          raise exception 'adjustment % takes back another one than %', new.id, new.reverses_id
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'adjustments_reverse_a_whole_adjustment',
+                  table = 'adjustments';
+        end if;
       end if;
-      -- All payments of the statement are there when the trigger of the first one runs. It sums them, and the other
-      -- triggers find the total right: one UPDATE for each payment would take three times as long. The receipt is locked
-      -- first, so that the sum sees what others have allocated.
-      select received_at, allocated_total into received, known
-      from receipts
-      where id = new.receipt_id and school_id = new.school_id
-      for no key update;
-      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
-      from payments
-      where receipt_id = new.receipt_id and school_id = new.school_id;
-      if allocated <> known then
-        update receipts
-        set allocated_total = allocated
-        where id = new.receipt_id and school_id = new.school_id;
+      if new.adjusted_at < earliest then
+        raise exception 'adjustment % is dated %, before %', new.id, new.adjusted_at, earliest
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'adjustments_follow_invoice',
+                table = 'adjustments';
       end if;
-      if new.kind = 'PAYMENT' then
-        select greatest(received, issued_at) into earliest
-        from invoices
-        where id = new.invoice_id and school_id = new.school_id;
-      else
+      return null;
+    end
+  $$;
+
+CREATE FUNCTION move_invoice_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    declare
+      school uuid := coalesce(new.school_id, old.school_id);
+      moved uuid[] := array[new.invoice_id, old.invoice_id];
+      is_counted boolean := false;
+      earliest timestamptz;
+    begin
+      if new.receipt_id is not null then
+        -- All payments of the statement are there when the trigger of the first one runs. It counts them together, and the
+        -- other triggers find the totals right: one UPDATE for each payment would take three times as long.
+        select
+          greatest(received_at, issued_at),
+          allocated_total = (
+            select sum(case kind when 'PAYMENT' then amount else -amount end)
+            from payments
+            where receipt_id = new.receipt_id and payments.school_id = school
+          )
+          and payments_total + refunds_total = (
+            select sum(amount) from payments where invoice_id = new.invoice_id and payments.school_id = school
+          )
+        into earliest, is_counted
+        from receipts
+        join invoices on invoices.id = new.invoice_id and invoices.school_id = receipts.school_id
+        where receipts.id = new.receipt_id and receipts.school_id = school;
+        if not is_counted then
+          perform 1 from receipts where id = new.receipt_id and school_id = school for no key update;
+          moved := array(
+            select invoice_id
+            from payments
+            where receipt_id = new.receipt_id and school_id = school and created_at = new.created_at
+          );
+        end if;
+      end if;
+      if not is_counted then
+        -- The invoices are locked before the sums are read, so that these have what others paid, and in the order of their
+        -- ids, so that two statements do not deadlock.
+        perform 1 from invoices where id = any(moved) and school_id = school order by id for no key update;
+        update invoices
+        set (payments_total, refunds_total) = (
+              select
+                coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0),
+                coalesce(sum(amount) filter (where kind = 'REFUND'), 0)
+              from payments
+              where invoice_id = invoices.id and school_id = invoices.school_id
+            )
+        where id = any(moved) and school_id = school;
+        if new.receipt_id is not null then
+          update receipts
+          set allocated_total = (
+                select sum(case kind when 'PAYMENT' then payments.amount else -payments.amount end)
+                from payments
+                where receipt_id = receipts.id and payments.school_id = receipts.school_id
+              )
+          where id = new.receipt_id and school_id = school;
+        end if;
+      end if;
+      if new.kind = 'REFUND' and new.receipt_id is not null then
         select paid_at into earliest
         from payments
-        where id = new.reverses_id and school_id = new.school_id and kind = 'PAYMENT'
+        where id = new.reverses_id and school_id = school and kind = 'PAYMENT'
           and (receipt_id, invoice_id, amount) = (new.receipt_id, new.invoice_id, new.amount);
         if not found then
           raise exception 'payment % takes back another allocation than %', new.id, new.reverses_id
@@ -929,6 +1102,24 @@ CREATE FUNCTION number_run() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION open_receipts_of(school uuid, received_until timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(receipt) order by received_at, id), '[]')
+        from (
+          select id, payer_id, payer_name, amount, unallocated, received_at
+          from receipts
+          where school_id = school and received_at <= received_until and unallocated > 0
+          order by received_at, id
+          limit 100
+        ) as receipt
+      );
+    end
+  $$;
+
 CREATE FUNCTION passes_mod_97(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (SELECT (mod((string_agg(CASE WHEN (ascii(signs.sign) >= 65) THEN ((ascii(signs.sign) - 55))::text ELSE signs.sign END, ''::text ORDER BY signs.place))::numeric, (97)::numeric) = (1)::numeric) FROM string_to_table((substr(passes_mod_97.code, 5) || "left"(passes_mod_97.code, 4)), NULL::text) WITH ORDINALITY signs(sign, place));
@@ -960,6 +1151,33 @@ CREATE FUNCTION refunds_of_receipt(receipt uuid, school uuid) RETURNS jsonb
     end
   $$;
 
+CREATE FUNCTION refuse_because_adjusted() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      adjustment uuid := (
+        select id
+        from adjustments
+        where invoice_id = new.id and school_id = new.school_id and reverses_id is null
+          and (tg_nargs = 1 or kind = tg_argv[1])
+          and not exists (
+            select 1
+            from adjustments as later
+            where later.reverses_id = adjustments.id and later.school_id = adjustments.school_id
+          )
+        order by id desc
+        limit 1
+      );
+    begin
+      raise exception 'invoice % has adjustment %', new.id, adjustment
+        using errcode = 'integrity_constraint_violation',
+              constraint = tg_argv[0],
+              table = 'invoices',
+              detail = json_build_object('adjustment_id', adjustment);
+    end
+  $$;
+
 CREATE FUNCTION refuse_cents() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -988,6 +1206,50 @@ CREATE FUNCTION refuse_change_of_movement() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION refuse_closed_period() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    declare
+      school uuid := coalesce(new.school_id, old.school_id);
+      locked text;
+      last_day date;
+      closed_until timestamptz;
+      dated_at timestamptz;
+    begin
+      case tg_argv[0]
+        when 'paid_at' then dated_at := least(old.paid_at, new.paid_at);
+        when 'issued_at' then dated_at := least(old.issued_at, new.issued_at);
+        when 'received_at' then dated_at := least(old.received_at, new.received_at);
+        when 'voided_at' then dated_at := least(old.voided_at, new.voided_at);
+        when 'reversed_at' then dated_at := least(old.reversed_at, new.reversed_at);
+        when 'refunded_at' then dated_at := least(old.refunded_at, new.refunded_at);
+        when 'adjusted_at' then dated_at := least(old.adjusted_at, new.adjusted_at);
+      end case;
+      -- A closing waits for this transaction, and this for a closing that is under way. Only then look.
+      locked := pg_advisory_xact_lock_shared(uuid_hash_extended(school, 0));
+      -- What is dated now needs no look: a closed day was over, and in every zone days end with a quarter of an hour. So none
+      -- has ended since the last quarter began.
+      if dated_at < date_bin('15 minutes', clock_timestamp(), '2000-01-01Z') then
+        select through, closes_at into last_day, closed_until
+        from closings
+        where school_id = school and reopened_at is null
+        order by through desc
+        limit 1;
+        if dated_at <= closed_until then
+          raise exception '% of % lies in a closed period', tg_argv[0], tg_table_name
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'closed_periods_stay',
+                  table = tg_table_name,
+                  detail = json_build_object('earliest_open_date', last_day + 1);
+        end if;
+      end if;
+      if tg_op = 'DELETE' then
+        return old;
+      end if;
+      return new;
+    end
+  $$;
+
 CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1007,34 +1269,37 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
     declare
       invoice record;
       wrong record;
-      facts text;
+      facts jsonb;
     begin
       if tg_table_name like 'payments%' then
         -- Two changes of dates, each possible without the other, wait for each other here.
-        select id, school_id, total_amount, refunds_total into invoice
+        select id, school_id, total_amount, refunds_total, reversals_total into invoice
         from invoices
         where id = new.invoice_id and school_id = new.school_id
         for no key update;
-        if invoice.refunds_total = 0 then
+        if invoice.refunds_total = 0 and invoice.reversals_total = 0 then
           return null;
         end if;
       else
         invoice := new;
       end if;
-      select happened_at, balance into wrong
+      select happened_at, balance, refunded_beyond into wrong
       from (
-        select happened_at, sum(change) over (order by happened_at) as balance
+        select
+          happened_at, sum(change) over until_then as balance,
+          sum(change) filter (where kind in ('PAYMENT', 'REFUND')) over until_then as refunded_beyond
         from account_entries
         where invoice_id = invoice.id and school_id = invoice.school_id
+        window until_then as (order by happened_at)
       ) as balances
-      where balance not between 0 and invoice.total_amount
+      where balance < 0 or refunded_beyond > 0
       order by happened_at
       limit 1;
       if not found then
         return null;
       end if;
       select
-        json_build_object(
+        jsonb_build_object(
           'date', (wrong.happened_at at time zone time_zone)::date,
           'total_amount', amount_text(invoice.total_amount),
           'balance_due', amount_text(wrong.balance)
@@ -1053,7 +1318,31 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
         using errcode = 'integrity_constraint_violation',
               constraint = 'invoices_refunded_at_most_paid_on_every_day',
               table = 'invoices',
-              detail = facts;
+              detail = facts || jsonb_build_object('beyond', amount_text(wrong.refunded_beyond));
+    end
+  $$;
+
+CREATE FUNCTION refuse_other_adjustment_lines() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      adjustment record;
+      lines_sum numeric;
+    begin
+      select amount, created_at into adjustment
+      from adjustments
+      where id = new.adjustment_id and school_id = new.school_id;
+      select sum(amount) into lines_sum
+      from adjustment_lines
+      where adjustment_id = new.adjustment_id and school_id = new.school_id;
+      if lines_sum <> adjustment.amount or new.created_at <> adjustment.created_at then
+        raise exception 'the lines of adjustment % are made with it and sum to its amount', new.adjustment_id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'adjustment_lines_sum_to_amount',
+                table = 'adjustment_lines';
+      end if;
+      return null;
     end
   $$;
 
@@ -1062,24 +1351,31 @@ CREATE FUNCTION refuse_other_lines() RETURNS trigger
     SET search_path TO 'public', 'pg_temp'
     AS $$
     declare
+      row jsonb := to_jsonb(coalesce(new, old));
       invoice record;
       lines_sum numeric;
     begin
-      select id, total_amount, created_at into invoice
+      -- A payment that comes at the same moment waits here, or is seen.
+      select id, school_id, total_amount, created_at,
+        number is not null or payments_total > 0 or balance_due <> total_amount as is_fixed
+      into invoice
       from invoices
-      where id = coalesce(new.invoice_id, old.invoice_id) and school_id = coalesce(new.school_id, old.school_id);
+      where id = coalesce(row ->> 'invoice_id', row ->> 'id')::uuid and school_id = (row ->> 'school_id')::uuid
+      for no key update;
       if not found then
         return null;
       end if;
-      if new.created_at is distinct from invoice.created_at then
-        raise exception 'the lines of invoice % are made with it, and stay', invoice.id
+      if tg_table_name like 'invoice_lines%' and invoice.is_fixed
+         and (tg_op = 'DELETE' or (row ->> 'created_at')::timestamptz <> invoice.created_at)
+      then
+        raise exception 'the lines of invoice % stay', invoice.id
           using errcode = 'integrity_constraint_violation',
                 constraint = 'invoice_lines_are_fixed',
                 table = 'invoice_lines';
       end if;
       select sum(amount) into lines_sum
       from invoice_lines
-      where invoice_id = new.invoice_id and school_id = new.school_id;
+      where invoice_id = invoice.id and school_id = invoice.school_id;
       if lines_sum <> invoice.total_amount then
         raise exception 'the lines of invoice % sum to %', invoice.id, lines_sum
           using errcode = 'integrity_constraint_violation',
@@ -1107,8 +1403,7 @@ CREATE FUNCTION refuse_partial_shares() RETURNS trigger
         raise exception 'the shares of student % sum to %', changed_student, shares
           using errcode = 'integrity_constraint_violation',
                 constraint = 'student_payers_sum_to_100',
-                table = 'student_payers',
-                detail = json_build_object('sum', shares::text);
+                table = 'student_payers';
       end if;
       return null;
     end
@@ -1148,6 +1443,62 @@ CREATE FUNCTION refuse_truncate() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, dated_at timestamp with time zone, why text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      needed numeric;
+      allocated numeric;
+    begin
+      perform 1 from receipts
+      where school_id = school
+        and id in (select receipt_id from payments where invoice_id = invoice and school_id = school)
+      order by id
+      for no key update;
+      select wanted - balance_due into needed
+      from invoices
+      where id = invoice and school_id = school
+      for no key update;
+      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
+      from payments
+      where invoice_id = invoice and school_id = school and receipt_id is not null;
+      if needed > allocated then
+        raise exception '% of invoice % is paid by no receipt', needed - allocated, invoice
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'adjustments_release_receipts_only',
+                table = 'adjustments',
+                detail = json_build_object('paid_by_receipts', amount_text(allocated));
+      end if;
+      -- In one statement: a check that follows the entries of the invoice sees all of it or nothing.
+      -- An allocation for which this transaction waited is a moment younger than its now().
+      insert into payments (
+        school_id, invoice_id, receipt_id, reverses_id, kind, amount, method, reference, reason, paid_at, updated_at
+      )
+      select
+        school, invoice, receipt_id, case part.kind when 'REFUND' then id end, part.kind, part.amount, method, reference,
+        case part.kind when 'REFUND' then why end, greatest(dated_at, paid_at), greatest(now(), paid_at)
+      from (
+        select
+          id, receipt_id, amount, method, reference, paid_at,
+          needed - coalesce(
+            sum(amount) over (order by paid_at desc, id desc rows between unbounded preceding and 1 preceding), 0
+          ) as still_needed
+        from payments
+        where invoice_id = invoice and school_id = school and receipt_id is not null and kind = 'PAYMENT'
+          and not exists (
+            select 1
+            from payments as later
+            where later.reverses_id = payments.id and later.school_id = payments.school_id
+          )
+      ) as youngest
+      cross join lateral (values ('REFUND', amount), ('PAYMENT', amount - still_needed)) as part (kind, amount)
+      where still_needed > 0 and part.amount > 0
+      order by part.kind desc, paid_at, id;
+      return true;
+    end
+  $$;
+
 CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fingerprint bytea, given_answer jsonb) RETURNS boolean
     LANGUAGE plpgsql STRICT
     SET search_path TO 'public', 'pg_temp'
@@ -1170,6 +1521,82 @@ CREATE FUNCTION remember_answer(claimed_scope text, claimed_key text, claimed_fi
       set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at;
       return true;
     end
+  $$;
+
+CREATE FUNCTION roll_forward_of(school uuid, opens_at timestamp with time zone, closes_at timestamp with time zone, closes_on date) RETURNS TABLE(opening_balance numeric, invoiced numeric, credited numeric, discounted numeric, written_off numeric, received numeric, refunded numeric, voided numeric, closing_balance numeric, bucket_0 numeric, bucket_1 numeric, bucket_2 numeric, bucket_3 numeric, bucket_4 numeric, unallocated numeric)
+    LANGUAGE plpgsql STABLE ROWS 1
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+  #variable_conflict use_column
+  begin
+    return query
+    with invoice_entries as materialized (
+      select invoice_id, happened_at, kind, change, receipt_id is not null as is_allocation
+      from account_entries
+      where account_entries.school_id = school
+        and issued_at <= closes_at
+        and happened_at <= closes_at
+    ),
+    balances as (
+      select invoice_id, sum(change) as balance_due
+      from invoice_entries
+      group by invoice_id
+    ),
+    aged as (
+      select balances.balance_due, ageing_bucket(closes_on - due_date) as bucket
+      from invoices
+      -- Each invoice has its sum; an inner join would let the planner look up one invoice after the other.
+      left join balances on balances.invoice_id = invoices.id
+      where invoices.school_id = school
+        and issued_at <= closes_at
+      -- OFFSET keeps the planner from computing the bucket again in each filter below.
+      offset 0
+    ),
+    receivables as (
+      select
+        sum(balance_due) filter (where bucket = 0) as bucket_0, sum(balance_due) filter (where bucket = 1) as bucket_1,
+        sum(balance_due) filter (where bucket = 2) as bucket_2, sum(balance_due) filter (where bucket = 3) as bucket_3,
+        sum(balance_due) filter (where bucket = 4) as bucket_4
+      from aged
+    ),
+    entries as (
+      select
+        case when is_allocation then 'ALLOCATION' else kind end as kind, happened_at < opens_at as is_before,
+        sum(change) as change, 0.00 as unallocated
+      from invoice_entries
+      group by kind, is_allocation, is_before
+      union all
+      select kind, happened_at < opens_at as is_before, -sum(change), sum(change)
+      from receipt_entries
+      where receipt_entries.school_id = school
+        and happened_at <= closes_at
+      group by kind, is_before
+    ),
+    sums as (
+      select
+        sum(change) filter (where is_before) as opening_balance,
+        sum(change) filter (where kind = 'INVOICE' and not is_before) as invoiced,
+        -sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL') and not is_before) as credited,
+        -sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL') and not is_before) as discounted,
+        -sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL') and not is_before) as written_off,
+        -sum(change) filter (where kind in ('PAYMENT', 'RECEIPT') and not is_before) as received,
+        sum(change) filter (where kind in ('REFUND', 'RECEIPT_REFUND', 'RECEIPT_REVERSAL') and not is_before) as refunded,
+        -sum(change) filter (where kind = 'VOID' and not is_before) as voided,
+        sum(change) as closing_balance,
+        sum(unallocated) as unallocated
+      from entries
+    )
+    select
+      coalesce(sums.opening_balance, 0.00), coalesce(sums.invoiced, 0.00), coalesce(sums.credited, 0.00),
+      coalesce(sums.discounted, 0.00), coalesce(sums.written_off, 0.00), coalesce(sums.received, 0.00),
+      coalesce(sums.refunded, 0.00), coalesce(sums.voided, 0.00), coalesce(sums.closing_balance, 0.00),
+      coalesce(receivables.bucket_0, 0.00), coalesce(receivables.bucket_1, 0.00), coalesce(receivables.bucket_2, 0.00),
+      coalesce(receivables.bucket_3, 0.00), coalesce(receivables.bucket_4, 0.00),
+      coalesce(sums.unallocated, 0.00)
+    from sums
+    cross join receivables;
+  end
   $$;
 
 CREATE FUNCTION search_words(value text) RETURNS text
@@ -1202,13 +1629,54 @@ CREATE FUNCTION split_by_shares(amount numeric, shares numeric[], decimals integ
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT array_agg((parts.part + (CASE WHEN ((parts.turn)::numeric <= parts.units_left) THEN power(0.1, (split_by_shares.decimals)::numeric) ELSE (0)::numeric END)::numeric(18,2)) ORDER BY parts.place) AS array_agg FROM (SELECT given.place, rounded.part, row_number() OVER (ORDER BY (rounded.exact - rounded.part) DESC, given.place) AS turn, ((split_by_shares.amount - sum(rounded.part) OVER ()) * power((10)::numeric, (split_by_shares.decimals)::numeric)) AS units_left FROM (unnest(split_by_shares.shares) WITH ORDINALITY given(share, place) CROSS JOIN LATERAL (SELECT ((split_by_shares.amount * given.share) * 0.01) AS exact, trunc(((split_by_shares.amount * given.share) * 0.01), split_by_shares.decimals) AS part) rounded)) parts);
 
+CREATE TABLE schools (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    currency text DEFAULT 'USD'::text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    address text,
+    payment_instructions text,
+    invoice_prefix text,
+    iban text,
+    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
+    CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
+    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
+    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT schools_iban_is_valid CHECK (
+CASE
+    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
+    ELSE passes_mod_97(iban)
+END),
+    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
+    CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
+'::text) IN (name)) = 0))),
+    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
+    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
+    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+);
+
+CREATE FUNCTION start_of_movement(day date, receipt uuid, school uuid) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN (SELECT CASE WHEN (((last_movement_of(start_of_movement.receipt, start_of_movement.school) AT TIME ZONE schools.time_zone))::date = start_of_movement.day) THEN last_movement_of(start_of_movement.receipt, start_of_movement.school) ELSE start_of_day(start_of_movement.day, schools.time_zone) END AS start_of_day FROM schools WHERE ((schools.id = start_of_movement.school) AND (start_of_movement.day IS NOT NULL)));
+
 CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS statement_line
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::statement_line;
 
+CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, credited_total numeric, discounted_total numeric, written_off_total numeric, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS account_line
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ROW(id, student_id, amount_text(total_amount), instant_text(issued_at), due_date, description, amount_text(credited_total), amount_text(discounted_total), amount_text(written_off_total), amount_text(payments_total), amount_text(refunds_total), amount_text((payments_total - refunds_total)), amount_text(balance_due), status)::account_line;
+
 CREATE FUNCTION statement_totals_of(invoiced numeric, payments numeric, refunds numeric, balance_due numeric, not_overdue numeric) RETURNS statement_totals
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ROW(amount_text(invoiced), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::statement_totals;
+
+CREATE FUNCTION statement_totals_of(invoiced numeric, credited numeric, discounted numeric, written_off numeric, payments numeric, refunds numeric, balance_due numeric, not_overdue numeric) RETURNS account_totals
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ROW(amount_text(invoiced), amount_text(credited), amount_text(discounted), amount_text(written_off), amount_text(payments), amount_text(refunds), amount_text((payments - refunds)), amount_text(balance_due), amount_text((balance_due - COALESCE(not_overdue, (0)::numeric))))::account_totals;
 
 CREATE FUNCTION take_number(school uuid, of_series text, taken_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -1260,6 +1728,25 @@ CREATE AGGREGATE audit_chain(tip bytea, digest bytea) (
     STYPE = bytea
 );
 
+CREATE TABLE adjustments (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    reverses_id uuid,
+    kind text NOT NULL,
+    number text,
+    amount numeric(12,2) NOT NULL,
+    reason text NOT NULL,
+    adjusted_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT adjustments_adjusted_at_not_in_future CHECK ((adjusted_at <= updated_at)),
+    CONSTRAINT adjustments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT adjustments_kind_known CHECK ((kind = ANY (ARRAY['CREDIT_NOTE'::text, 'DISCOUNT'::text, 'WRITE_OFF'::text]))),
+    CONSTRAINT adjustments_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT adjustments_reason_plain CHECK (is_plain_text(reason))
+);
+
 CREATE TABLE invoices (
     id uuid DEFAULT uuidv7() NOT NULL,
     school_id uuid NOT NULL,
@@ -1273,27 +1760,33 @@ CREATE TABLE invoices (
     payments_total numeric(18,2) DEFAULT 0 NOT NULL,
     refunds_total numeric(18,2) DEFAULT 0 NOT NULL,
     paid_total numeric(18,2) GENERATED ALWAYS AS ((payments_total - refunds_total)) STORED NOT NULL,
-    balance_due numeric(18,2) GENERATED ALWAYS AS (
-CASE
-    WHEN (voided_at IS NULL) THEN ((total_amount - payments_total) + refunds_total)
-    ELSE (0)::numeric
-END) STORED NOT NULL,
-    status text GENERATED ALWAYS AS (invoice_status((voided_at IS NOT NULL), (payments_total - refunds_total), total_amount)) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     payer_id uuid,
     number text,
+    credited_total numeric(18,2) DEFAULT 0 NOT NULL,
+    discounted_total numeric(18,2) DEFAULT 0 NOT NULL,
+    written_off_total numeric(18,2) DEFAULT 0 NOT NULL,
+    reversals_total numeric(18,2) DEFAULT 0 NOT NULL,
+    balance_due numeric(18,2) GENERATED ALWAYS AS (
+CASE
+    WHEN (voided_at IS NULL) THEN (((((total_amount - payments_total) + refunds_total) - credited_total) - discounted_total) - written_off_total)
+    ELSE (0)::numeric
+END) STORED NOT NULL,
+    status text GENERATED ALWAYS AS (invoice_status((voided_at IS NOT NULL), (payments_total - refunds_total), total_amount, (credited_total + discounted_total), written_off_total)) STORED NOT NULL,
     billing_run_id uuid,
     fee_plan_id uuid,
     period text,
     instalment integer,
+    CONSTRAINT invoices_adjustments_not_negative CHECK (((credited_total >= (0)::numeric) AND (discounted_total >= (0)::numeric) AND (written_off_total >= (0)::numeric) AND (reversals_total >= (0)::numeric))),
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT invoices_none_adjusted_when_void CHECK (((voided_at IS NULL) OR (((credited_total + discounted_total) + written_off_total) = (0)::numeric))),
     CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
     CONSTRAINT invoices_of_runs_are_whole CHECK ((num_nonnulls(billing_run_id, fee_plan_id, period, instalment) = ANY (ARRAY[0, 4]))),
-    CONSTRAINT invoices_paid_at_most_total CHECK (((payments_total - refunds_total) <= total_amount)),
+    CONSTRAINT invoices_paid_at_most_total CHECK ((((((payments_total - refunds_total) + credited_total) + discounted_total) + written_off_total) <= total_amount)),
     CONSTRAINT invoices_payments_not_negative CHECK (((payments_total >= (0)::numeric) AND (refunds_total >= (0)::numeric))),
     CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
     CONSTRAINT invoices_total_amount_positive CHECK (((total_amount > (0)::numeric) AND (total_amount <> 'NaN'::numeric))),
@@ -1318,7 +1811,8 @@ CREATE VIEW account_entries AS
     NULL::text AS method,
     NULL::text AS reference,
     invoices.payer_id,
-    NULL::uuid AS receipt_id
+    NULL::uuid AS receipt_id,
+    NULL::uuid AS adjustment_id
    FROM invoices
 UNION ALL
  SELECT payments.school_id,
@@ -1338,9 +1832,36 @@ UNION ALL
     payments.method,
     payments.reference,
     invoices.payer_id,
-    payments.receipt_id
+    payments.receipt_id,
+    NULL::uuid AS adjustment_id
    FROM (payments
      JOIN invoices ON (((invoices.id = payments.invoice_id) AND (invoices.school_id = payments.school_id))))
+UNION ALL
+ SELECT adjustments.school_id,
+    invoices.student_id,
+    adjustments.invoice_id,
+    NULL::uuid AS payment_id,
+    invoices.issued_at,
+    counts_from(adjustments.adjusted_at, invoices.issued_at, invoices.voided_at) AS happened_at,
+    2 AS turn,
+        CASE
+            WHEN (adjustments.reverses_id IS NULL) THEN adjustments.kind
+            ELSE (adjustments.kind || '_REVERSAL'::text)
+        END AS kind,
+    adjustments.amount,
+        CASE
+            WHEN (adjustments.reverses_id IS NULL) THEN (- adjustments.amount)
+            ELSE adjustments.amount
+        END AS change,
+    adjustments.reason AS description,
+    NULL::text AS method,
+    adjustments.number AS reference,
+    invoices.payer_id,
+    NULL::uuid AS receipt_id,
+    adjustments.id AS adjustment_id
+   FROM (invoices
+     JOIN adjustments ON (((adjustments.invoice_id = invoices.id) AND (adjustments.school_id = invoices.school_id))))
+  WHERE ((invoices.credited_total > (0)::numeric) OR (invoices.discounted_total > (0)::numeric) OR (invoices.written_off_total > (0)::numeric) OR (invoices.reversals_total > (0)::numeric))
 UNION ALL
  SELECT invoices.school_id,
     invoices.student_id,
@@ -1356,9 +1877,30 @@ UNION ALL
     NULL::text AS method,
     NULL::text AS reference,
     invoices.payer_id,
-    NULL::uuid AS receipt_id
+    NULL::uuid AS receipt_id,
+    NULL::uuid AS adjustment_id
    FROM invoices
   WHERE (invoices.voided_at IS NOT NULL);
+
+CREATE TABLE adjustment_lines (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    adjustment_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    description text NOT NULL,
+    category text,
+    amount numeric(12,2) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT adjustment_lines_amount_is_number CHECK ((amount <> 'NaN'::numeric)),
+    CONSTRAINT adjustment_lines_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
+    CONSTRAINT adjustment_lines_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
+'::text) IN (category)) = 0))),
+    CONSTRAINT adjustment_lines_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
+    CONSTRAINT adjustment_lines_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
+'::text) IN (description)) = 0))),
+    CONSTRAINT adjustment_lines_position_in_range CHECK ((("position" >= 1) AND ("position" <= 100)))
+);
 
 CREATE TABLE api_keys (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -1470,6 +2012,44 @@ END) STORED NOT NULL,
     CONSTRAINT billing_runs_revert_reason_plain CHECK (is_plain_text(revert_reason)),
     CONSTRAINT billing_runs_reverted_after_commit CHECK (((reverted_at IS NULL) OR (committed_at IS NOT NULL))),
     CONSTRAINT billing_runs_reverted_has_reason CHECK (((reverted_at IS NULL) = (revert_reason IS NULL)))
+);
+
+CREATE TABLE closings (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    starts_on date,
+    through date NOT NULL,
+    opens_at timestamp with time zone NOT NULL,
+    closes_at timestamp with time zone NOT NULL,
+    reason text,
+    opening_balance numeric(18,2) NOT NULL,
+    invoiced numeric(18,2) NOT NULL,
+    credited numeric(18,2) NOT NULL,
+    discounted numeric(18,2) NOT NULL,
+    written_off numeric(18,2) NOT NULL,
+    received numeric(18,2) NOT NULL,
+    refunded numeric(18,2) NOT NULL,
+    voided numeric(18,2) NOT NULL,
+    closing_balance numeric(18,2) NOT NULL,
+    bucket_0 numeric(18,2) NOT NULL,
+    bucket_1 numeric(18,2) NOT NULL,
+    bucket_2 numeric(18,2) NOT NULL,
+    bucket_3 numeric(18,2) NOT NULL,
+    bucket_4 numeric(18,2) NOT NULL,
+    unallocated numeric(18,2) NOT NULL,
+    audit_position bigint,
+    audit_hash bytea,
+    reopened_at timestamp with time zone,
+    reopen_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT closings_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT closings_reason_plain CHECK (is_plain_text(reason)),
+    CONSTRAINT closings_reopen_reason_length CHECK (((char_length(reopen_reason) >= 1) AND (char_length(reopen_reason) <= 500))),
+    CONSTRAINT closings_reopen_reason_plain CHECK (is_plain_text(reopen_reason)),
+    CONSTRAINT closings_reopened_has_reason CHECK (((reopened_at IS NULL) = (reopen_reason IS NULL))),
+    CONSTRAINT closings_through_in_calendar CHECK (((through >= '1900-01-01'::date) AND (through <= '2999-12-31'::date))),
+    CONSTRAINT closings_tie CHECK ((((((((((opening_balance + invoiced) - credited) - discounted) - written_off) - received) + refunded) - voided) = closing_balance) AND ((((((bucket_0 + bucket_1) + bucket_2) + bucket_3) + bucket_4) - unallocated) = closing_balance)))
 );
 
 CREATE TABLE document_counters (
@@ -1712,35 +2292,6 @@ CREATE TABLE refresh_tokens (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-CREATE TABLE schools (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    currency text DEFAULT 'USD'::text NOT NULL,
-    time_zone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    address text,
-    payment_instructions text,
-    invoice_prefix text,
-    iban text,
-    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
-    CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
-    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
-    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT schools_iban_is_valid CHECK (
-CASE
-    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
-    ELSE passes_mod_97(iban)
-END),
-    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
-    CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))),
-    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
-    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
-    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
-);
-
 CREATE TABLE sessions (
     id uuid DEFAULT uuidv7() NOT NULL,
     user_id uuid NOT NULL,
@@ -1779,6 +2330,15 @@ CREATE TABLE users (
     CONSTRAINT users_username_shape CHECK (((username = lower(username)) AND ((char_length(username) >= 1) AND (char_length(username) <= 255))))
 );
 
+ALTER TABLE ONLY adjustment_lines
+    ADD CONSTRAINT adjustment_lines_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY adjustment_lines
+    ADD CONSTRAINT adjustment_lines_position_key UNIQUE (adjustment_id, school_id, "position");
+
+ALTER TABLE ONLY adjustments
+    ADD CONSTRAINT adjustments_pkey PRIMARY KEY (id, school_id);
+
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
@@ -1805,6 +2365,9 @@ ALTER TABLE ONLY billing_runs
 
 ALTER TABLE ONLY billing_runs
     ADD CONSTRAINT billing_runs_pkey PRIMARY KEY (id, school_id);
+
+ALTER TABLE ONLY closings
+    ADD CONSTRAINT closings_pkey PRIMARY KEY (id, school_id);
 
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_pkey PRIMARY KEY (school_id, series, year);
@@ -1869,6 +2432,16 @@ ALTER TABLE ONLY users
 ALTER TABLE ONLY users
     ADD CONSTRAINT users_username_key UNIQUE (username);
 
+CREATE INDEX adjustments_invoice_id_school_id_idx ON adjustments USING btree (invoice_id, school_id);
+
+CREATE UNIQUE INDEX adjustments_number_key ON adjustments USING btree (number, school_id) WHERE (number IS NOT NULL);
+
+CREATE UNIQUE INDEX adjustments_reverses_id_key ON adjustments USING btree (reverses_id, school_id) WHERE (reverses_id IS NOT NULL);
+
+CREATE INDEX adjustments_school_id_adjusted_at_idx ON adjustments USING btree (school_id, adjusted_at);
+
+CREATE INDEX adjustments_school_id_id_idx ON adjustments USING btree (school_id, id);
+
 CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (school_id, name) NULLS NOT DISTINCT WHERE (revoked_at IS NULL);
 
 CREATE INDEX api_keys_school_id_id_idx ON api_keys USING btree (school_id, id);
@@ -1891,9 +2464,15 @@ CREATE INDEX billing_runs_fee_plan_id_school_id_idx ON billing_runs USING btree 
 
 CREATE INDEX billing_runs_school_id_id_idx ON billing_runs USING btree (school_id, id);
 
+CREATE INDEX closings_school_id_id_idx ON closings USING btree (school_id, id);
+
+CREATE UNIQUE INDEX closings_through_key ON closings USING btree (school_id, through) WHERE (reopened_at IS NULL);
+
 CREATE INDEX fee_plans_school_id_id_idx ON fee_plans USING btree (school_id, id);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+
+CREATE INDEX invoices_adjusted_idx ON invoices USING btree (school_id, student_id, id) WHERE ((credited_total > (0)::numeric) OR (discounted_total > (0)::numeric) OR (written_off_total > (0)::numeric) OR (reversals_total > (0)::numeric));
 
 CREATE UNIQUE INDEX invoices_billed_once_key ON invoices USING btree (fee_plan_id, school_id, period, student_id, instalment, payer_id) NULLS NOT DISTINCT WHERE ((billing_run_id IS NOT NULL) AND (voided_at IS NULL));
 
@@ -1965,6 +2544,34 @@ CREATE INDEX students_search_idx ON students USING gin (search_vector(school_id,
 
 CREATE INDEX users_school_id_id_idx ON users USING btree (school_id, id);
 
+CREATE TRIGGER adjustment_lines_are_audited AFTER INSERT OR DELETE OR UPDATE ON adjustment_lines FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER adjustment_lines_fit_the_currency AFTER INSERT ON adjustment_lines FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER adjustment_lines_never_truncated BEFORE TRUNCATE ON adjustment_lines FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER adjustment_lines_set_updated_at BEFORE UPDATE ON adjustment_lines FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER adjustment_lines_stay BEFORE DELETE OR UPDATE ON adjustment_lines FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('adjustment_lines_are_fixed');
+
+CREATE CONSTRAINT TRIGGER adjustment_lines_sum_to_amount AFTER INSERT ON adjustment_lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_other_adjustment_lines();
+
+CREATE TRIGGER adjustments_are_audited AFTER INSERT OR DELETE OR UPDATE ON adjustments FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER adjustments_fit_the_currency AFTER INSERT ON adjustments FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER adjustments_keep_to_open_periods BEFORE INSERT ON adjustments FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('adjusted_at');
+
+CREATE TRIGGER adjustments_move_invoice_totals AFTER INSERT ON adjustments FOR EACH ROW EXECUTE FUNCTION move_adjusted_totals();
+
+CREATE TRIGGER adjustments_never_truncated BEFORE TRUNCATE ON adjustments FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER adjustments_set_updated_at BEFORE UPDATE ON adjustments FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER adjustments_stay BEFORE DELETE OR UPDATE ON adjustments FOR EACH ROW EXECUTE FUNCTION refuse_change_of_movement('adjustments_are_fixed');
+
+CREATE TRIGGER adjustments_take_their_number BEFORE INSERT ON adjustments FOR EACH ROW WHEN (((new.number IS NOT NULL) OR ((new.kind = 'CREDIT_NOTE'::text) AND (new.reverses_id IS NULL)))) EXECUTE FUNCTION number_document('CREDIT_NOTE');
+
 CREATE TRIGGER api_keys_are_audited AFTER INSERT OR DELETE OR UPDATE OF name, key_hash, role, school_id, revoked_at ON api_keys FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER api_keys_keep_their_school BEFORE UPDATE OF school_id ON api_keys FOR EACH ROW WHEN ((new.school_id IS DISTINCT FROM old.school_id)) EXECUTE FUNCTION keep_school();
@@ -2000,6 +2607,16 @@ CREATE TRIGGER billing_runs_set_updated_at BEFORE UPDATE ON billing_runs FOR EAC
 CREATE TRIGGER billing_runs_stay BEFORE UPDATE ON billing_runs FOR EACH ROW WHEN (((new.school_id <> old.school_id) OR (new.fee_plan_id <> old.fee_plan_id) OR (new.plan_version <> old.plan_version) OR (new.period <> old.period) OR (new.due_dates <> old.due_dates) OR (new.issued_at <> old.issued_at) OR (old.abandoned_at IS NOT NULL) OR ((old.committed_at IS NOT NULL) AND (new.committed_at IS DISTINCT FROM old.committed_at)))) EXECUTE FUNCTION refuse_change_of_movement('billing_runs_are_fixed');
 
 CREATE TRIGGER billing_runs_take_their_numbers BEFORE UPDATE OF committed_at ON billing_runs FOR EACH ROW WHEN (((old.committed_at IS NULL) AND (new.committed_at IS NOT NULL) AND (new.invoices_count > 0))) EXECUTE FUNCTION number_run();
+
+CREATE TRIGGER closings_are_audited AFTER INSERT OR DELETE OR UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
+
+CREATE TRIGGER closings_close_a_period BEFORE INSERT ON closings FOR EACH ROW EXECUTE FUNCTION close_period();
+
+CREATE TRIGGER closings_never_truncated BEFORE TRUNCATE ON closings FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER closings_set_updated_at BEFORE UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER closings_stay BEFORE DELETE OR UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION keep_closing();
 
 CREATE TRIGGER document_counters_follow_documents BEFORE INSERT OR DELETE OR UPDATE ON document_counters FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION keep_counter();
 
@@ -2041,17 +2658,19 @@ CREATE TRIGGER invoice_lines_stay BEFORE UPDATE ON invoice_lines FOR EACH ROW EX
 
 CREATE CONSTRAINT TRIGGER invoice_lines_sum_to_total AFTER INSERT OR DELETE ON invoice_lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_other_lines();
 
+CREATE TRIGGER invoices_adjusted_are_not_voided BEFORE UPDATE OF voided_at ON invoices FOR EACH ROW WHEN (((new.voided_at IS NOT NULL) AND (old.voided_at IS NULL) AND (((new.credited_total + new.discounted_total) + new.written_off_total) > (0)::numeric))) EXECUTE FUNCTION refuse_because_adjusted('invoices_adjusted_are_not_voided');
+
 CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
-CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric) OR (new.credited_total <> (0)::numeric) OR (new.discounted_total <> (0)::numeric) OR (new.written_off_total <> (0)::numeric) OR (new.reversals_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
 
-CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION append_to_audit_log();
+CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoices_come_with_the_commit_of_their_run BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NOT NULL)) EXECUTE FUNCTION check_invoice_of_run();
 
 CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
 
-CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN ((new.refunds_total > (0)::numeric)) EXECUTE FUNCTION refuse_impossible_balance();
+CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN (((new.refunds_total > (0)::numeric) OR (new.reversals_total > (0)::numeric))) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER invoices_issued_before_allocations AFTER UPDATE OF issued_at ON invoices FOR EACH ROW WHEN ((new.issued_at > old.issued_at)) EXECUTE FUNCTION keep_issue_before_allocations();
 
@@ -2061,17 +2680,23 @@ CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices F
 
 CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment ON invoices FOR EACH ROW WHEN (((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id) OR (new.period IS DISTINCT FROM old.period) OR (new.instalment IS DISTINCT FROM old.instalment))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
 
+CREATE TRIGGER invoices_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE OF student_id, payer_id, total_amount, issued_at, due_date, description, voided_at, void_reason ON invoices FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('issued_at');
+
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
 CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NULL)) EXECUTE FUNCTION number_document('INVOICE');
 
-CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE CONSTRAINT TRIGGER invoices_total_follows_lines AFTER UPDATE OF total_amount ON invoices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION refuse_other_lines();
 
-CREATE TRIGGER invoices_with_lines_keep_their_total BEFORE UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION keep_total_of_lines();
+CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER invoices_void_in_open_periods BEFORE INSERT OR UPDATE OF voided_at ON invoices FOR EACH ROW WHEN ((new.voided_at IS NOT NULL)) EXECUTE FUNCTION refuse_closed_period('voided_at');
 
 CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
+
+CREATE TRIGGER invoices_written_off_take_no_payments BEFORE UPDATE OF payments_total ON invoices FOR EACH ROW WHEN (((old.status = 'WRITTEN_OFF'::text) AND (new.payments_total > old.payments_total))) EXECUTE FUNCTION refuse_because_adjusted('invoices_written_off_take_no_payments', 'WRITE_OFF');
 
 CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
@@ -2097,6 +2722,8 @@ CREATE TRIGGER payments_keep_their_receipt BEFORE UPDATE OF receipt_id, reverses
 
 CREATE TRIGGER payments_keep_their_school BEFORE UPDATE OF school_id ON payments FOR EACH ROW WHEN ((new.school_id <> old.school_id)) EXECUTE FUNCTION keep_school();
 
+CREATE TRIGGER payments_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('paid_at');
+
 CREATE TRIGGER payments_leave_possible_balances AFTER UPDATE OF paid_at ON payments FOR EACH ROW WHEN ((new.paid_at <> old.paid_at)) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments FOR EACH ROW EXECUTE FUNCTION move_invoice_totals();
@@ -2108,6 +2735,8 @@ CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EX
 CREATE TRIGGER receipt_refunds_are_audited AFTER INSERT OR DELETE OR UPDATE ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER receipt_refunds_fit_the_currency AFTER INSERT ON receipt_refunds FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+
+CREATE TRIGGER receipt_refunds_keep_to_open_periods BEFORE INSERT ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('refunded_at');
 
 CREATE TRIGGER receipt_refunds_move_receipt_totals AFTER INSERT ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION move_receipt_refunds();
 
@@ -2127,7 +2756,11 @@ CREATE TRIGGER receipts_fit_the_currency AFTER INSERT ON receipts FOR EACH ROW W
 
 CREATE TRIGGER receipts_keep_their_number BEFORE UPDATE OF number ON receipts FOR EACH ROW WHEN ((new.number IS DISTINCT FROM old.number)) EXECUTE FUNCTION refuse_change_of_movement('receipts_are_fixed');
 
+CREATE TRIGGER receipts_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE OF amount, method, reference, source, external_reference, received_at ON receipts FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('received_at');
+
 CREATE TRIGGER receipts_never_truncated BEFORE TRUNCATE ON receipts FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
+
+CREATE TRIGGER receipts_reverse_in_open_periods BEFORE INSERT OR UPDATE OF reversed_at, reverse_reason ON receipts FOR EACH ROW WHEN ((new.reversed_at IS NOT NULL)) EXECUTE FUNCTION refuse_closed_period('reversed_at');
 
 CREATE CONSTRAINT TRIGGER receipts_reversed_pay_nothing AFTER INSERT OR UPDATE ON receipts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.reversed_at IS NOT NULL)) EXECUTE FUNCTION refuse_spent_reversal();
 
@@ -2161,7 +2794,7 @@ CREATE TRIGGER student_payers_never_truncated BEFORE TRUNCATE ON student_payers 
 
 CREATE TRIGGER student_payers_set_updated_at BEFORE UPDATE ON student_payers FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN (((new.student_id <> old.student_id) OR (new.payer_id <> old.payer_id) OR (new.school_id <> old.school_id))) EXECUTE FUNCTION keep_share();
+CREATE TRIGGER student_payers_stay BEFORE UPDATE OF student_id, payer_id, school_id ON student_payers FOR EACH ROW WHEN (((new.student_id <> old.student_id) OR (new.payer_id <> old.payer_id) OR (new.school_id <> old.school_id))) EXECUTE FUNCTION refuse_change_of_movement('student_payers_are_fixed');
 
 CREATE CONSTRAINT TRIGGER student_payers_sum_to_100 AFTER INSERT OR DELETE OR UPDATE ON student_payers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_partial_shares();
 
@@ -2183,6 +2816,15 @@ CREATE TRIGGER users_one_administrator_stays BEFORE UPDATE OF role, disabled_at 
 
 CREATE TRIGGER users_set_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+ALTER TABLE ONLY adjustment_lines
+    ADD CONSTRAINT adjustment_lines_adjustment_id_fkey FOREIGN KEY (adjustment_id, school_id) REFERENCES adjustments(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY adjustments
+    ADD CONSTRAINT adjustments_invoice_id_fkey FOREIGN KEY (invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY adjustments
+    ADD CONSTRAINT adjustments_reverses_id_fkey FOREIGN KEY (reverses_id, school_id) REFERENCES adjustments(id, school_id) ON DELETE RESTRICT;
+
 ALTER TABLE ONLY api_keys
     ADD CONSTRAINT api_keys_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
@@ -2197,6 +2839,9 @@ ALTER TABLE ONLY billing_run_rows
 
 ALTER TABLE ONLY billing_runs
     ADD CONSTRAINT billing_runs_fee_plan_id_fkey FOREIGN KEY (fee_plan_id, school_id) REFERENCES fee_plans(id, school_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY closings
+    ADD CONSTRAINT closings_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY document_counters
     ADD CONSTRAINT document_counters_school_id_fkey FOREIGN KEY (school_id) REFERENCES schools(id) ON DELETE RESTRICT;

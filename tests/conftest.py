@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from school_billing.platform.observability.middleware import Observed
 from school_billing.platform.settings import Settings
 from tests.accounts import log_in
 from tests.api import Api, client_of
-from tests.postgres import create_database, drop_database, postgres_server
+from tests.postgres import create_database, database_name, drop_database, postgres_server
 from tests.server import Server, serve
 
 _SERVER = pytest.StashKey[str]()
@@ -30,6 +31,11 @@ _CLEAN_UP = pytest.StashKey[ExitStack]()
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and the servers that they start would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Containers often keep Python from storing what it compiled. The tests start it a hundred times, and each start would
+# compile the framework again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The hashes of the application in this process cost nothing. The servers of the tests have the real ones.
 passwords._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -84,15 +90,15 @@ def server_url(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(pytestconfig: pytest.Config, server_url: str) -> Iterator[Callable[..., str]]:
-    """Makes a migrated (or empty) database and returns its URL; all go at the end."""
+    """Makes a migrated or empty database, or a copy of one that nobody uses, and returns its URL; all go at the end."""
     given = getattr(pytestconfig, "workerinput", None)
     migrated = given["template"] if given else pytestconfig.stash[_TEMPLATE]
     names: list[str] = []
 
-    def make(*, empty: bool = False) -> str:
+    def make(*, empty: bool = False, copy_of: str = "") -> str:
         name = f"school_billing_test_{uuid4().hex}"
         names.append(name)
-        return create_database(server_url, name, "template1" if empty else migrated)
+        return create_database(server_url, name, "template1" if empty else database_name(copy_of) or migrated)
 
     yield make
     for name in names:

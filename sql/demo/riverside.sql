@@ -100,6 +100,22 @@ new_payments as (
   join new_invoices using (id)
   order by drawn_payments.paid_at
   returning id
+),
+new_adjustments as (
+  -- Of the first three invoices that nobody paid, a part is credited, a part is a discount, and all is written off.
+  insert into adjustments (school_id, invoice_id, kind, amount, reason, adjusted_at)
+  select
+    new_invoices.school_id, new_invoices.id, (array['CREDIT_NOTE', 'DISCOUNT', 'WRITE_OFF'])[place],
+    (array[120.00, 50.00, total_amount])[place],
+    (array['No canteen for two weeks', 'Goodwill after a complaint', 'The family moved away'])[place],
+    issued_at + interval '40 days'
+  from (
+    select id, issued_at, total_amount, row_number() over (order by issued_at, student_id) as place
+    from drawn_invoices
+    where outcome >= 97 and not is_void
+  ) as unpaid
+  join new_invoices using (id)
+  where place <= 3
 )
 select
   (select count(*) from new_students)::int as students,

@@ -175,6 +175,25 @@ new_rows as (
     )
   from new_run
   cross join new_award
+),
+new_adjustments as (
+  -- A discount for the wrong child, and its reversal.
+  insert into adjustments (id, school_id, invoice_id, reverses_id, kind, amount, reason, adjusted_at)
+  select
+    planned.id, new_invoices.school_id, new_invoices.id, reverses_id, 'DISCOUNT', 80.00, reason, adjusted_at
+  from new_invoices
+  join new_students on new_students.id = new_invoices.student_id and external_id = 'SPR-002'
+  cross join (
+    values
+      (
+        uuid '01980000-0000-7000-8000-000000000701', null::uuid, 'Sibling discount', timestamptz '2026-01-06 13:00Z'
+      ),
+      (
+        uuid '01980000-0000-7000-8000-000000000702', uuid '01980000-0000-7000-8000-000000000701',
+        'Meant for Lisa', timestamptz '2026-01-07 13:00Z'
+      )
+  ) as planned (id, reverses_id, reason, adjusted_at)
+  order by adjusted_at
 )
 select
   (select count(*) from new_students)::int as students,

@@ -1,6 +1,6 @@
--- The new invoice with its lines: one row, or none if the tenant has no such student. It belongs to the student's school. Without
--- :payer_id the student's payer owes it, if there is one only. A foreign key refuses a payer of another school. An
--- idempotency key is claimed before anything else happens.
+-- The new invoice with its lines: one row, or none if the tenant has no such student. It belongs to the student's
+-- school. Without :payer_id the student's payer owes it, if there is one only. A foreign key refuses a payer of another
+-- school. An idempotency key is claimed before anything else happens.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 new_invoice as (
@@ -29,7 +29,8 @@ new_invoice as (
     and (:tenant::uuid is null or schools.id = :tenant)
   returning
     id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-    void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at
+    void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+    paid_total, balance_due, created_at, updated_at
 ),
 new_lines as (
   insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
@@ -42,13 +43,15 @@ new_lines as (
 answer as (
   select
     id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-    void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at,
+    void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+    paid_total, balance_due, created_at, updated_at,
     (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines) as lines
   from new_invoice
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, payments_total, refunds_total, paid_total, balance_due, created_at, updated_at,
+  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+  paid_total, balance_due, created_at, updated_at,
   lines
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

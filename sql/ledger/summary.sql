@@ -9,6 +9,7 @@ with heads as (
 select
   (select count(*) from invoices) as invoices,
   (select count(*) from payments) as payments,
+  (select count(*) from adjustments) as adjustments,
   (select count(*) from receipts) as receipts,
   (select count(*) from audit_log where hash is not null) as sealed_entries,
   (select count(*) from audit_log where hash is null) as unsealed_entries,

@@ -1,5 +1,5 @@
--- The money of all schools that pays nothing yet, of known payers and of nobody: one row for each currency. A partial index
--- finds it.
+-- The money of all schools that pays nothing yet, of known payers and of nobody: one row for each currency. A partial
+-- index finds it.
 select
   schools.currency,
   coalesce(sum(receipts.unallocated) filter (where receipts.payer_id is not null), 0.00) as unallocated,

@@ -1,4 +1,4 @@
--- The first :limit movements of money that are dated after now, or before what they move, one row each. The API refuses
+-- The first :limit movements of money, and adjustments, that are dated after now, or before what they move, one row each. The API refuses
 -- such a date; the clock of the server was ahead, or somebody wrote them by hand. A statement of now counts a payment of
 -- the future, one of a period does not.
 with dated as (
@@ -16,6 +16,18 @@ with dated as (
   left join receipts on receipts.id = payments.receipt_id and receipts.school_id = payments.school_id
   left join payments as allocations
     on allocations.id = payments.reverses_id and allocations.school_id = payments.school_id
+  union all
+  select
+    'adjustment', adjustments.id, adjustments.school_id, adjustments.adjusted_at,
+    case
+      when adjustments.adjusted_at > now() then 'in the future'
+      when adjustments.adjusted_at < invoices.issued_at then 'before its invoice'
+      when adjustments.adjusted_at < reversed.adjusted_at then 'before the adjustment that it takes back'
+    end
+  from adjustments
+  join invoices on invoices.id = adjustments.invoice_id and invoices.school_id = adjustments.school_id
+  left join adjustments as reversed
+    on reversed.id = adjustments.reverses_id and reversed.school_id = adjustments.school_id
   union all
   select
     'receipt', id, school_id, greatest(received_at, reversed_at),

@@ -8,6 +8,10 @@ with numbered as (
   select school_id, 'RECEIPT', number
   from receipts
   where number is not null
+  union all
+  select school_id, 'CREDIT_NOTE', number
+  from adjustments
+  where number is not null
 ),
 parts as (
   select

@@ -1,7 +1,7 @@
--- The payers of a student after they are set to :payer_ids with :shares, by name: no row if the tenant has no such student,
--- or if there are no payers. A payer of another school breaks the foreign key. A share that does not change is not
--- written. Two statements for one student queue at the student; the second does not see the payers of the first, so it
--- would leave them, and the check of the sum refuses that at commit.
+-- The payers of a student after they are set to :payer_ids with :shares, by name: no row if the tenant has no such
+-- student, or if there are no payers. A payer of another school breaks the foreign key. A share that does not change is
+-- not written. Two statements for one student queue at the student; the second does not see the payers of the first, so
+-- it would leave them, and the check of the sum refuses that at commit.
 with author as materialized (select written_by(:request_actor, :request_id) as noted),
 student as materialized (
   select id, school_id

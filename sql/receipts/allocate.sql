@@ -1,5 +1,6 @@
 -- A receipt with new allocations: one row, or none if the tenant has no such receipt, payer or school, the receipt is
--- reversed, or :invoice_ids has an invoice of another school. Without :receipt_id the receipt is recorded, with it what is left of it is allocated.
+-- reversed or :if_match does not list its version, or :invoice_ids has an invoice of another school. Without
+-- :receipt_id the receipt is recorded, with it what is left of it is allocated.
 --
 -- By 'oldest_due_first' the money goes to the open invoices of the payer, in the order in which they are due; what is
 -- beyond them is left. By 'list' each invoice gets its amount, and the checks of invoices and of the receipt refuse one
@@ -48,6 +49,7 @@ known_receipt as (
   where receipts.id = :receipt_id::uuid
     and receipts.school_id = (select school_id from place)
     and (:tenant::uuid is null or receipts.school_id = :tenant)
+    and (:if_match::timestamptz[] is null or receipts.updated_at = any(:if_match))
     and receipts.reversed_at is null
   for no key update
 ),
@@ -75,7 +77,7 @@ candidates as (
     and issued_at <= now()
 ),
 locked as (
-  select id, student_id, description, issued_at, due_date, balance_due, refunds_total
+  select id, student_id, description, issued_at, due_date, balance_due, refunds_total, reversals_total
   from invoices
   where invoices.id = any(array(select candidates.id from candidates))
     and invoices.school_id = (select school_id from receipt)
@@ -106,10 +108,10 @@ new_payments as (
   insert into payments (school_id, invoice_id, receipt_id, amount, method, reference, paid_at)
   select
     receipt.school_id, invoice_id, receipt.id, planned.amount, receipt.method, receipt.reference,
-    -- After the refunds of an invoice, because more than its total must not have been paid on an earlier day.
+    -- After the refunds and reversals of an invoice, because more than its total must not have been paid on an earlier day.
     greatest(
       receipt.allocated_at, issued_at,
-      case when locked.refunds_total > 0 then last_payment_of(invoice_id, receipt.school_id) end
+      case when locked.refunds_total > 0 or locked.reversals_total > 0 then last_payment_of(invoice_id, receipt.school_id) end
     )
   from receipt
   cross join planned

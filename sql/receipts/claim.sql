@@ -4,7 +4,8 @@ with author as materialized (select written_by(:request_actor, :request_id) as n
 claimed as (
   update receipts
   set payer_id = payers.id,
-      payer_name = payers.name
+      -- A payer who changed the name changes no receipt.
+      payer_name = case when receipts.payer_id = payers.id then receipts.payer_name else payers.name end
   from payers
   where (select noted from author)
     and receipts.id = :receipt_id

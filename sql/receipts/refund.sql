@@ -1,11 +1,11 @@
--- The receipt, of whose unallocated money something was given back: one row, or none if the tenant has no such receipt. A
--- check of receipts refuses more than is unallocated. A trigger moves the total at the end of the statement, so the answer
--- adds what it adds.
+-- The receipt, of whose unallocated money something was given back: one row, or none if the tenant has no such receipt
+-- or :if_match does not list its version. A check of receipts refuses more than is unallocated. A trigger moves the
+-- total at the end of the statement, so the answer adds what it adds.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 receipt as (
   select
-    receipts.id, school_id, payer_id, payer_name, number, amount, currency, time_zone, method, reference, source,
+    receipts.id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source,
     external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
     receipts.created_at, receipts.updated_at
   from receipts
@@ -14,13 +14,14 @@ receipt as (
     and (select noted from author)
     and receipts.id = :receipt_id
     and (:tenant::uuid is null or receipts.school_id = :tenant)
+    and (:if_match::timestamptz[] is null or receipts.updated_at = any(:if_match))
   for no key update of receipts
 ),
 refund as (
   insert into receipt_refunds (school_id, receipt_id, amount, method, reference, reason, refunded_at)
   select
     school_id, id, :amount::numeric(12, 2), :method, :reference, :reason,
-    coalesce(:refunded_at, start_of_day(:refunded_on, time_zone), now())
+    coalesce(:refunded_at, start_of_movement(:refunded_on, id, school_id), now())
   from receipt
   returning id, amount, method, reference, reason, refunded_at
 ),

@@ -1,17 +1,20 @@
--- The reversed receipt: one row, or none if the tenant has no such receipt or it is already reversed. Every allocation is
--- taken back, so the debts return with their due dates. Triggers move the totals at the end of the statement, and at commit
--- they refuse a receipt that is reversed but pays something, or that moved after :reversed_at.
+-- The reversed receipt: one row, or none if the tenant has no such receipt, :if_match does not list its version, or it
+-- is already reversed. Every allocation is taken back, so the debts return with their due dates. Triggers move the
+-- totals at the end of the statement, and at commit they refuse a receipt that is reversed but pays something, or that
+-- moved after :reversed_at.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 receipt as (
   select
-    receipts.id, school_id, currency, coalesce(:reversed_at, start_of_day(:reversed_on, time_zone), now()) as reversed_at
+    receipts.id, school_id, currency,
+    coalesce(:reversed_at, start_of_movement(:reversed_on, receipts.id, school_id), now()) as reversed_at
   from receipts
   join schools on schools.id = receipts.school_id
   where (select granted from claim)
     and (select noted from author)
     and receipts.id = :receipt_id
     and (:tenant::uuid is null or receipts.school_id = :tenant)
+    and (:if_match::timestamptz[] is null or receipts.updated_at = any(:if_match))
     and receipts.reversed_at is null
   for no key update of receipts
 ),

@@ -1,5 +1,6 @@
--- The refund that takes an allocation back to its receipt: one row, or none if the tenant has no such allocation. A unique
--- index refuses the second one. The receipt is locked before the triggers lock the invoice.
+-- The refund that takes an allocation back to its receipt: one row, or none if the tenant has no such allocation or
+-- :if_match does not list its version. A unique index refuses the second one. The receipt is locked before the triggers
+-- lock the invoice.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 receipt as (
@@ -12,6 +13,7 @@ receipt as (
     and payments.id = :payment_id
     and payments.kind = 'PAYMENT'
     and (:tenant::uuid is null or payments.school_id = :tenant)
+    and (:if_match::timestamptz[] is null or payments.updated_at = any(:if_match))
   for no key update of receipts
 ),
 refund as (

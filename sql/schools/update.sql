@@ -1,7 +1,7 @@
 -- The changed school: one row, or none if it is not the tenant or :if_match does not list its version. Null leaves a
--- column as it is; :address_given, :payment_instructions_given, :iban_given and :invoice_prefix_given distinguish a null that
--- clears its column. Triggers of the table refuse another currency if the school has invoices, and another prefix if a
--- number has it.
+-- column as it is; :address_given, :payment_instructions_given, :iban_given and :invoice_prefix_given distinguish a
+-- null that clears its column. Triggers of the table refuse another currency if the school has invoices, and another
+-- prefix if a number has it.
 with author as materialized (select written_by(:request_actor, :request_id) as noted)
 update schools
 set name = coalesce(:name, name),

@@ -1,13 +1,14 @@
--- What a school invoiced and collected by day, week, month or method, as one JSON document: one row, or none if there is no
--- such school or it is not the tenant's. The document is empty if there are no rows, because the period begins after
--- its end, or if there are more than :most.
+-- What a school invoiced and collected by day, week, month or method, as one JSON document: one row, or none if there
+-- is no such school or it is not the tenant's. The document is empty if there are no rows, because the period begins
+-- after its end, or if there are more than :most.
 --
--- This is the school's cash book: money belongs to the day on which it moved, even if its invoice was voided later, so that
--- a month agrees with the bank's. Receipts are money, and what they pay on invoices is not: it moves no money. A receipt
--- that is reversed goes back on the day of its reversal, by the method by which it came. An invoice belongs to the day of its issue; one that is void now is
--- left out. Both are found along an index by time and summed by steps of the school's calendar. A step is cut if the
--- period begins or ends in it, and is a row of zeros if nothing happened. By method the whole period is one step;
--- an invoice has no method, so the rate of a method is its share of all that was invoiced.
+-- This is the school's cash book: money belongs to the day on which it moved, even if its invoice was voided later, so
+-- that a month agrees with the bank's. Receipts are money, and what they pay on invoices is not: it moves no money. A
+-- receipt that is reversed goes back on the day of its reversal, by the method by which it came. An invoice belongs to
+-- the day of its issue; one that is void now is left out. Both are found along an index by time and summed by steps of
+-- the school's calendar. A step is cut if the period begins or ends in it, and is a row of zeros if nothing happened.
+-- By method the whole period is one step; an invoice has no method, so the rate of a method is its share of all that
+-- was invoiced.
 with school as (
   select
     id, currency, time_zone,

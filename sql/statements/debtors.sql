@@ -1,10 +1,10 @@
--- The students of a school who owe, or its payers if :by is "payer", the most overdue first, as one JSON array, and the debtor
--- after whom the next page begins: one row, or none if there is no such school or it is not the tenant's.
+-- The students of a school who owe, or its payers if :by is "payer", as one JSON array, and the debtor after whom the
+-- next page begins: one row, or none if there is no such school or it is not the tenant's.
 --
--- An invoice without a payer is owed by no payer. What a payer's receipts do not pay yet stands beside what the payer owes.
+-- Payers owe the invoices that name them. Their unallocated money stands beside what they owe.
 --
--- The order is by the oldest due date that is unpaid, then by the larger balance, then by id: total, and none of it
--- changes at midnight, as the days overdue do, so that a page goes on where the one before it ended. The balances of now
+-- The oldest unpaid due date comes first, then the larger balance, then the id. Days overdue would change at midnight,
+-- between two pages; this order does not. The balances of now
 -- are those that the invoices keep; one scan of the school's invoices sums them. The balances of another moment are the
 -- sums of the entries until then, as in school_as_of.sql. PostgreSQL runs only one of the two. Without :limit, all come.
 with school as (

@@ -1,6 +1,7 @@
--- A payer's statement as of now, as one JSON document: one row, or none if there is no such payer or it is not the tenant's.
--- The totals, their ageing and the lines come from one scan of the payer's invoices with the totals that the invoices keep,
--- and the unallocated money from what the receipts keep. For a past moment or a period see payer_as_of.sql.
+-- A payer's statement as of now, as one JSON document: one row, or none if there is no such payer or it is not the
+-- tenant's. The totals, their ageing and the lines come from one scan of the payer's invoices with the totals that the
+-- invoices keep, and the unallocated money from what the receipts keep. For a past moment or a period see
+-- payer_as_of.sql.
 with payer as (
   select payers.id, school_id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from payers
@@ -10,8 +11,8 @@ with payer as (
 ),
 payer_invoices as (
   select
-    invoices.id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total,
-    balance_due, status, ageing_bucket(payer.today - due_date) as bucket
+    invoices.id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+    written_off_total, payments_total, refunds_total, balance_due, status, ageing_bucket(payer.today - due_date) as bucket
   from payer
   join invoices on invoices.payer_id = payer.id and invoices.school_id = payer.school_id
     and (:tenant::uuid is null or invoices.school_id = :tenant)
@@ -21,8 +22,8 @@ payer_invoices as (
 totals as (
   select
     statement_totals_of(
-      sum(total_amount), sum(payments_total), sum(refunds_total), sum(balance_due),
-      sum(balance_due) filter (where bucket = 0)
+      sum(total_amount), sum(credited_total), sum(discounted_total), sum(written_off_total), sum(payments_total),
+      sum(refunds_total), sum(balance_due), sum(balance_due) filter (where bucket = 0)
     ) as totals,
     ageing_of(
       sum(balance_due) filter (where bucket = 0), sum(balance_due) filter (where bucket = 1),
@@ -38,7 +39,8 @@ lines as (
   select
     json_agg(
       statement_line_of(
-        id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
+        id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+        written_off_total, payments_total, refunds_total, balance_due, status
       )
       order by issued_at, id
     ) as invoices

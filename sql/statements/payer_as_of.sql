@@ -1,6 +1,6 @@
--- A payer's statement as of a moment, or over a period that ends with it, as one JSON document: one row, or none if there is
--- no such payer or it is not the tenant's. The document is empty if the period begins after the moment. The invoices and
--- receipts keep the totals of now, so everything is summed from their entries until then.
+-- A payer's statement as of a moment, or over a period that ends with it, as one JSON document: one row, or none if
+-- there is no such payer or it is not the tenant's. The document is empty if the period begins after the moment. The
+-- invoices and receipts keep the totals of now, so everything is summed from their entries until then.
 --
 -- Money of an own receipt that pays an own invoice is an entry of both. It moves what the invoice and the receipt have
 -- left, but not the account, so it is not among the entries. (One file for students and payers would need an OR of two
@@ -21,7 +21,8 @@ with account as (
 ),
 invoice_entries as (
   select
-    invoice_id, payment_id, receipt_id, happened_at, turn, kind, description, method, reference, amount, change
+    invoice_id, payment_id, receipt_id, adjustment_id, happened_at, turn, kind, description, method, reference, amount,
+    change
   from account_entries
   where payer_id = :payer_id
     and school_id = (select school_id from account)
@@ -31,7 +32,8 @@ invoice_entries as (
 ),
 own_receipt_entries as (
   select
-    invoice_id, payment_id, receipt_id, happened_at, turn, kind, description, method, reference, amount, change
+    invoice_id, payment_id, receipt_id, null::uuid as adjustment_id, happened_at, turn, kind, description, method,
+    reference, amount, change
   from receipt_entries
   where payer_id = :payer_id
     and school_id = (select school_id from account)
@@ -41,6 +43,9 @@ own_receipt_entries as (
 sums as (
   select
     invoice_id,
+    coalesce(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL')), 0.00) as credited_total,
+    coalesce(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL')), 0.00) as discounted_total,
+    coalesce(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL')), 0.00) as written_off_total,
     coalesce(-sum(change) filter (where kind = 'PAYMENT'), 0.00) as payments_total,
     coalesce(sum(change) filter (where kind = 'REFUND'), 0.00) as refunds_total,
     sum(change) as balance_due,
@@ -50,9 +55,12 @@ sums as (
 ),
 account_invoices as (
   select
-    invoices.id, invoices.student_id, total_amount, issued_at, due_date, description, sums.payments_total,
-    sums.refunds_total, sums.balance_due,
-    invoice_status(is_void, sums.payments_total - sums.refunds_total, total_amount) as status,
+    invoices.id, invoices.student_id, total_amount, issued_at, due_date, description, sums.credited_total,
+    sums.discounted_total, sums.written_off_total, sums.payments_total, sums.refunds_total, sums.balance_due,
+    invoice_status(
+      is_void, sums.payments_total - sums.refunds_total, total_amount, sums.credited_total + sums.discounted_total,
+      sums.written_off_total
+    ) as status,
     ageing_bucket(account.today - due_date) as bucket
   from account
   join invoices on invoices.payer_id = account.id and invoices.school_id = account.school_id
@@ -64,8 +72,8 @@ account_invoices as (
 totals as (
   select
     statement_totals_of(
-      sum(total_amount), sum(payments_total), sum(refunds_total), sum(balance_due),
-      sum(balance_due) filter (where bucket = 0)
+      sum(total_amount), sum(credited_total), sum(discounted_total), sum(written_off_total), sum(payments_total),
+      sum(refunds_total), sum(balance_due), sum(balance_due) filter (where bucket = 0)
     ) as totals,
     ageing_of(
       sum(balance_due) filter (where bucket = 0), sum(balance_due) filter (where bucket = 1),
@@ -81,7 +89,8 @@ lines as (
   select
     json_agg(
       statement_line_of(
-        id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
+        id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+        written_off_total, payments_total, refunds_total, balance_due, status
       )
       order by issued_at, id
     ) as invoices
@@ -90,7 +99,8 @@ lines as (
 listed as (
   -- A movement that both have at one moment cancels itself.
   select
-    invoice_id, payment_id, receipt_id, happened_at, turn, kind, description, method, reference, amount, change
+    invoice_id, payment_id, receipt_id, adjustment_id, happened_at, turn, kind, description, method, reference, amount,
+    change
   from invoice_entries
   where not exists (
     select 1
@@ -99,7 +109,8 @@ listed as (
   )
   union all
   select
-    invoice_id, payment_id, receipt_id, happened_at, turn, kind, description, method, reference, amount, -change
+    invoice_id, payment_id, receipt_id, adjustment_id, happened_at, turn, kind, description, method, reference, amount,
+    -change
   from own_receipt_entries
   where not exists (
     select 1
@@ -110,11 +121,13 @@ listed as (
 running as (
   -- From the first entry on, because each balance includes all earlier entries.
   select
-    invoice_id, payment_id, receipt_id, happened_at, kind, description, method, reference, amount,
+    invoice_id, payment_id, receipt_id, adjustment_id, happened_at, kind, description, method, reference, amount,
     sum(change) over in_order as balance,
     row_number() over in_order as place
   from listed
-  window in_order as (order by happened_at, turn, coalesce(payment_id, invoice_id, receipt_id) rows unbounded preceding)
+  window in_order as (
+    order by happened_at, turn, coalesce(payment_id, adjustment_id, invoice_id, receipt_id) rows unbounded preceding
+  )
 ),
 entries as (
   select coalesce(json_agg(entry order by place), '[]') as entries
@@ -123,13 +136,17 @@ entries as (
   cross join lateral (
     select
       (happened_at at time zone time_zone)::date as date, instant_text(happened_at) as happened_at, kind, invoice_id,
-      payment_id, receipt_id, description, method, reference, amount_text(amount) as amount, amount_text(balance) as balance
+      payment_id, receipt_id, adjustment_id, description, method, reference, amount_text(amount) as amount,
+      amount_text(balance) as balance
   ) as entry
 ),
 period as (
   select
     :starts_on::date as "from", (select today from account) as "to",
     amount_text(sum(amount) filter (where kind = 'INVOICE')) as invoiced,
+    amount_text(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL'))) as credited,
+    amount_text(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL'))) as discounted,
+    amount_text(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL'))) as written_off,
     amount_text(sum(amount) filter (where kind = 'PAYMENT')) as paid,
     amount_text(sum(amount) filter (where kind = 'REFUND')) as refunded,
     amount_text(sum(amount) filter (where kind = 'VOID')) as voided,

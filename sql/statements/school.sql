@@ -2,7 +2,8 @@
 -- row, or none if there is no such school or it is not the tenant's.
 --
 -- Every sum of invoices comes from one scan of them with the totals that they keep, so nothing is left out and the sums
--- agree. What the receipts do not pay yet is what they keep. Only the lines are a page. For a past moment or a period see school_as_of.sql.
+-- agree. What the receipts do not pay yet is what they keep. Only the lines are a page. For a past moment or a period
+-- see school_as_of.sql.
 with school as (
   select id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from schools
@@ -11,7 +12,8 @@ with school as (
 ),
 school_invoices as (
   select
-    student_id, total_amount, payments_total, refunds_total, balance_due, due_date, status,
+    student_id, total_amount, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+    balance_due, due_date, status,
     ageing_bucket(school.today - due_date) as bucket
   from school
   join invoices on invoices.school_id = school.id and invoices.school_id = :school_id
@@ -22,7 +24,8 @@ school_invoices as (
 ),
 invoiced as (
   select
-    student_id, count(*) as invoices_count, sum(total_amount) as invoiced, sum(payments_total) as payments,
+    student_id, count(*) as invoices_count, sum(total_amount) as invoiced, sum(credited_total) as credited,
+    sum(discounted_total) as discounted, sum(written_off_total) as written_off, sum(payments_total) as payments,
     sum(refunds_total) as refunds, sum(balance_due) as balance_due,
     sum(balance_due) filter (where bucket = 0) as bucket_0, sum(balance_due) filter (where bucket = 1) as bucket_1,
     sum(balance_due) filter (where bucket = 2) as bucket_2, sum(balance_due) filter (where bucket = 3) as bucket_3,
@@ -34,7 +37,9 @@ invoiced as (
 ),
 student_totals as (
   select
-    amount_text(invoiced) as invoiced_total, amount_text(payments) as payments_total,
+    amount_text(invoiced) as invoiced_total, amount_text(credited) as credited_total,
+    amount_text(discounted) as discounted_total, amount_text(written_off) as written_off_total,
+    amount_text(payments) as payments_total,
     amount_text(refunds) as refunds_total, amount_text(payments - refunds) as paid_total,
     amount_text(balance_due) as balance_due_total, amount_text(balance_due - coalesce(bucket_0, 0)) as overdue_total,
     students.id as student_id, full_name, external_id, coalesce(invoices_count, 0) as invoices_count,
@@ -45,7 +50,10 @@ student_totals as (
 ),
 invoice_totals as (
   select
-    statement_totals_of(sum(invoiced), sum(payments), sum(refunds), sum(balance_due), sum(bucket_0)) as sums,
+    statement_totals_of(
+      sum(invoiced), sum(credited), sum(discounted), sum(written_off), sum(payments), sum(refunds), sum(balance_due),
+      sum(bucket_0)
+    ) as sums,
     ageing_of(sum(bucket_0), sum(bucket_1), sum(bucket_2), sum(bucket_3), sum(bucket_4)) as ageing,
     min(oldest_due_date) as oldest_due_date
   from invoiced
@@ -64,7 +72,8 @@ fetched as (
   select
     id,
     statement_line_of(
-      id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
+      id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+      written_off_total, payments_total, refunds_total, balance_due, status
     ) as line
   from invoices
   -- By the parameter, not by a join, so that the planner walks the index on (school_id, id) from :after on.
@@ -92,7 +101,8 @@ statement as (
   cross join invoice_totals
   cross join lateral (
     select
-      (sums).invoiced_total, (sums).payments_total, (sums).refunds_total, (sums).paid_total, (sums).balance_due_total,
+      (sums).invoiced_total, (sums).credited_total, (sums).discounted_total, (sums).written_off_total,
+      (sums).payments_total, (sums).refunds_total, (sums).paid_total, (sums).balance_due_total,
       (sums).overdue_total, unallocated_total, unidentified_total
     from credit
   ) as totals

@@ -1,5 +1,5 @@
--- A school's statement as of a moment, or over a period that ends with it, as one JSON document, and the invoice after which
--- the next page of its lines begins: one row, or none if there is no such school or it is not the tenant's. The
+-- A school's statement as of a moment, or over a period that ends with it, as one JSON document, and the invoice after
+-- which the next page of its lines begins: one row, or none if there is no such school or it is not the tenant's. The
 -- document is empty if the period begins after the moment.
 --
 -- The invoices keep the totals of now, so everything is summed from the entries of the account until that moment. They
@@ -27,6 +27,9 @@ entries as (
 invoice_sums as (
   select
     invoice_id,
+    coalesce(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL')), 0.00) as credited_total,
+    coalesce(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL')), 0.00) as discounted_total,
+    coalesce(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL')), 0.00) as written_off_total,
     coalesce(-sum(change) filter (where kind = 'PAYMENT'), 0.00) as payments_total,
     coalesce(sum(change) filter (where kind = 'REFUND'), 0.00) as refunds_total,
     sum(change) as balance_due,
@@ -36,9 +39,12 @@ invoice_sums as (
 ),
 school_invoices as (
   select
-    invoices.id, student_id, total_amount, issued_at, due_date, description, sums.payments_total, sums.refunds_total,
-    sums.balance_due,
-    invoice_status(is_void, sums.payments_total - sums.refunds_total, total_amount) as status,
+    invoices.id, student_id, total_amount, issued_at, due_date, description, sums.credited_total,
+    sums.discounted_total, sums.written_off_total, sums.payments_total, sums.refunds_total, sums.balance_due,
+    invoice_status(
+      is_void, sums.payments_total - sums.refunds_total, total_amount, sums.credited_total + sums.discounted_total,
+      sums.written_off_total
+    ) as status,
     ageing_bucket(account.today - due_date) as bucket
   from account
   join invoices on invoices.school_id = :school_id and issued_at <= account.as_of
@@ -47,7 +53,8 @@ school_invoices as (
 ),
 invoiced as (
   select
-    student_id, count(*) as invoices_count, sum(total_amount) as invoiced, sum(payments_total) as payments,
+    student_id, count(*) as invoices_count, sum(total_amount) as invoiced, sum(credited_total) as credited,
+    sum(discounted_total) as discounted, sum(written_off_total) as written_off, sum(payments_total) as payments,
     sum(refunds_total) as refunds, sum(balance_due) as balance_due,
     sum(balance_due) filter (where bucket = 0) as bucket_0, sum(balance_due) filter (where bucket = 1) as bucket_1,
     sum(balance_due) filter (where bucket = 2) as bucket_2, sum(balance_due) filter (where bucket = 3) as bucket_3,
@@ -59,7 +66,9 @@ invoiced as (
 ),
 student_totals as (
   select
-    amount_text(invoiced) as invoiced_total, amount_text(payments) as payments_total,
+    amount_text(invoiced) as invoiced_total, amount_text(credited) as credited_total,
+    amount_text(discounted) as discounted_total, amount_text(written_off) as written_off_total,
+    amount_text(payments) as payments_total,
     amount_text(refunds) as refunds_total, amount_text(payments - refunds) as paid_total,
     amount_text(balance_due) as balance_due_total, amount_text(balance_due - coalesce(bucket_0, 0)) as overdue_total,
     students.id as student_id, full_name, external_id, coalesce(invoices_count, 0) as invoices_count,
@@ -70,7 +79,10 @@ student_totals as (
 ),
 invoice_totals as (
   select
-    statement_totals_of(sum(invoiced), sum(payments), sum(refunds), sum(balance_due), sum(bucket_0)) as sums,
+    statement_totals_of(
+      sum(invoiced), sum(credited), sum(discounted), sum(written_off), sum(payments), sum(refunds), sum(balance_due),
+      sum(bucket_0)
+    ) as sums,
     ageing_of(sum(bucket_0), sum(bucket_1), sum(bucket_2), sum(bucket_3), sum(bucket_4)) as ageing,
     min(oldest_due_date) as oldest_due_date
   from invoiced
@@ -88,7 +100,8 @@ fetched as (
   select
     id,
     statement_line_of(
-      id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
+      id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+      written_off_total, payments_total, refunds_total, balance_due, status
     ) as line
   from school_invoices
   where id > :after
@@ -112,7 +125,8 @@ statement as (
   cross join invoice_totals
   cross join lateral (
     select
-      (sums).invoiced_total, (sums).payments_total, (sums).refunds_total, (sums).paid_total, (sums).balance_due_total,
+      (sums).invoiced_total, (sums).credited_total, (sums).discounted_total, (sums).written_off_total,
+      (sums).payments_total, (sums).refunds_total, (sums).paid_total, (sums).balance_due_total,
       (sums).overdue_total, unallocated_total, unidentified_total
     from credit
   ) as totals
@@ -126,6 +140,9 @@ period as (
   select
     :starts_on as "from", (select today from account) as "to",
     amount_text(sum(change) filter (where kind = 'INVOICE')) as invoiced,
+    amount_text(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL'))) as credited,
+    amount_text(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL'))) as discounted,
+    amount_text(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL'))) as written_off,
     amount_text(-sum(change) filter (where kind = 'PAYMENT')) as paid,
     amount_text(sum(change) filter (where kind = 'REFUND')) as refunded,
     amount_text(-sum(change) filter (where kind = 'VOID')) as voided

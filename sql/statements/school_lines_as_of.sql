@@ -9,6 +9,9 @@ with account as (
 invoice_sums as (
   select
     invoice_id,
+    coalesce(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL')), 0.00) as credited_total,
+    coalesce(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL')), 0.00) as discounted_total,
+    coalesce(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL')), 0.00) as written_off_total,
     coalesce(-sum(change) filter (where kind = 'PAYMENT'), 0.00) as payments_total,
     coalesce(sum(change) filter (where kind = 'REFUND'), 0.00) as refunds_total,
     sum(change) as balance_due,
@@ -21,10 +24,15 @@ invoice_sums as (
 )
 select
   invoices.id, student_id, full_name, external_id, amount_text(total_amount) as total_amount,
-  instant_text(issued_at) as issued_at, due_date, description, amount_text(sums.payments_total) as payments_total,
+  instant_text(issued_at) as issued_at, due_date, description, amount_text(sums.credited_total) as credited_total,
+  amount_text(sums.discounted_total) as discounted_total, amount_text(sums.written_off_total) as written_off_total,
+  amount_text(sums.payments_total) as payments_total,
   amount_text(sums.refunds_total) as refunds_total, amount_text(sums.payments_total - sums.refunds_total) as paid_total,
   amount_text(sums.balance_due) as balance_due,
-  invoice_status(is_void, sums.payments_total - sums.refunds_total, total_amount) as status
+  invoice_status(
+    is_void, sums.payments_total - sums.refunds_total, total_amount, sums.credited_total + sums.discounted_total,
+    sums.written_off_total
+  ) as status
 from account
 join invoices on invoices.school_id = :school_id and issued_at <= account.as_of
 join students on students.id = invoices.student_id and students.school_id = invoices.school_id

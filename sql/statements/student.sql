@@ -10,8 +10,8 @@ with student as (
 ),
 student_invoices as (
   select
-    invoices.id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total,
-    balance_due, status, ageing_bucket(student.today - due_date) as bucket
+    invoices.id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+    written_off_total, payments_total, refunds_total, balance_due, status, ageing_bucket(student.today - due_date) as bucket
   from student
   join invoices on invoices.student_id = student.id and invoices.school_id = student.school_id
     and (:tenant::uuid is null or invoices.school_id = :tenant)
@@ -21,8 +21,8 @@ student_invoices as (
 totals as (
   select
     statement_totals_of(
-      sum(total_amount), sum(payments_total), sum(refunds_total), sum(balance_due),
-      sum(balance_due) filter (where bucket = 0)
+      sum(total_amount), sum(credited_total), sum(discounted_total), sum(written_off_total), sum(payments_total),
+      sum(refunds_total), sum(balance_due), sum(balance_due) filter (where bucket = 0)
     ) as totals,
     ageing_of(
       sum(balance_due) filter (where bucket = 0), sum(balance_due) filter (where bucket = 1),
@@ -37,7 +37,8 @@ lines as (
   select
     json_agg(
       statement_line_of(
-        id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
+        id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+        written_off_total, payments_total, refunds_total, balance_due, status
       )
       order by issued_at, id
     ) as invoices

@@ -17,7 +17,8 @@ with account as (
 ),
 entries_until_then as (
   select
-    invoice_id, payment_id, receipt_id, happened_at, turn, kind, description, method, reference, amount, change
+    invoice_id, payment_id, receipt_id, adjustment_id, happened_at, turn, kind, description, method, reference, amount,
+    change
   from account_entries
   where student_id = :student_id
     and school_id = (select school_id from account)
@@ -28,6 +29,9 @@ entries_until_then as (
 sums as (
   select
     invoice_id,
+    coalesce(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL')), 0.00) as credited_total,
+    coalesce(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL')), 0.00) as discounted_total,
+    coalesce(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL')), 0.00) as written_off_total,
     coalesce(-sum(change) filter (where kind = 'PAYMENT'), 0.00) as payments_total,
     coalesce(sum(change) filter (where kind = 'REFUND'), 0.00) as refunds_total,
     sum(change) as balance_due,
@@ -37,9 +41,12 @@ sums as (
 ),
 student_invoices as (
   select
-    invoices.id, student_id, total_amount, issued_at, due_date, description, sums.payments_total, sums.refunds_total,
-    sums.balance_due,
-    invoice_status(is_void, sums.payments_total - sums.refunds_total, total_amount) as status,
+    invoices.id, student_id, total_amount, issued_at, due_date, description, sums.credited_total,
+    sums.discounted_total, sums.written_off_total, sums.payments_total, sums.refunds_total, sums.balance_due,
+    invoice_status(
+      is_void, sums.payments_total - sums.refunds_total, total_amount, sums.credited_total + sums.discounted_total,
+      sums.written_off_total
+    ) as status,
     ageing_bucket(account.today - due_date) as bucket
   from account
   join invoices on invoices.student_id = account.id and invoices.school_id = account.school_id
@@ -51,8 +58,8 @@ student_invoices as (
 totals as (
   select
     statement_totals_of(
-      sum(total_amount), sum(payments_total), sum(refunds_total), sum(balance_due),
-      sum(balance_due) filter (where bucket = 0)
+      sum(total_amount), sum(credited_total), sum(discounted_total), sum(written_off_total), sum(payments_total),
+      sum(refunds_total), sum(balance_due), sum(balance_due) filter (where bucket = 0)
     ) as totals,
     ageing_of(
       sum(balance_due) filter (where bucket = 0), sum(balance_due) filter (where bucket = 1),
@@ -67,7 +74,8 @@ lines as (
   select
     json_agg(
       statement_line_of(
-        id, student_id, total_amount, issued_at, due_date, description, payments_total, refunds_total, balance_due, status
+        id, student_id, total_amount, issued_at, due_date, description, credited_total, discounted_total,
+        written_off_total, payments_total, refunds_total, balance_due, status
       )
       order by issued_at, id
     ) as invoices
@@ -76,11 +84,11 @@ lines as (
 running as (
   -- From the first entry on, because each balance includes all earlier entries.
   select
-    invoice_id, payment_id, receipt_id, happened_at, kind, description, method, reference, amount,
+    invoice_id, payment_id, receipt_id, adjustment_id, happened_at, kind, description, method, reference, amount,
     sum(change) over in_order as balance,
     row_number() over in_order as place
   from entries_until_then
-  window in_order as (order by happened_at, turn, coalesce(payment_id, invoice_id) rows unbounded preceding)
+  window in_order as (order by happened_at, turn, coalesce(payment_id, adjustment_id, invoice_id) rows unbounded preceding)
 ),
 entries as (
   select coalesce(json_agg(entry order by place), '[]') as entries
@@ -89,7 +97,7 @@ entries as (
   cross join lateral (
     select
       (happened_at at time zone time_zone)::date as date, instant_text(happened_at) as happened_at, kind, invoice_id,
-      payment_id, receipt_id, description, method, reference, amount_text(amount) as amount,
+      payment_id, receipt_id, adjustment_id, description, method, reference, amount_text(amount) as amount,
       amount_text(balance) as balance
   ) as entry
 ),
@@ -97,6 +105,9 @@ period as (
   select
     :starts_on as "from", (select today from account) as "to",
     amount_text(sum(amount) filter (where kind = 'INVOICE')) as invoiced,
+    amount_text(-sum(change) filter (where kind in ('CREDIT_NOTE', 'CREDIT_NOTE_REVERSAL'))) as credited,
+    amount_text(-sum(change) filter (where kind in ('DISCOUNT', 'DISCOUNT_REVERSAL'))) as discounted,
+    amount_text(-sum(change) filter (where kind in ('WRITE_OFF', 'WRITE_OFF_REVERSAL'))) as written_off,
     amount_text(sum(amount) filter (where kind = 'PAYMENT')) as paid,
     amount_text(sum(amount) filter (where kind = 'REFUND')) as refunded,
     amount_text(sum(amount) filter (where kind = 'VOID')) as voided

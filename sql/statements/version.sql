@@ -1,8 +1,8 @@
--- The version of the statements of a school, or of a student's or payer's school: one row, or none if there is no such school,
--- student or payer, or it is not the tenant's. A version is the number of changes in the school's audit trail, the last of
--- them, the school's day (balances are aged on it) and the date of the last invoice until now (an invoice that is dated
--- ahead appears when its time comes). So every committed change makes a new version. A change to another student
--- costs one computation, and never gives a wrong figure.
+-- The version of the statements of a school, or of a student's or payer's school: one row, or none if there is no such
+-- school, student or payer, or it is not the tenant's. A version is the number of changes in the school's audit trail,
+-- the last of them, the school's day (balances are aged on it) and the date of the last invoice until now (an invoice
+-- that is dated ahead appears when its time comes). So every committed change makes a new version. A change to another
+-- student costs one computation, and never gives a wrong figure.
 with school as (
   select id, (now() at time zone time_zone)::date as today
   from schools

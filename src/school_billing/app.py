@@ -9,11 +9,13 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import ValidationException
 
+import school_billing.adjustments.controller as adjustments
 import school_billing.api_keys.controller as api_keys
 import school_billing.audit.controller as audit
 import school_billing.auth.controller as auth
 import school_billing.awards.controller as awards
 import school_billing.billing_runs.controller as billing_runs
+import school_billing.closings.controller as closings
 import school_billing.fee_plans.controller as fee_plans
 import school_billing.health.controller as health
 import school_billing.invoices.controller as invoices
@@ -59,9 +61,9 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     rooms = [
         auth.room(primary, settings, tokens, metrics),
         *(one.room(primary) for one in (users, api_keys, schools, students, payers, fee_plans, awards)),
-        *(one.room(primary) for one in (invoices, payments, receipts, billing_runs)),
+        *(one.room(primary) for one in (invoices, adjustments, payments, receipts, billing_runs)),
         statements.room(primary, standby, settings, metrics),
-        *(room(primary) for room in (audit.room, health.room, *more)),
+        *(room(primary) for room in (closings.room, audit.room, health.room, *more)),
     ]
     constraint_errors: ConstraintErrors = dict(idempotency.CONSTRAINT_ERRORS) | {
         name: each.constraint_errors[name] for each in rooms for name in each.constraint_errors

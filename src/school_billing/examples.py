@@ -14,6 +14,8 @@ PLAN = "01980000-0000-7000-8004-000000000001"
 AWARD = "01980000-0000-7000-8005-000000000001"
 BILLING_RUN = "01980000-0000-7000-8006-000000000001"
 PAYMENT = "01980000-0000-7000-8000-000000000302"
+ADJUSTMENT = "01980000-0000-7000-8000-000000000701"
+CLOSING = "01980000-0000-7000-8004-000000000001"
 USER = "01980000-0000-7000-8000-000000000401"
 API_KEY = "01980000-0000-7000-8000-000000000501"
 
@@ -21,10 +23,11 @@ _NONE_DUE = {"current": "0.00", "days_1_30": "0.00", "days_31_60": "0.00", "days
 _NONE_PAID = {"payments_total": "0.00", "refunds_total": "0.00", "paid_total": "0.00"}
 
 
-def _receipt_of(struct: str) -> dict[str, object]:
-    fields = {"number": "SPR-R-2026-000001", "amount": "100.00", "method": "bank_transfer"} | {
-        "reference": "DEMO-RECEIPT-1"
-    }
+_NONE_ADJUSTED = {"credited_total": "0.00", "discounted_total": "0.00", "written_off_total": "0.00"}
+
+
+def _adjustment_of(struct: str) -> dict[str, object]:
+    fields = {"id": ADJUSTMENT, "kind": "DISCOUNT", "number": None, "amount": "80.00", "reason": "Sibling discount"}
     return {f"{struct}.{name}": value for name, value in fields.items()}
 
 
@@ -58,6 +61,22 @@ _RUN = {
     "revert_reason": None,
 }
 
+
+def _receipt_of(struct: str) -> dict[str, object]:
+    return {
+        f"{struct}.number": "SPR-R-2026-000001",
+        f"{struct}.amount": "100.00",
+        f"{struct}.method": "bank_transfer",
+        f"{struct}.reference": "DEMO-RECEIPT-1",
+    }
+
+
+def _figures_of(struct: str) -> dict[str, object]:
+    figures = {"opening_balance": "0.00", "received": "350.00", "closing_balance": "500.00", "unallocated": "50.00"}
+    none = dict.fromkeys(("credited", "discounted", "written_off", "voided"), "0.00")
+    return {f"{struct}.{name}": amount for name, amount in (figures | none).items()}
+
+
 EXAMPLES: Mapping[str, object] = {
     "school_id": "01980000-0000-7000-8000-000000000001",
     "student_id": STUDENT,
@@ -66,8 +85,10 @@ EXAMPLES: Mapping[str, object] = {
     "award_id": AWARD,
     "billing_run_id": BILLING_RUN,
     "invoice_id": INVOICE,
+    "adjustment_id": ADJUSTMENT,
     "payment_id": PAYMENT,
     "receipt_id": RECEIPT,
+    "closing_id": CLOSING,
     "user_id": USER,
     "api_key_id": API_KEY,
     "School.id": "01980000-0000-7000-8000-000000000001",
@@ -85,6 +106,18 @@ EXAMPLES: Mapping[str, object] = {
     "Payment.id": PAYMENT,
     "Receipt.id": RECEIPT,
     "ListedReceipt.id": RECEIPT,
+    "Closing.id": CLOSING,
+    "ListedClosing.id": CLOSING,
+    "OpenReceipt.id": RECEIPT,
+    "ClosingIn": {"through": "2025-12-31"},
+    "starts_on": "2026-01-01",
+    "through": "2026-01-31",
+    "audit_position": 42,
+    "audit_hash": "6f959a08d5f3a3a2c2ff0f7f5e5b3f7c1d0a4f0b9c1e2d3f4a5b6c7dbf74e8d1",
+    "reopened_at": None,
+    "reopen_reason": None,
+    **_figures_of("RollForwardFigures"),
+    **_figures_of("RollForward"),
     "User.id": USER,
     "ApiKey.id": API_KEY,
     "NewApiKey.id": API_KEY,
@@ -95,6 +128,7 @@ EXAMPLES: Mapping[str, object] = {
     "StudentPatch": {"full_name": "Bart Simpson"},
     "Payer.kind": "PERSON",
     "PayerIn.kind": "PERSON",
+    "PayerPatch.kind": "PERSON",
     "PayerPatch": {"phone": "+1 417 555 0113"},
     "group_name": "4B",
     "left_on": None,
@@ -134,6 +168,7 @@ EXAMPLES: Mapping[str, object] = {
     "issued_at": "2026-01-05T13:00:00Z",
     "due_date": "2026-02-28",
     "total_amount": "800.00",
+    **_NONE_ADJUSTED,
     "payments_total": "300.00",
     "refunds_total": "50.00",
     "paid_total": "250.00",
@@ -155,6 +190,16 @@ EXAMPLES: Mapping[str, object] = {
     "ListedInvoice.number": None,
     "Line.amount": "800.00",
     "InvoicePatch": {"due_date": "2026-03-15"},
+    **_adjustment_of("Adjustment"),
+    **_adjustment_of("ListedAdjustment"),
+    "Adjustment.lines": [],
+    "adjusted_at": "2026-01-06T13:00:00Z",
+    "CreditNoteIn": {"amount": "20.00", "reason": "No lunch in May"},
+    "DiscountIn.amount": "10.00",
+    "Entry.adjustment_id": None,
+    "credited": "0.00",
+    "discounted": "0.00",
+    "written_off": "0.00",
     "amount": "300.00",
     "Payment.paid_at": "2026-01-15T13:00:00Z",
     "PaymentIn.amount": "50.00",

@@ -16,9 +16,16 @@ _AMOUNT = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,2})?")
 _MONEY = re.compile(r"-?[0-9]+\.[0-9]{2}")
 
 
-def plain_digits(number: Decimal) -> str:
-    """Write a JSON number without exponent and trailing zeros: 1e2 and 100.000 become 100."""
-    return f"{number.normalize():f}" if number.is_finite() and -3 < number.adjusted() < 10 else str(number)
+def digits_of(value: object, what: str) -> str:
+    """Return the digits of a string, an integer or a Decimal from the JSON decoder. ValueError for another type.
+
+    A number is written without exponent and trailing zeros: 1e2 and 100.000 become 100.
+    """
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}" if value.is_finite() and -3 < value.adjusted() < 10 else str(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"must be {what}")
+    return str(value)
 
 
 class Money(Scalar, Decimal):
@@ -41,10 +48,8 @@ class SignedAmount(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
-        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-            raise ValueError('must be an amount such as "-25.00"')
-        text = plain_digits(value) if isinstance(value, Decimal) else str(value)
+        """Read a string or a number. ValueError if it breaks a rule."""
+        text = digits_of(value, 'an amount such as "-25.00"')
         if not _AMOUNT.fullmatch(text.removeprefix("-")):
             raise ValueError("must be an amount between -9999999999.99 and 9999999999.99, with at most two decimals")
         return cls(text)
@@ -58,10 +63,8 @@ class Amount(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
-        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-            raise ValueError('must be an amount such as "600.00"')
-        text = plain_digits(value) if isinstance(value, Decimal) else str(value)
+        """Read a string or a number. ValueError if it breaks a rule."""
+        text = digits_of(value, 'an amount such as "600.00"')
         if not _AMOUNT.fullmatch(text) or not (amount := cls(text)):
             raise ValueError("must be an amount above zero, at most 9999999999.99, with at most two decimals")
         return amount

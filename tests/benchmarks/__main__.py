@@ -26,7 +26,7 @@ from school_billing.payments.repository import CREATE
 from school_billing.platform.web.pages import NIL
 from school_billing.receipts.repository import ALLOCATE
 from school_billing.serving.embedded import embedded_postgres
-from school_billing.statements.repository import SCHOOL, STUDENT
+from school_billing.statements.repository import ROLL_FORWARD, SCHOOL, STUDENT
 from school_billing.students.repository import GET
 from tests.benchmarks import dataset
 from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench, with_values
@@ -70,6 +70,7 @@ def main() -> None:
         ]
         report = Report(
             rows=rows,
+            period_lock_share=measure_period_lock(database_url, options.seconds, options.rounds),
             statements=measure_statements(servers["service"], database_url, token, options.seconds, options.rounds),
             machine=f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
             resident_mb={name: one.resident_mb() for name, one in servers.items()},
@@ -140,6 +141,11 @@ def cases(token: str) -> Iterator[Case]:
         "GET school's statement, 60,000 invoices",
         Load((f"GET /schools/{large}/statement",), token),
         Statement(SCHOOL, pages | {"school_id": large}),
+    )
+    yield Case(
+        "GET roll-forward, 60,000 invoices",
+        Load((f"GET /schools/{large}/roll-forward?from=2026-07-01&to=2026-07-31",), token),
+        Statement(ROLL_FORWARD, {"school_id": large, "starts_on": "2026-07-01", "ends_on": "2026-07-31"}),
     )
     invoices = [dataset.invoice_id(dataset.LARGE_SCHOOL, place, 11) for place in dataset.SPREAD]
     payment = {"kind": "PAYMENT", "amount": "0.01", "method": "card"}
@@ -264,6 +270,21 @@ def measure_statements(service: Process, database_url: str, token: str, seconds:
         with meanwhile(lambda: pgbench(database_url, statement, seconds + 1, connections=1)):
             note(small_beside_query_p99_ms=drive(service.url, small, seconds).p99_ms)
     return Statements(**{name: statistics.median(figures) for name, figures in found.items()})
+
+
+def measure_period_lock(database_url: str, seconds: float, rounds: int) -> float:
+    """Return by how much the trigger that keeps payments out of closed periods lengthens a payment, as a share."""
+    payment = {"invoice_id": dataset.DRAWN_INVOICE, "kind": "PAYMENT", "amount": "0.01", "method": "card"}
+    shares = []
+    for _ in range(rounds):
+        rates = []
+        for switch in ("disable", "enable"):
+            forget_payments(database_url)
+            with psycopg.connect(database_url) as connection:
+                connection.execute(f"alter table payments {switch} trigger payments_keep_to_open_periods".encode())
+            rates.append(pgbench(database_url, Statement(CREATE, payment), seconds, connections=1))
+        shares.append(rates[0] / rates[1] - 1)
+    return statistics.median(shares)
 
 
 def execution_ms(database_url: str, values: Mapping[str, Any]) -> float:

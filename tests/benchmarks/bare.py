@@ -7,9 +7,10 @@ resets nothing when a connection goes back, which is asyncpg's fastest way.
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
@@ -17,14 +18,14 @@ import msgspec
 import uvicorn
 from litestar import Litestar, MediaType, Request, get, post
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from school_billing.invoices.repository import LIST
 from school_billing.payments.repository import CREATE
 from school_billing.platform.database.sql import AnyQuery
 from school_billing.platform.web.pages import NIL
 from school_billing.receipts.repository import ALLOCATE
-from school_billing.statements.repository import SCHOOL, STUDENT
+from school_billing.statements.repository import ROLL_FORWARD, SCHOOL, STUDENT
 from school_billing.students.repository import GET
 
 JSON = MediaType.JSON
@@ -71,6 +72,19 @@ async def school_statement(school_id: FromPath[UUID], state: State) -> bytes:
     """Answer with the document of the database."""
     values = _ordered(SCHOOL, school_id=school_id, after=NIL, limit=100, offset=0)
     document: str = await state.pool.fetchval(SCHOOL.text, *values)
+    return document.encode()
+
+
+@get("/schools/{school_id:str}/roll-forward", media_type=JSON)
+async def roll_forward(
+    school_id: FromPath[UUID],
+    state: State,
+    starts_on: Annotated[date, QueryParameter(name="from")],
+    ends_on: Annotated[date, QueryParameter(name="to")],
+) -> bytes:
+    """Answer with the document of the database."""
+    values = _ordered(ROLL_FORWARD, school_id=school_id, starts_on=starts_on, ends_on=ends_on)
+    document: str = await state.pool.fetchval(ROLL_FORWARD.text, *values)
     return document.encode()
 
 
@@ -131,7 +145,7 @@ async def _leave_as_is(_connection: object) -> None:
 
 
 app = Litestar(
-    [health, student, invoices, student_statement, school_statement, create_payment, create_receipt],
+    [health, student, invoices, student_statement, school_statement, roll_forward, create_payment, create_receipt],
     lifespan=[_pool],
     openapi_config=None,
     logging_config=None,

@@ -49,6 +49,8 @@ class Report(msgspec.Struct, frozen=True):
     """All of a run."""
 
     rows: list[Row]
+    period_lock_share: float
+    """By how much the trigger that keeps payments out of closed periods lengthens a payment in the database."""
     statements: Statements
     machine: str
     resident_mb: dict[str, float]
@@ -57,7 +59,10 @@ class Report(msgspec.Struct, frozen=True):
 
 def table(report: Report) -> str:
     """Return the report as a person reads it."""
-    return "\n".join([*_rows(report), "", *_statements(report.statements), "", *_processes(report), report.machine])
+    period_lock = f"closed periods lengthen a payment in the database by {report.period_lock_share:.1%} (target: 4 %)"
+    return "\n".join(
+        [*_rows(report), "", period_lock, *_statements(report.statements), "", *_processes(report), report.machine]
+    )
 
 
 def _rows(report: Report) -> list[str]:

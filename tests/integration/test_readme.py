@@ -60,8 +60,9 @@ async def demo(new_database: Callable[..., str]) -> AsyncIterator[Server]:
         (section("Five requests"), "statement.pdf"),
         ((ROOT / "docs" / "families.md").read_text(), "family.pdf"),
         ((ROOT / "docs" / "billing.md").read_text(), "term.pdf"),
+        ((ROOT / "docs" / "closing-a-month.md").read_text(), "invoice.pdf"),
     ],
-    ids=["README", "families", "billing"],
+    ids=["README", "families", "billing", "closing-a-month"],
 )
 def test_requests_work_as_pasted_and_get_the_answers_that_the_page_shows(
     demo: Server, tmp_path: Path, text: str, document: str

@@ -22,6 +22,8 @@ select 'invoice', total_amount::text, issued_at::text, due_date::text, descripti
 union all
 select 'payment', kind, amount::text, method, reference, paid_at::text from payments
 union all
+select 'adjustment', kind, amount::text, reason, adjusted_at::text, null from adjustments
+union all
 select 'payer', id::text, name, external_id, kind, language from payers
 union all
 select 'receipt', id::text, payer_name, amount::text, allocated_total::text, reversed_at::text from receipts
@@ -112,7 +114,10 @@ async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
     statement = await get(seeded, f"/schools/{RIVERSIDE}/statement")
     assert statement["students_count"] == 320
     totals = {name: Decimal(value) for name, value in statement["totals"].items()}
-    assert totals["balance_due_total"] == totals["invoiced_total"] - totals["payments_total"] + totals["refunds_total"]
+    adjusted = [totals[name] for name in ("credited_total", "discounted_total", "written_off_total")]
+    assert adjusted == [Decimal("120.00"), Decimal("50.00"), Decimal("380.00")]
+    owed = totals["invoiced_total"] - sum(adjusted)
+    assert totals["balance_due_total"] == owed - totals["payments_total"] + totals["refunds_total"]
     assert 0 < totals["refunds_total"] < totals["balance_due_total"] < totals["payments_total"]
     with psycopg.connect(seeded.database_url) as connection:
         statuses = connection.execute(
@@ -120,7 +125,7 @@ async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
         ).fetchall()
     counts: dict[str, int] = dict(statuses)
     assert sum(counts.values()) == 3230  # 312 students * 10 months + 110 for families
-    assert counts["VOID"] == 1
+    assert (counts["VOID"], counts["WRITTEN_OFF"]) == (1, 1)
     assert min(counts[status] for status in ("PENDING", "PARTIAL", "PAID")) > 50
 
 

@@ -19,8 +19,8 @@ MIGRATIONS = sorted(path for path in (ROOT / "migrations").glob("[0-9]*.sql") if
 
 ROOMS = [
     "platform", "money", "examples", "auth", "health", "schools", "users", "api_keys", "audit", "ledger", "students",
-    "payers", "fee_plans", "awards", "invoices", "payments", "receipts", "billing_runs", "statements", "seed", "app",
-    "serving",
+    "payers", "fee_plans", "awards", "invoices", "adjustments", "payments", "receipts", "billing_runs", "statements",
+    "closings", "seed", "app", "serving",
 ]  # fmt: skip
 """Every part of the package; each may import those before it."""
 
@@ -94,6 +94,8 @@ WITHOUT_TENANT = {
     "ledger/overdue_by_currency": "the same",
     "ledger/unallocated_by_currency": "the same",
     "ledger/verify_chain": "the same",
+    "ledger/verify_adjustments": "the same",
+    "ledger/verify_closings": "the same",
     "ledger/verify_lines": "the same",
     "ledger/verify_numbers": "the same",
     "ledger/verify_dates": "the same",

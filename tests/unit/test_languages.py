@@ -65,6 +65,7 @@ def test_what_is_no_language_of_ours_is_refused(language: object) -> None:
         ("KWD", "en", "12345.50", "KWD 12,345.500"),
         ("KWD", "en", "-12345.50", "-KWD 12,345.500"),
         ("KWD", "ar", "12345.50", "\u200f12,345.500 د.ك.\u200f"),
+        ("KWD", "ar", "-12345.50", "\u200f\u200e-12,345.500 د.ك.\u200f"),  # so that the minus stands before it
         ("USD", "en", "0.00", "$0.00"),
         ("USD", "en-ZZ", "0.00", "$0.00"),  # no such region: the language alone
     ],

@@ -24,9 +24,12 @@ class AuditedEntity(StrEnum):
     BILLING_RUNS = "billing_runs"
     INVOICES = "invoices"
     INVOICE_LINES = "invoice_lines"
+    ADJUSTMENTS = "adjustments"
+    ADJUSTMENT_LINES = "adjustment_lines"
     RECEIPTS = "receipts"
     PAYMENTS = "payments"
     RECEIPT_REFUNDS = "receipt_refunds"
+    CLOSINGS = "closings"
     USERS = "users"
     API_KEYS = "api_keys"
 

@@ -64,7 +64,8 @@ class AuditController(Controller):
 
         An entry has the row before and after the change, the actor and the request. A moment later it is sealed: it
         gets a hash of its content and of the entry before it in the same school. The books are schools, students,
-        payers, invoices, receipts and payments. An accountant of a school sees those of its books, and no log-ins.
+        payers, invoices, adjustments, receipts and payments. An accountant of a school sees those of its books, and no
+        log-ins.
         """
         entities: Sequence[AuditedEntity] | None = None if entity is None else (entity,)
         if caller.role is Role.ACCOUNTANT:

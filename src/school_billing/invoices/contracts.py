@@ -37,14 +37,18 @@ DueDate = Annotated[
 
 
 class InvoiceStatus(StrEnum):
-    """The status of an invoice. It follows from its payments and refunds."""
+    """The status of an invoice. It follows from its payments, refunds and adjustments."""
 
     PENDING = "PENDING"
-    """Nothing is paid."""
+    """Something is owed, and nothing is paid."""
     PARTIAL = "PARTIAL"
-    """A part is paid."""
+    """Something is owed, and something is paid."""
     PAID = "PAID"
-    """The whole amount is paid."""
+    """Nothing is left, and something is paid."""
+    CREDITED = "CREDITED"
+    """Nothing is left and nothing is paid: all is credited or discounted."""
+    WRITTEN_OFF = "WRITTEN_OFF"
+    """Nothing is left, because the school gave up a part of it. It takes no payments."""
     VOID = "VOID"
     """Nothing is owed on it, and no total counts it."""
 
@@ -92,7 +96,7 @@ class Line(Struct, frozen=True):
 
 
 class ListedInvoice(Struct, frozen=True):
-    """An invoice, with the totals of its payments and refunds."""
+    """An invoice, with the totals of its payments, refunds and adjustments."""
 
     id: UUID
     school_id: UUID
@@ -108,6 +112,12 @@ class ListedInvoice(Struct, frozen=True):
     description: Description | None
     voided_at: Instant | None
     void_reason: VoidReason | None
+    credited_total: Money
+    """The sum of its credit notes, without those that were reversed."""
+    discounted_total: Money
+    """The sum of its discounts, without those that were reversed."""
+    written_off_total: Money
+    """The sum of its write-offs, without those that were reversed."""
     payments_total: Money
     """The sum of its payments."""
     refunds_total: Money
@@ -115,25 +125,34 @@ class ListedInvoice(Struct, frozen=True):
     paid_total: Money
     """Payments less refunds."""
     balance_due: Money
-    """The amount still owed; 0.00 if the invoice is void."""
+    """The amount still owed: total_amount less what is credited, discounted, written off and paid; 0.00 if void."""
     created_at: Instant
     updated_at: Instant
 
 
 class Invoice(ListedInvoice, frozen=True):
-    """An invoice, with its lines and the totals of its payments and refunds."""
+    """An invoice, with its lines and the totals of its payments, refunds and adjustments."""
 
     lines: list[Line]
     """They sum to the total_amount, and never change. Empty if the invoice has only a total."""
 
 
+class LineOfInvoice(Line, frozen=True):
+    """A line among those of several invoices."""
+
+    invoice_id: UUID
+
+
 class LineIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of a new invoice."""
+    """A line of an invoice."""
 
     description: LineDescription
     category: Category | None = None
     amount: SignedAmount
     """Negative if it is a discount."""
+
+
+Lines = Annotated[list[LineIn], Meta(min_length=1, max_length=LINES_MOST)]
 
 
 class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,7 +163,7 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Without it, the student's payer owes the invoice if there is only one, else the student himself does."""
     total_amount: Amount | None = None
     """Either this or `lines` is required."""
-    lines: Annotated[list[LineIn], Meta(min_length=1, max_length=LINES_MOST)] | None = None
+    lines: Lines | None = None
     """What the invoice is made of, in place of total_amount. They sum to more than zero."""
     due_date: DueDate
     description: Description | None = None
@@ -154,17 +173,23 @@ class InvoiceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def total(self) -> Decimal:
         """The total_amount, or the sum of the lines. InvalidBody if not exactly one of them is given."""
-        if self.lines is not None and self.total_amount is not None:
-            raise InvalidBody(errors=[FieldError("lines", "must be left out with a total_amount")])
-        if self.lines is not None:
-            return sum_of(self.lines)
-        if self.total_amount is None:
-            raise InvalidBody(errors=[FieldError("total_amount", "is required, or else lines")])
-        return self.total_amount
+        return require_total("total_amount", self.total_amount, self.lines)
 
 
-def sum_of(lines: Sequence[LineIn]) -> Decimal:
-    """Return the sum of lines. InvalidBody if it is no amount."""
+def require_total(field: str, given: Decimal | None, lines: Sequence[LineIn] | None) -> Decimal:
+    """Return what is given in `field`, or the sum of the lines. InvalidBody if it is not exactly one of them."""
+    total = total_of(field, given, lines)
+    if total is None:
+        raise InvalidBody(errors=[FieldError(field, "is required, or else lines")])
+    return total
+
+
+def total_of(field: str, given: Decimal | None, lines: Sequence[LineIn] | None) -> Decimal | None:
+    """Return what is given in `field`, or the sum of the lines. InvalidBody if both are, or if the sum is no amount."""
+    if lines is None:
+        return given
+    if given is not None:
+        raise InvalidBody(errors=[FieldError("lines", f"must be left out if {field} is given")])
     total = sum((line.amount for line in lines), Decimal("0.00"))
     if not 0 < total <= TOTAL_MOST:
         rule = f"must sum to more than zero and at most {TOTAL_MOST}, not to {total:.2f}"
@@ -182,9 +207,11 @@ class InvoicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Changes of an invoice. A field that is absent stays as it is; null clears it."""
 
     student_id: UUID | UnsetType = UNSET
-    """Another student of the same school. Only an invoice without payments can change its student."""
+    """Another student of the same school. Only an invoice without payments and adjustments can change its student."""
     total_amount: Amount | UnsetType = UNSET
-    """At least the amount that is paid. The total of an invoice with lines cannot change."""
+    """At least what is paid, credited, discounted and written off. Of an invoice with lines, it is their sum."""
+    lines: Lines | UnsetType = UNSET
+    """All lines in place of those that are there, until something is paid or credited or there is a number."""
     due_date: DueDate | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
     issued_at: Moment | UnsetType = UNSET

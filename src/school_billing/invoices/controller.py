@@ -22,11 +22,14 @@ from school_billing.invoices.contracts import (
 )
 from school_billing.invoices.errors import (
     CONSTRAINT_ERRORS,
+    InvoiceAdjusted,
     InvoiceHasLines,
     InvoiceHasPayments,
     InvoiceIsVoid,
+    InvoiceLinesAreFixed,
     InvoiceNotFound,
     InvoiceNumbered,
+    IssuedAfterAdjustment,
     IssuedAfterAllocation,
     Overpayment,
     OverRefund,
@@ -41,6 +44,7 @@ from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import InUse, PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import PeriodClosed
 from school_billing.students.errors import StudentNotFound
 from school_billing.students.repository import Students
 
@@ -102,7 +106,7 @@ class InvoiceController(Controller):
         "/invoices",
         access=ACCOUNTANTS,
         summary="Add an invoice",
-        errors=(StudentNotFound, PayerNotFound, IdempotencyKeyReused, IdempotencyKeyInFlight),
+        errors=(StudentNotFound, PayerNotFound, PeriodClosed, IdempotencyKeyReused, IdempotencyKeyInFlight),
     )
     async def create_invoice(
         self, data: JSONBody[InvoiceIn], invoices: NamedDependency[Invoices], caller: NamedDependency[Caller]
@@ -184,11 +188,14 @@ class InvoiceController(Controller):
             InvoiceNotFound,
             StudentNotFound,
             InvoiceHasLines,
+            InvoiceLinesAreFixed,
             InvoiceHasPayments,
             InvoiceIsVoid,
+            IssuedAfterAdjustment,
             IssuedAfterAllocation,
             Overpayment,
             OverRefund,
+            PeriodClosed,
             PreconditionFailed,
         ),
     )
@@ -203,8 +210,9 @@ class InvoiceController(Controller):
         """Change the given fields. null clears the description.
 
         409 if the invoice is void, if the total would change and the invoice has lines, if the total would fall below
-        what is paid or was paid on an earlier day, if the student would change and the invoice has payments, or if it
-        would be issued after money of a receipt paid it. The payer never changes.
+        what is paid, credited and written off, or was on an earlier day, if the student would change and the invoice
+        has payments, or if it would be issued after money of a receipt paid it or after an adjustment. The payer never
+        changes.
         """
         return with_etag(await invoices.update(caller.tenant, invoice_id, data, if_match))
 
@@ -213,7 +221,14 @@ class InvoiceController(Controller):
         status_code=200,
         access=ACCOUNTANTS,
         summary="Void an invoice",
-        errors=(InvoiceNotFound, InvoiceHasPayments, InvoiceIsVoid, PreconditionFailed),
+        errors=(
+            InvoiceNotFound,
+            InvoiceHasPayments,
+            InvoiceAdjusted,
+            InvoiceIsVoid,
+            PeriodClosed,
+            PreconditionFailed,
+        ),
     )
     async def void_invoice(
         self,
@@ -225,7 +240,7 @@ class InvoiceController(Controller):
     ) -> WithETag[Invoice]:
         """Void an invoice for good. From now on nothing is owed on it, and it takes no payments.
 
-        409 if a payment on it is not refunded, or if it is already void.
+        409 if a payment on it is not refunded, if an adjustment is not reversed, or if it is already void.
         """
         return with_etag(await invoices.void(caller.tenant, invoice_id, data.reason, if_match))
 
@@ -233,7 +248,7 @@ class InvoiceController(Controller):
         "/invoices/{invoice_id:str}",
         access=ACCOUNTANTS,
         summary="Delete an invoice",
-        errors=(InvoiceNotFound, InUse, InvoiceNumbered, PreconditionFailed),
+        errors=(InvoiceNotFound, InUse, InvoiceNumbered, PeriodClosed, PreconditionFailed),
     )
     async def delete_invoice(
         self,
@@ -242,7 +257,7 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete an invoice. 409 if it has a number, or payments, refunded or not: void it instead."""
+        """Delete an invoice. 409 if it has a number, payments or adjustments, refunded and reversed or not: void it."""
         await invoices.delete(caller.tenant, invoice_id, if_match)
 
 

@@ -20,7 +20,7 @@ class InvoiceNotFound(NotFound):
 
 
 class InvoiceHasPayments(Conflict):
-    """The invoice has payments. Refund or delete them first."""
+    """The invoice has payments. Take back what receipts pay, and refund or delete other payments."""
 
     code = "invoice_has_payments"
 
@@ -31,10 +31,34 @@ class InvoiceIsVoid(Conflict):
     code = "invoice_void"
 
 
+class InvoiceWrittenOff(Conflict):
+    """The invoice is written off. Reverse adjustment_id with POST /adjustments/{id}/reverse, then record the money."""
+
+    code = "invoice_written_off"
+
+    def __init__(self, adjustment_id: str = "") -> None:
+        super().__init__(figures={"adjustment_id": adjustment_id})
+
+
+class InvoiceAdjusted(Conflict):
+    """The invoice has adjustments. Reverse adjustment_id with POST /adjustments/{id}/reverse, then void the invoice."""
+
+    code = "invoice_adjusted"
+
+    def __init__(self, adjustment_id: str = "") -> None:
+        super().__init__(figures={"adjustment_id": adjustment_id})
+
+
 class InvoiceHasLines(Conflict):
-    """The invoice has lines, which never change, and its total is their sum. Void it and add a new invoice."""
+    """The total of the invoice is the sum of its lines. Change all lines instead."""
 
     code = "invoice_has_lines"
+
+
+class InvoiceLinesAreFixed(Conflict):
+    """Something is paid or credited, or the invoice has a number, so its lines stay. Void it and add a new invoice."""
+
+    code = "invoice_lines_fixed"
 
 
 class InvoiceNumbered(Conflict):
@@ -44,7 +68,7 @@ class InvoiceNumbered(Conflict):
 
 
 class Overpayment(Conflict):
-    """The payments would exceed the total amount of the invoice. Pay at most its balance_due."""
+    """The payments would exceed what is owed on the invoice. Pay at most its balance_due."""
 
     code = "overpayment"
 
@@ -53,8 +77,8 @@ class Overpayment(Conflict):
         """Return the error of a change that is possible now, but not with what was paid on an earlier day."""
         paid = Decimal(total_amount) - Decimal(balance_due)
         return cls(
-            f"On {date}, {paid} would be paid on the invoice of {total_amount}. Change a date or an amount, or void the"
-            " invoice and add a new one.",
+            f"On {date}, {paid} would be paid or adjusted on the invoice of {total_amount}. Change a date or an amount,"
+            " or void the invoice and add a new one.",
             figures={"date": date, "total_amount": total_amount, "balance_due": balance_due},
         )
 
@@ -65,9 +89,8 @@ class OverRefund(Conflict):
     code = "over_refund"
 
     @classmethod
-    def on(cls, date: str, total_amount: str, balance_due: str) -> Self:
+    def on(cls, date: str, total_amount: str, balance_due: str, beyond: str) -> Self:
         """Return the error of a change that is possible now, but not with what was refunded on an earlier day."""
-        beyond = Decimal(balance_due) - Decimal(total_amount)
         return cls(
             f"On {date}, {beyond} more would be refunded on the invoice than was paid. Change a date or an amount.",
             figures={"date": date, "total_amount": total_amount, "balance_due": balance_due},
@@ -75,7 +98,7 @@ class OverRefund(Conflict):
 
 
 class TotalsDiffer(Conflict):
-    """The totals of an invoice follow from its payments and cannot be set. Change the payments instead."""
+    """The totals of an invoice follow from its payments and adjustments and cannot be set. Change these instead."""
 
     code = "totals_differ"
 
@@ -86,6 +109,12 @@ class IssuedAfterAllocation(Conflict):
     code = "issued_after_allocation"
 
 
+class IssuedAfterAdjustment(Conflict):
+    """The invoice has an adjustment that is dated before that. Choose a date of issue that is not after it."""
+
+    code = "issued_after_adjustment"
+
+
 class StudentHasInvoices(InUse):
     """The student has invoices and cannot be deleted. Delete the invoices first."""
 
@@ -93,6 +122,11 @@ class StudentHasInvoices(InUse):
 class PayerHasInvoices(InUse):
     """The payer has invoices and cannot be deleted. Delete the invoices first."""
 
+
+DATED_BY_WAITING = frozenset(
+    {"invoices_paid_at_most_total_on_every_day", "invoices_refunded_at_most_paid_on_every_day"}
+)
+"""The constraints that refuse a movement of now that waited for a younger one."""
 
 _CALENDAR = "must be between 1900-01-01 and 2999-12-31"
 
@@ -107,6 +141,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_number_is_fixed": NumberIsFixed,
     "invoices_numbered_are_voided": InvoiceNumbered,
     "invoices_issued_before_allocations": IssuedAfterAllocation,
+    "invoices_issued_before_adjustments": IssuedAfterAdjustment,
     "invoices_total_amount_positive": breaks_rule("total_amount", "must be above zero"),
     "amounts_fit_the_currency": refuse_cents("total_amount"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
@@ -117,6 +152,10 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_void_reason_plain": breaks_rule("reason", PLAIN_TEXT),
     "invoices_void_has_reason": breaks_rule("reason", "must be given for a void invoice"),
     "invoices_payments_not_negative": TotalsDiffer,
+    "invoices_adjustments_not_negative": TotalsDiffer,
+    "invoices_none_adjusted_when_void": InvoiceIsVoid,
+    "invoices_adjusted_are_not_voided": InvoiceAdjusted,
+    "invoices_written_off_take_no_payments": InvoiceWrittenOff,
     "invoices_paid_at_most_total": Overpayment,
     "invoices_refunded_at_most_paid": OverRefund,
     "invoices_paid_at_most_total_on_every_day": Overpayment.on,
@@ -135,7 +174,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoice_lines_category_plain": breaks_rule("lines", PLAIN_TEXT),
     "invoice_lines_amount_is_number": breaks_rule("lines", "must have amounts"),
     "invoice_lines_sum_to_total": InvoiceHasLines,
-    "invoice_lines_are_fixed": InvoiceHasLines,
+    "invoice_lines_are_fixed": InvoiceLinesAreFixed,
 }
 
 SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {
@@ -145,7 +184,8 @@ SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {
     ),
     ("invoices_paid_at_most_total", "invoices/update"): (
         Overpayment,
-        "{paid_total} is paid on the invoice, so its total cannot be less. Refund or delete payments first.",
+        "{settled} is paid, credited or written off on the invoice, so its total cannot be less. Refund payments or"
+        " reverse adjustments first.",
     ),
     ("invoices_paid_at_most_total", "payments/delete"): (
         Overpayment,
@@ -165,18 +205,23 @@ SENTENCES: Mapping[str | tuple[str, str], tuple[type[Conflict], str]] = {
     ),
     ("invoices_none_paid_when_void", "invoices/void"): (
         InvoiceHasPayments,
-        "{paid_total} is paid on the invoice and not refunded. Refund it or delete the payments, then void it.",
+        "{paid_total} is paid on the invoice. Take back what receipts pay, with POST /payments/{{id}}/reverse, and"
+        " refund or delete other payments. Then void it.",
     ),
 }
 """The errors whose sentence has figures of the invoice, by the constraint, or by the constraint and the query."""
 
 
-def figures_of(invoice: Invoice) -> dict[str, Decimal]:
+def figures_of(invoice: Invoice) -> dict[str, object]:
     """Return what an error tells about its invoice."""
     return {
+        "invoice_id": invoice.id,
         "total_amount": invoice.total_amount,
         "payments_total": invoice.payments_total,
         "refunds_total": invoice.refunds_total,
         "paid_total": invoice.paid_total,
+        "credited_total": invoice.credited_total,
+        "discounted_total": invoice.discounted_total,
+        "written_off_total": invoice.written_off_total,
         "balance_due": invoice.balance_due,
     }

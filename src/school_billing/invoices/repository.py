@@ -1,12 +1,23 @@
 """The invoices table."""
 
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.contracts import Invoice, InvoiceFilters, InvoiceIn, InvoicePatch, Line, ListedInvoice
+from school_billing.invoices.contracts import (
+    Invoice,
+    InvoiceFilters,
+    InvoiceIn,
+    InvoicePatch,
+    Line,
+    LineIn,
+    LineOfInvoice,
+    ListedInvoice,
+    total_of,
+)
 from school_billing.invoices.errors import (
     SENTENCES,
     InvoiceHasPayments,
@@ -19,6 +30,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
+from school_billing.platform.web.errors import FieldError
 from school_billing.platform.web.json_body import exact_decoder, is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import DocumentNumber
@@ -28,6 +40,7 @@ from school_billing.students.errors import StudentNotFound
 
 CREATE = Query("invoices/create", Invoice)
 GET = Query("invoices/get", Invoice)
+LINES = Query("invoices/lines", LineOfInvoice)
 LIST = Query("invoices/list", ListedInvoice)
 UPDATE = Query("invoices/update", Invoice)
 VOID = Query("invoices/void", Invoice)
@@ -48,7 +61,6 @@ class Invoices:
             StudentNotFound, PayerNotFound: There is no such student, or no such payer in the student's school.
         """
         issued = invoice.issued_at or Moment()
-        lines = invoice.lines or []
         try:
             async with once(self._database):
                 created = await self._database.one_or_raise(
@@ -62,12 +74,10 @@ class Invoices:
                     issued_on=issued.day,
                     due_date=invoice.due_date,
                     description=invoice.description,
-                    line_descriptions=[line.description for line in lines],
-                    line_categories=[line.category for line in lines],
-                    line_amounts=[line.amount for line in lines],
+                    **columns_of(invoice.lines or []),
                 )
         except ConstraintViolated as violated:
-            if lines and violated.constraint == "amounts_fit_the_currency":
+            if invoice.lines and violated.constraint == "amounts_fit_the_currency":
                 raise refuse_cents("lines")(**violated.facts) from violated
             raise
         return _whole(created)
@@ -75,6 +85,13 @@ class Invoices:
     async def get(self, tenant: Tenant, invoice_id: UUID) -> Invoice:
         """Return an invoice."""
         return _whole(await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id))
+
+    async def lines(self, tenant: Tenant, invoice_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Line]]:
+        """Return the lines of those invoices that have some."""
+        lines: dict[UUID, list[Line]] = {}
+        for line in await self._database.all(LINES, tenant=tenant, invoice_ids=invoice_ids):
+            lines.setdefault(line.invoice_id, []).append(line)
+        return lines
 
     async def list(
         self,
@@ -104,9 +121,14 @@ class Invoices:
     async def update(self, tenant: Tenant, invoice_id: UUID, patch: InvoicePatch, if_match: IfMatch) -> Invoice:
         """Change the given fields of an invoice that is not void.
 
-        InvoiceHasPayments if the student would change and the invoice has payments.
+        Raises:
+            InvalidBody: Both total_amount and lines are given, or the lines sum to no amount.
+            InvoiceHasPayments: The student would change, and the invoice has payments or adjustments.
+            InvoiceHasLines: The total would change, and not the lines of which it is the sum.
+            InvoiceLinesAreFixed: Something is paid or credited, or the invoice has a number.
         """
         issued = patch.issued_at or Moment()
+        lines = set_or_none(patch.lines)
         try:
             updated = await self._database.one_or_none(
                 UPDATE,
@@ -114,7 +136,9 @@ class Invoices:
                 invoice_id=invoice_id,
                 if_match=if_match.versions,
                 student_id=set_or_none(patch.student_id),
-                total_amount=set_or_none(patch.total_amount),
+                total_amount=total_of("total_amount", set_or_none(patch.total_amount), lines),
+                lines_given=is_given(patch.lines),
+                **columns_of(lines or []),
                 issued_at=issued.instant,
                 issued_on=issued.day,
                 due_date=set_or_none(patch.due_date),
@@ -122,18 +146,21 @@ class Invoices:
                 description=set_or_none(patch.description),
             )
         except ConstraintViolated as violated:
+            if lines and violated.constraint == "amounts_fit_the_currency":
+                raise refuse_cents("lines")(**violated.facts) from violated
             await self.refuse(tenant, invoice_id, violated)
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
             error = InvoiceHasPayments(
-                "The invoice has payments, so it cannot change its student. Refund them, void it and bill the other.",
+                "The invoice has payments or adjustments, so it cannot change its student. Take them back, void it and"
+                " bill the other.",
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
         return _whole(updated)
 
     async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
-        """Take an invoice out of every total. A check refuses it if payments are not refunded."""
+        """Take an invoice out of every total. The schema refuses it if something on it is not refunded or reversed."""
         try:
             voided = await self._database.one_or_none(
                 VOID, tenant=tenant, invoice_id=invoice_id, if_match=if_match.versions, reason=reason
@@ -152,19 +179,32 @@ class Invoices:
         if deleted is None:
             invoice = await self.get(tenant, invoice_id)
             error = InvoiceHasPayments(
-                "The invoice has payments and cannot be deleted. Refund them, then void it.",
+                "The invoice has payments and cannot be deleted. Take back or refund what is paid, then void it.",
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error)
 
-    async def refuse(self, tenant: Tenant, invoice_id: UUID, violated: ConstraintViolated) -> NoReturn:
+    async def refuse(
+        self, tenant: Tenant, invoice_id: UUID, violated: ConstraintViolated, errors: Sequence[FieldError] = ()
+    ) -> NoReturn:
         """Raise the error of a refused change with the figures of the invoice, or `violated` if it needs none."""
         known = SENTENCES.get((violated.constraint, violated.query.name)) or SENTENCES.get(violated.constraint)
         if known is None:
             raise violated
         error, sentence = known
-        figures = figures_of(await self.get(tenant, invoice_id))
-        raise error(sentence.format(**figures), figures=figures) from violated
+        invoice = await self.get(tenant, invoice_id)
+        figures = figures_of(invoice)
+        settled = invoice.total_amount - invoice.balance_due
+        raise error(sentence.format(**figures, settled=settled), errors, figures) from violated
+
+
+def columns_of(lines: Sequence[LineIn]) -> dict[str, Sequence[object]]:
+    """Return lines as the columns that statements take."""
+    return {
+        "line_descriptions": [line.description for line in lines],
+        "line_categories": [line.category for line in lines],
+        "line_amounts": [line.amount for line in lines],
+    }
 
 
 def _whole(invoice: Invoice) -> Invoice:

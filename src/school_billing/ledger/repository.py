@@ -1,6 +1,6 @@
 """Queries that verify and seal the whole database, over all schools."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,30 @@ class WrongTotals(Struct, frozen=True):
         )
 
 
+class WrongAdjustments(Struct, frozen=True):
+    """An invoice whose totals of adjustments differ from the sums of these, or that is void and adjusted."""
+
+    id: UUID
+    school_id: UUID
+    credited_total: Decimal
+    credited_sum: Decimal
+    discounted_total: Decimal
+    discounted_sum: Decimal
+    written_off_total: Decimal
+    written_off_sum: Decimal
+    reversals_total: Decimal
+    reversals_sum: Decimal
+
+    def __str__(self) -> str:
+        return (
+            f"invoice {self.id} of school {self.school_id}: "
+            f"credited_total {self.credited_total}, but its credit notes sum to {self.credited_sum}; "
+            f"discounted_total {self.discounted_total}, but its discounts sum to {self.discounted_sum}; "
+            f"written_off_total {self.written_off_total}, but its write-offs sum to {self.written_off_sum}; "
+            f"reversals_total {self.reversals_total}, but its reversals sum to {self.reversals_sum}"
+        )
+
+
 class WrongReceipt(Struct, frozen=True):
     """A receipt whose totals differ from the sums of its allocations and refunds, or that pays more than it has."""
 
@@ -52,8 +76,9 @@ class WrongReceipt(Struct, frozen=True):
 
 
 class WrongLines(Struct, frozen=True):
-    """An invoice whose lines do not sum to its total."""
+    """An invoice or an adjustment whose lines do not sum to its total."""
 
+    what: str
     id: UUID
     school_id: UUID
     total_amount: Decimal
@@ -61,7 +86,7 @@ class WrongLines(Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"invoice {self.id} of school {self.school_id}: total_amount {self.total_amount}, but its lines sum to "
+            f"{self.what} {self.id} of school {self.school_id}: total_amount {self.total_amount}, but its lines sum to "
             f"{self.lines_sum}"
         )
 
@@ -110,7 +135,7 @@ class BrokenLink(Struct, frozen=True):
 
 
 class WrongDate(Struct, frozen=True):
-    """A movement of money that is dated after now, or before what it moves."""
+    """A movement of money or an adjustment that is dated after now, or before what it changes."""
 
     what: str
     id: UUID
@@ -120,6 +145,18 @@ class WrongDate(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.what} {self.id} of school {self.school_id} is dated {self.finding}: {self.dated_at.isoformat()}"
+
+
+class WrongClosing(Struct, frozen=True):
+    """A closing that does not agree with the books."""
+
+    id: UUID
+    school_id: UUID
+    through: date
+    finding: str
+
+    def __str__(self) -> str:
+        return f"closing {self.id} through {self.through} of school {self.school_id} {self.finding}"
 
 
 class Overdue(Struct, frozen=True):
@@ -145,6 +182,8 @@ class Summary(Struct, frozen=True):
     invoices: int
     payments: int
     """Payments and refunds."""
+    adjustments: int
+    """Credit notes, discounts, write-offs and reversals."""
     receipts: int
     sealed_entries: int
     unsealed_entries: int
@@ -153,26 +192,31 @@ class Summary(Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.invoices} invoices, {self.payments} payments and refunds, {self.receipts} receipts, "
-            f"{self.sealed_entries} sealed audit entries ({self.unsealed_entries} not yet), head {self.head}"
+            f"{self.invoices} invoices, {self.payments} payments and refunds, {self.adjustments} adjustments, "
+            f"{self.receipts} receipts, {self.sealed_entries} sealed audit entries ({self.unsealed_entries} not yet), "
+            f"head {self.head}"
         )
 
 
 VERIFY_TOTALS = Query("ledger/verify_totals", WrongTotals)
+VERIFY_ADJUSTMENTS = Query("ledger/verify_adjustments", WrongAdjustments)
 VERIFY_LINES = Query("ledger/verify_lines", WrongLines)
 VERIFY_RECEIPTS = Query("ledger/verify_receipts", WrongReceipt)
 VERIFY_SHARES = Query("ledger/verify_shares", WrongShares)
 VERIFY_NUMBERS = Query("ledger/verify_numbers", WrongNumbers)
 VERIFY_CHAIN = Query("ledger/verify_chain", BrokenLink)
 VERIFY_DATES = Query("ledger/verify_dates", WrongDate)
+VERIFY_CLOSINGS = Query("ledger/verify_closings", WrongClosing)
 VERIFIED: tuple[Query[Any], ...] = (
     VERIFY_TOTALS,
+    VERIFY_ADJUSTMENTS,
     VERIFY_LINES,
     VERIFY_RECEIPTS,
     VERIFY_SHARES,
     VERIFY_NUMBERS,
     VERIFY_CHAIN,
     VERIFY_DATES,
+    VERIFY_CLOSINGS,
 )
 SEAL = Query("ledger/seal", int)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
-from school_billing.money import plain_digits
+from school_billing.money import digits_of
 from school_billing.platform.web.types import Instant, Scalar, Text
 from school_billing.schools.check_digits import compact, has_check_digits
 
@@ -98,10 +98,8 @@ class Share(Scalar, Decimal):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Read a string, an integer or a Decimal from the JSON decoder. ValueError if it breaks a rule."""
-        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-            raise ValueError('must be a percentage such as "50.0000"')
-        text = plain_digits(value) if isinstance(value, Decimal) else str(value)
+        """Read a string or a number. ValueError if it breaks a rule."""
+        text = digits_of(value, 'a percentage such as "50.0000"')
         if not _SHARE.fullmatch(text) or not 0 < (share := cls(text)) <= WHOLE:
             raise ValueError("must be a percentage above zero, at most 100, with at most four decimals")
         return share

@@ -14,6 +14,7 @@ from school_billing.platform.web.errors import (
     InvalidBody,
     NotFound,
     breaks_rule,
+    require_each_once,
 )
 from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import SchoolNotFound
@@ -45,9 +46,6 @@ class StudentPayersChanged(Conflict):
 
     code = "student_payers_changed"
 
-    def __init__(self, sum: str | None = None) -> None:  # noqa: A002 - the fact that the constraint tells
-        super().__init__()
-
 
 def refuse_shares(payers: Sequence[StudentPayerIn]) -> None:
     """Raise InvalidBody if the shares do not sum to the whole, or if a payer is named twice.
@@ -56,9 +54,7 @@ def refuse_shares(payers: Sequence[StudentPayerIn]) -> None:
     """
     if len(payers) > STUDENT_PAYERS_MOST:
         raise InvalidBody(errors=[FieldError("payers", f"must have at most {STUDENT_PAYERS_MOST} payers")])
-    ids = [payer.payer_id for payer in payers]
-    if twice := [place for place, payer_id in enumerate(ids) if payer_id in ids[:place]]:
-        raise InvalidBody(errors=[FieldError(f"payers[{place}].payer_id", "is in the list twice") for place in twice])
+    require_each_once("payers[{}].payer_id", (payer.payer_id for payer in payers))
     total = sum((payer.share for payer in payers), Decimal("0.0000"))
     if payers and total != WHOLE:
         raise InvalidBody(errors=[FieldError("payers", f"must sum to {WHOLE}, not {total}")])

@@ -15,7 +15,6 @@ from school_billing.payers.contracts import (
     StudentPayerIn,
 )
 from school_billing.payers.errors import PayerNotFound, refuse_shares
-from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
@@ -30,7 +29,8 @@ LIST = Query("payers/list", Payer)
 UPDATE = Query("payers/update", Payer)
 DELETE = Query("payers/delete", Payer)
 OF_STUDENT = Query("payers/of_student", StudentPayer)
-SET_OF_STUDENT = Query("payers/set_of_student", StudentPayer)
+# The statement leaves the payers of a parallel one for which it waited, because it did not see them.
+SET_OF_STUDENT = Query("payers/set_of_student", StudentPayer, again_on={"student_payers_sum_to_100"})
 
 
 class Payers:
@@ -117,10 +117,4 @@ class Payers:
             "payer_ids": [payer.payer_id for payer in payers],
             "shares": [payer.share for payer in payers],
         }
-        try:
-            return await self._database.all(SET_OF_STUDENT, tenant=tenant, **values)
-        except ConstraintViolated as violated:
-            # The statement waited for a parallel one, whose payers it did not see and so left beside its own.
-            if violated.constraint != "student_payers_sum_to_100":
-                raise
-            return await self._database.all(SET_OF_STUDENT, tenant=tenant, **values)
+        return await self._database.all(SET_OF_STUDENT, tenant=tenant, **values)

@@ -11,7 +11,13 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, Overpayment, OverRefund
+from school_billing.invoices.errors import (
+    InvoiceIsVoid,
+    InvoiceNotFound,
+    InvoiceWrittenOff,
+    Overpayment,
+    OverRefund,
+)
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import Payment, PaymentFilters, PaymentIn, PaymentKind, PaymentPatch
 from school_billing.payments.errors import CONSTRAINT_ERRORS, BelongsToReceipt, PaymentNotFound
@@ -24,6 +30,7 @@ from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
+from school_billing.schools.errors import PeriodClosed
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only payments of this school.")]
 OfStudent = Annotated[UUID | None, QueryParameter(description="Only payments on invoices of this student.")]
@@ -63,7 +70,16 @@ class PaymentController(Controller):
         "/payments",
         access=ACCOUNTANTS,
         summary="Record a payment or a refund",
-        errors=(InvoiceNotFound, InvoiceIsVoid, Overpayment, OverRefund, IdempotencyKeyReused, IdempotencyKeyInFlight),
+        errors=(
+            InvoiceNotFound,
+            InvoiceIsVoid,
+            InvoiceWrittenOff,
+            Overpayment,
+            OverRefund,
+            PeriodClosed,
+            IdempotencyKeyReused,
+            IdempotencyKeyInFlight,
+        ),
     )
     async def create_payment(
         self,
@@ -74,8 +90,8 @@ class PaymentController(Controller):
     ) -> WithETag[Payment]:
         """Record a payment or a refund on an invoice.
 
-        409 if the invoice is void, or if the payments would exceed its total or the refunds the payments, now or on an
-        earlier day.
+        409 if the invoice is void or written off, or if the payments would exceed what is owed or the refunds the
+        payments, now or on an earlier day.
         """
         payment = await payments.create(caller.tenant, data)
         metrics.count_payment(data.kind, payment.currency, data.amount)
@@ -134,9 +150,11 @@ class PaymentController(Controller):
             PaymentNotFound,
             InvoiceNotFound,
             InvoiceIsVoid,
+            InvoiceWrittenOff,
             Overpayment,
             OverRefund,
             BelongsToReceipt,
+            PeriodClosed,
             PreconditionFailed,
         ),
     )
@@ -159,7 +177,15 @@ class PaymentController(Controller):
         "/payments/{payment_id:str}",
         access=ACCOUNTANTS,
         summary="Delete a payment or a refund",
-        errors=(PaymentNotFound, InvoiceIsVoid, Overpayment, OverRefund, BelongsToReceipt, PreconditionFailed),
+        errors=(
+            PaymentNotFound,
+            InvoiceIsVoid,
+            Overpayment,
+            OverRefund,
+            BelongsToReceipt,
+            PeriodClosed,
+            PreconditionFailed,
+        ),
     )
     async def delete_payment(
         self,

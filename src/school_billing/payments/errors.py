@@ -21,7 +21,7 @@ class BelongsToReceipt(Conflict):
 
 
 class InvoiceInUse(InUse):
-    """The invoice has payments and cannot be deleted. Refund them and void the invoice instead."""
+    """The invoice has payments and cannot be deleted. Refund them, or take back what receipts pay, and void it."""
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.errors import InvoiceNotFound
+from school_billing.invoices.errors import DATED_BY_WAITING, InvoiceNotFound
 from school_billing.invoices.repository import Invoices
 from school_billing.payments.contracts import (
     Method,
@@ -24,7 +24,7 @@ from school_billing.platform.web.json_body import is_given, set_or_none
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.days import Moment
 
-CREATE = Query("payments/create", Payment)
+CREATE = Query("payments/create", Payment, again_on=DATED_BY_WAITING)
 GET = Query("payments/get", Payment)
 LIST = Query("payments/list", Payment)
 UPDATE = Query("payments/update", Payment)

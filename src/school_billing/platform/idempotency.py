@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 from litestar import Request, Response
@@ -31,6 +31,7 @@ from school_billing.platform.web.errors import (
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.requests import header_values
 from school_billing.platform.web.responses import created
+from school_billing.platform.web.types import decode_scalar
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -59,6 +60,12 @@ class IdempotencyKeyInFlight(Conflict):
     """Another request with this Idempotency-Key is being answered. Try again in a moment."""
 
     code = "idempotency_key_in_flight"
+
+
+class IdempotencyAnswerOutdated(Conflict):
+    """An earlier version of the service answered this Idempotency-Key. GET what it created: its id is in `id`."""
+
+    code = "idempotency_answer_outdated"
 
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
@@ -109,10 +116,17 @@ def replay(request: Request[Any, Any, Any], used: KeyUsed) -> Response[Any]:
     if used.remembered.fingerprint != context().fingerprint:
         return answer_error(request, IdempotencyKeyReused())
     contract: Any = used.query.returns
-    row = exact_decoder(contract).decode(bytes(used.remembered.answer))
-    # An action on a thing, such as /receipts/{id}/refunds, answers with that thing, or with another of its kind. A list
-    # of a school, such as /schools/{id}/billing-runs, answers with one of the list.
-    parts = path_of(request).rstrip("/").split("/")
-    response = created(row, f"/{parts[-1] if parts[1] == 'schools' else parts[1]}/{row.id}")
+    # An earlier version of the service may have stored the answer without the fields of today.
+    absent: dict[str, Any] = {
+        field.encode_name: [] if get_origin(field.type) is list else None for field in msgspec.structs.fields(contract)
+    }
+    answer = exact_decoder(dict[str, Any]).decode(used.remembered.answer)
+    try:
+        row = msgspec.convert(absent | answer, contract, dec_hook=decode_scalar)
+    except msgspec.ValidationError:
+        return answer_error(request, IdempotencyAnswerOutdated(figures={"id": answer["id"]}))
+    # An action on a thing, such as /invoices/{id}/credit-notes, may answer with a thing of another kind.
+    noun = re.sub(r"\B(?=[A-Z])", "-", contract.__name__).lower()  # BillingRun is at /billing-runs.
+    response = created(row, f"/{noun}s/{row.id}")
     response.headers[REPLAYED_HEADER] = "true"
     return response

@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     embedded_database: bool = False
     """Production refuses to start without DATABASE_URL, unless this is true."""
     read_database_url: str = ""
-    """The database's streaming standby. It serves statements while level with the primary. If empty, there is none."""
+    """A streaming standby, which serves statements while level with the primary. Empty: DATABASE_URL serves them."""
     data_dir: str = ".data"
     """The embedded PostgreSQL keeps its data here. The path is relative to the working directory."""
 

@@ -11,7 +11,7 @@ from school_billing.invoices.contracts import Description
 from school_billing.money import Amount, Money
 from school_billing.payers.contracts import PayerName
 from school_billing.payments.contracts import Method, Reason, Reference
-from school_billing.platform.web.errors import FieldError, InvalidBody
+from school_billing.platform.web.errors import FieldError, InvalidBody, require_each_once
 from school_billing.platform.web.types import Instant, Text
 from school_billing.schools.contracts import Currency, DocumentNumber
 from school_billing.schools.days import Moment
@@ -119,6 +119,11 @@ class Receipt(ListedReceipt, frozen=True):
     refunds: list[ReceiptRefund]
     """Oldest first."""
 
+    @property
+    def names_of_others(self) -> list[str]:
+        """The names that change without the receipt."""
+        return [text for one in self.allocations for text in (one.full_name, one.description or "")]
+
 
 class AllocateIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the unallocated money of a receipt pays."""
@@ -135,16 +140,9 @@ class AllocateIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The invoices and their amounts, if they are given."""
         return self.allocate if isinstance(self.allocate, list) else []
 
-    def require_each_once(self) -> None:
+    def require_sense(self) -> None:
         """Raise InvalidBody if an invoice is in the list twice."""
-        invoice_ids = [one.invoice_id for one in self.listed]
-        errors = [
-            FieldError(f"allocate[{place}].invoice_id", "is in the list twice")
-            for place, invoice_id in enumerate(invoice_ids)
-            if invoice_id in invoice_ids[:place]
-        ]
-        if errors:
-            raise InvalidBody(errors=errors)
+        require_each_once("allocate[{}].invoice_id", (one.invoice_id for one in self.listed))
 
 
 class ReceiptIn(AllocateIn, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,7 +162,7 @@ class ReceiptIn(AllocateIn, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def require_sense(self) -> None:
         """Raise InvalidBody if fields contradict each other."""
-        self.require_each_once()
+        super().require_sense()
         if (self.payer_id is None) == (self.school_id is None):
             rule = "must be given without a payer_id" if self.payer_id is None else "must be left out with a payer_id"
             raise InvalidBody(errors=[FieldError("school_id", rule)])

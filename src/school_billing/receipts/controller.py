@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from school_billing.auth.contracts import Caller
 from school_billing.auth.guards import ACCOUNTANTS, READERS
-from school_billing.invoices.errors import InvoiceIsVoid, Overpayment, OverRefund
+from school_billing.invoices.errors import InvoiceIsVoid, InvoiceWrittenOff, Overpayment, OverRefund
 from school_billing.payers.errors import PayerNotFound
 from school_billing.payers.repository import Payers
 from school_billing.payments.contracts import Payment
@@ -49,7 +49,7 @@ from school_billing.receipts.errors import (
     ReceiptSpent,
 )
 from school_billing.receipts.repository import Receipts
-from school_billing.schools.errors import SchoolNotFound
+from school_billing.schools.errors import PeriodClosed, SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only receipts of this school.")]
 OfPayer = Annotated[UUID | None, QueryParameter(description="Only receipts of this payer.")]
@@ -110,7 +110,9 @@ class ReceiptController(Controller):
             ReceiptKnown,
             Overpayment,
             InvoiceIsVoid,
+            InvoiceWrittenOff,
             InvoiceNotIssued,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -203,7 +205,9 @@ class ReceiptController(Controller):
             ReceiptSpent,
             Overpayment,
             InvoiceIsVoid,
+            InvoiceWrittenOff,
             InvoiceNotIssued,
+            PreconditionFailed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -214,12 +218,13 @@ class ReceiptController(Controller):
         data: JSONBody[AllocateIn],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Receipt]:
         """Pay invoices with the unallocated money of a receipt, from now on.
 
         409 if less of it is unallocated, or if an invoice takes less.
         """
-        receipt = await receipts.allocate(caller.tenant, receipt_id, data)
+        receipt = await receipts.allocate(caller.tenant, receipt_id, data, if_match)
         return created(receipt, f"/receipts/{receipt.id}")
 
     @post(
@@ -231,6 +236,8 @@ class ReceiptController(Controller):
             ReceiptReversed,
             ReceiptSpent,
             ReceiptMovedLater,
+            PreconditionFailed,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -241,9 +248,10 @@ class ReceiptController(Controller):
         data: JSONBody[ReceiptRefundIn],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Receipt]:
         """Record that unallocated money of a receipt was given back. 409 if less of it is unallocated."""
-        receipt = await receipts.refund(caller.tenant, receipt_id, data)
+        receipt = await receipts.refund(caller.tenant, receipt_id, data, if_match)
         return created(receipt, f"/receipts/{receipt.id}")
 
     @post(
@@ -256,6 +264,8 @@ class ReceiptController(Controller):
             ReceiptRefunded,
             ReceiptMovedLater,
             OverRefund,
+            PreconditionFailed,
+            PeriodClosed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -266,12 +276,13 @@ class ReceiptController(Controller):
         data: JSONBody[ReceiptReversal],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Receipt]:
         """Take back all allocations of a receipt whose money went, as with a bounced cheque.
 
         The debts return with their due dates. 409 if some of the money was given back, so it did arrive.
         """
-        receipt = await receipts.reverse(caller.tenant, receipt_id, data)
+        receipt = await receipts.reverse(caller.tenant, receipt_id, data, if_match)
         return created(receipt, f"/receipts/{receipt.id}")
 
     @post(
@@ -283,6 +294,7 @@ class ReceiptController(Controller):
             NotAllocated,
             AllocationReversed,
             OverRefund,
+            PreconditionFailed,
             IdempotencyKeyReused,
             IdempotencyKeyInFlight,
         ),
@@ -293,12 +305,13 @@ class ReceiptController(Controller):
         data: JSONBody[PaymentReversal],
         receipts: NamedDependency[Receipts],
         caller: NamedDependency[Caller],
+        if_match: NamedDependency[IfMatch],
     ) -> WithETag[Payment]:
         """Take the money of an allocation back to its receipt, and return the refund that does so.
 
         409 if the payment is no allocation, or is taken back already.
         """
-        refund = await receipts.take_back(caller.tenant, payment_id, data.reason)
+        refund = await receipts.take_back(caller.tenant, payment_id, data.reason, if_match)
         return created(refund, f"/payments/{refund.id}")
 
 

@@ -93,6 +93,9 @@ class ReceiptTotalsDiffer(Conflict):
     code = "receipt_totals_differ"
 
 
+ABOUT_INVOICES = {"invoices_paid_at_most_total", "invoices_none_paid_when_void", "payments_paid_at_not_in_future"}
+"""The constraints that refuse to pay an invoice of a list."""
+
 _METHOD = breaks_rule("method", "must be in lower case, with _ between words")
 _NOT_IN_FUTURE = "must not be in the future"
 

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.errors import InvoiceNotFound
+from school_billing.invoices.errors import DATED_BY_WAITING, InvoiceIsVoid, InvoiceNotFound, figures_of
 from school_billing.invoices.repository import Invoices
 from school_billing.payers.repository import Payers
 from school_billing.payments.contracts import Method, Payment, Reference
@@ -17,10 +18,10 @@ from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.conditional import IfMatch, refuse_change
+from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.json_body import exact_decoder
-from school_billing.platform.web.pages import LIMIT_MOST, NIL, Listed, Page
+from school_billing.platform.web.pages import NIL, Listed, Page, first_page
 from school_billing.receipts.contracts import (
     AllocateIn,
     Allocation,
@@ -36,6 +37,8 @@ from school_billing.receipts.contracts import (
     Source,
 )
 from school_billing.receipts.errors import (
+    ABOUT_INVOICES,
+    InvoiceNotIssued,
     NotAllocated,
     ReceiptAllocated,
     ReceiptKnown,
@@ -45,17 +48,23 @@ from school_billing.receipts.errors import (
 )
 from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
+from school_billing.schools.errors import refuse_cents
 from school_billing.schools.repository import Schools
 
-ALLOCATE = Query("receipts/allocate", Receipt)
+ALLOCATE = Query("receipts/allocate", Receipt, again_on=DATED_BY_WAITING)
 GET = Query("receipts/get", Receipt)
 LIST = Query("receipts/list", ListedReceipt)
 CLAIM = Query("receipts/claim", Receipt)
-REFUND = Query("receipts/refund", Receipt)
-REVERSE = Query("receipts/reverse", Receipt)
-TAKE_BACK = Query("receipts/take_back", Payment)
+# What moved while a statement waited for the receipt, it did not see.
+_MOVED = {"receipts_move_in_order"}
+REFUND = Query("receipts/refund", Receipt, again_on=_MOVED)
+REVERSE = Query(
+    "receipts/reverse",
+    Receipt,
+    again_on=DATED_BY_WAITING | _MOVED | {"receipts_none_allocated_when_reversed", "payments_reverses_id_key"},
+)
+TAKE_BACK = Query("receipts/take_back", Payment, again_on=DATED_BY_WAITING)
 
-_TRIES = 5
 _MONEY = ("payer_id", "school_id", "amount", "method", "reference", "source", "external_reference")
 
 
@@ -78,7 +87,7 @@ class Receipts:
         received = receipt.received_at or Moment()
         values = {name: getattr(receipt, name) for name in _MONEY}
         try:
-            created = await self._allocate(tenant, receipt, None, received, **values)
+            created = await self._allocate(tenant, receipt, None, received, None, **values)
         except ConstraintViolated as violated:
             if violated.constraint == "receipts_external_reference_key":
                 await self._refuse_known(tenant, receipt, violated)
@@ -87,7 +96,7 @@ class Receipts:
             await self._refuse_list(tenant, await self._school_of(tenant, receipt), receipt.listed)
         return created
 
-    async def allocate(self, tenant: Tenant, receipt_id: UUID, allocate: AllocateIn) -> Receipt:
+    async def allocate(self, tenant: Tenant, receipt_id: UUID, allocate: AllocateIn, if_match: IfMatch) -> Receipt:
         """Allocate what is left of a receipt.
 
         Raises:
@@ -96,10 +105,12 @@ class Receipts:
             ReceiptSpent: Less is left. The error says how much.
             Overpayment, InvoiceIsVoid, InvoiceNotIssued: An invoice of the list takes less.
         """
-        allocate.require_each_once()
-        receipt = await self._allocate(tenant, allocate, receipt_id, Moment(), **dict.fromkeys(_MONEY))
+        allocate.require_sense()
+        money = dict.fromkeys(_MONEY)
+        receipt = await self._allocate(tenant, allocate, receipt_id, Moment(), if_match.versions, **money)
         if receipt is None:
             known = await self.get(tenant, receipt_id)
+            if_match.require(known)
             if known.reversed_at is not None:
                 raise ReceiptReversed
             await self._refuse_list(tenant, known.school_id, allocate.listed)
@@ -139,7 +150,7 @@ class Receipts:
             refuse_change(receipt, if_match, ReceiptAllocated() if receipt.reversed_at is None else ReceiptReversed())
         return _whole(claimed)
 
-    async def refund(self, tenant: Tenant, receipt_id: UUID, refund: ReceiptRefundIn) -> Receipt:
+    async def refund(self, tenant: Tenant, receipt_id: UUID, refund: ReceiptRefundIn, if_match: IfMatch) -> Receipt:
         """Give unallocated money back.
 
         Raises:
@@ -149,11 +160,11 @@ class Receipts:
         """
         refunded = refund.refunded_at or Moment()
         async with self._figures(tenant, receipt_id), once(self._database):
-            receipt = await self._database.one_or_raise(
+            receipt = await self._database.one_or_none(
                 REFUND,
-                ReceiptNotFound,
                 tenant=tenant,
                 receipt_id=receipt_id,
+                if_match=if_match.versions,
                 amount=refund.amount,
                 method=refund.method,
                 reference=refund.reference,
@@ -161,9 +172,11 @@ class Receipts:
                 refunded_at=refunded.instant,
                 refunded_on=refunded.day,
             )
+        if receipt is None:
+            refuse_change(await self.get(tenant, receipt_id), if_match, ReceiptNotFound())
         return _whole(receipt)
 
-    async def reverse(self, tenant: Tenant, receipt_id: UUID, reversal: ReceiptReversal) -> Receipt:
+    async def reverse(self, tenant: Tenant, receipt_id: UUID, reversal: ReceiptReversal, if_match: IfMatch) -> Receipt:
         """Take all allocations back, because the money went.
 
         Raises:
@@ -172,32 +185,23 @@ class Receipts:
             ReceiptMovedLater: The receipt has a movement after that day.
             OverRefund: The money of an allocation was refunded on its invoice.
         """
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                receipt = await self._reverse(tenant, receipt_id, reversal)
-                break
-            except ConstraintViolated as violated:
-                # What was allocated while the statement waited for the receipt, it did not see.
-                if violated.constraint != "receipts_none_allocated_when_reversed" or not tries_left:
-                    raise
-        if receipt is None:
-            await self.get(tenant, receipt_id)
-            raise ReceiptReversed("The receipt is already reversed.")
-        return _whole(receipt)
-
-    async def _reverse(self, tenant: Tenant, receipt_id: UUID, reversal: ReceiptReversal) -> Receipt | None:
         at = reversal.reversed_at or Moment()
         async with once(self._database):
-            return await self._database.one_or_none(
+            receipt = await self._database.one_or_none(
                 REVERSE,
                 tenant=tenant,
                 receipt_id=receipt_id,
+                if_match=if_match.versions,
                 reason=reversal.reason,
                 reversed_at=at.instant,
                 reversed_on=at.day,
             )
+        if receipt is None:
+            error = ReceiptReversed("The receipt is already reversed.")
+            refuse_change(await self.get(tenant, receipt_id), if_match, error)
+        return _whole(receipt)
 
-    async def take_back(self, tenant: Tenant, payment_id: UUID, reason: str) -> Payment:
+    async def take_back(self, tenant: Tenant, payment_id: UUID, reason: str, if_match: IfMatch) -> Payment:
         """Take an allocation back to its receipt, and return the refund that does it.
 
         Raises:
@@ -210,18 +214,23 @@ class Receipts:
         try:
             async with once(self._database):
                 refund = await self._database.one_or_none(
-                    TAKE_BACK, tenant=tenant, payment_id=payment_id, reason=reason
+                    TAKE_BACK, tenant=tenant, payment_id=payment_id, reason=reason, if_match=if_match.versions
                 )
         except ConstraintViolated as violated:
             payment = await payments.get(tenant, payment_id)
             await Invoices(self._database).refuse(tenant, payment.invoice_id, violated)
         if refund is None:
-            await payments.get(tenant, payment_id)
-            raise NotAllocated
+            refuse_change(await payments.get(tenant, payment_id), if_match, NotAllocated())
         return refund
 
     async def _allocate(
-        self, tenant: Tenant, allocate: AllocateIn, receipt_id: UUID | None, received: Moment, **money: Any
+        self,
+        tenant: Tenant,
+        allocate: AllocateIn,
+        receipt_id: UUID | None,
+        received: Moment,
+        versions: Versions,
+        **money: Any,
     ) -> Receipt | None:
         try:
             async with self._figures(tenant, receipt_id), once(self._database):
@@ -229,6 +238,7 @@ class Receipts:
                     ALLOCATE,
                     tenant=tenant,
                     receipt_id=receipt_id,
+                    if_match=versions,
                     received_at=received.instant,
                     received_on=received.day,
                     rule=allocate.rule,
@@ -237,12 +247,31 @@ class Receipts:
                     **money,
                 )
         except ConstraintViolated as violated:
-            for one in allocate.listed if violated.constraint.startswith("invoices_") else ():
-                invoice = await Invoices(self._database).get(tenant, one.invoice_id)
-                if one.amount > invoice.balance_due:
-                    await Invoices(self._database).refuse(tenant, one.invoice_id, violated)
+            await self._refuse_items(tenant, allocate.listed, violated)
             raise
         return receipt and _whole(receipt)
+
+    async def _refuse_items(self, tenant: Tenant, listed: Sequence[AllocationIn], violated: ConstraintViolated) -> None:
+        """Raise the error of the first item that the constraint is about, if it is about one."""
+        if violated.constraint == "amounts_fit_the_currency":
+            for place, one in enumerate(listed):
+                if one.amount % 1:
+                    raise refuse_cents(f"allocate[{place}].amount")(**violated.facts)
+        if violated.constraint not in ABOUT_INVOICES:
+            return
+        invoices, now = Invoices(self._database), datetime.now(UTC)
+        for place, one in enumerate(listed):
+            invoice = await invoices.get(tenant, one.invoice_id)
+            for error, is_refused, rule in (
+                (InvoiceIsVoid, invoice.voided_at is not None, "must not be void"),
+                (InvoiceNotIssued, invoice.issued_at > now, "must be issued already"),
+            ):
+                if is_refused:
+                    errors = [FieldError(f"allocate[{place}].invoice_id", rule)]
+                    raise error(error.__doc__, errors, figures_of(invoice)) from violated
+            if one.amount > invoice.balance_due:
+                errors = [FieldError(f"allocate[{place}].amount", f"must be at most {invoice.balance_due}")]
+                await invoices.refuse(tenant, one.invoice_id, violated, errors)
 
     @asynccontextmanager
     async def _figures(self, tenant: Tenant, receipt_id: UUID | None) -> AsyncIterator[None]:
@@ -269,8 +298,7 @@ class Receipts:
     async def _refuse_known(self, tenant: Tenant, receipt: ReceiptIn, violated: ConstraintViolated) -> NoReturn:
         school_id = await self._school_of(tenant, receipt)
         filters = ReceiptFilters(external_reference=receipt.external_reference)
-        page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
-        known = await self.list(tenant, page, filters, school_id=school_id)
+        known = await self.list(tenant, first_page(), filters, school_id=school_id)
         # Money without a source is of one source, too.
         receipt_id = next(one.id for one in known.rows if one.source == receipt.source)
         raise ReceiptKnown(figures={"receipt_id": receipt_id}) from violated

@@ -105,7 +105,7 @@ class DocumentNumber(Text, most=50, examples=["SPR-2026-000123"]):
     """The number of an invoice (SPR-2026-000123) or a receipt (SPR-R-2026-000123).
 
     Each series counts from 1 without gaps in every year, in the order in which the documents were made. The year is
-    that of the moment at which the number was taken, in the school's time zone, whatever the date on the document.
+    that of the moment at which the number was taken, in the school's time zone, also if the document has another date.
     """
 
     @classmethod

@@ -18,10 +18,13 @@ DISTRIBUTED = {
     "billing_run_rows": "school_id",
     "invoices": "school_id",
     "invoice_lines": "school_id",
+    "adjustments": "school_id",
+    "adjustment_lines": "school_id",
     "receipts": "school_id",
     "payments": "school_id",
     "receipt_refunds": "school_id",
     "document_counters": "school_id",
+    "closings": "school_id",
     "audit_log": "school_id",
 }
 """The distribution column of each table. The target of a foreign key stands before the table that refers to it."""
@@ -47,6 +50,7 @@ FUNCTIONS = (
     "end_of_day(date, text)",
     "updated_at_after(timestamp with time zone, integer)",
     "last_movement_of(uuid, uuid)",
+    "start_of_movement(date, uuid, uuid)",
     "document_number(text, text, integer, bigint)",
     "take_numbers(uuid, text, timestamp with time zone, integer)",
     "take_number(uuid, text, timestamp with time zone)",
@@ -55,17 +59,25 @@ FUNCTIONS = (
     "bill_students(uuid, uuid, integer, text, date[], date, text, uuid[])",
     "lines_of_plan(uuid, uuid, integer, boolean)",
     "lines_of_invoice(uuid, uuid)",
+    "lines_of_adjustment(uuid, uuid)",
+    "release_allocations(uuid, uuid, numeric, timestamp with time zone, text)",
     "split_by_shares(numeric, numeric[], integer)",
     "creditor_reference(bigint)",
     "payment_reference(uuid)",
     "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
     "ageing_bucket(integer)",
     "ageing_of(numeric, numeric, numeric, numeric, numeric)",
+    "invoice_status(boolean, numeric, numeric)",
     "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
+    "statement_totals_of(numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric)",
     "search_words(text)",
     "first_id_of(date)",
     "search_query(uuid, text)",
+    "roll_forward_of(uuid, timestamp with time zone, timestamp with time zone, date)",
+    "open_receipts_of(uuid, timestamp with time zone)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
+    "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, numeric, "
+    "numeric, numeric, text)",
 )
 """The functions that only queries, views and the functions of triggers call.
 

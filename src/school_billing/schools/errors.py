@@ -37,6 +37,15 @@ class NumberIsFixed(Conflict):
     code = "number_is_fixed"
 
 
+class PeriodClosed(Conflict):
+    """The period is closed. Give a date from earliest_open_date on, or ask an administrator to reopen it."""
+
+    code = "period_closed"
+
+    def __init__(self, earliest_open_date: str) -> None:
+        super().__init__(figures={"earliest_open_date": earliest_open_date})
+
+
 class SchoolIsFixed(Conflict):
     """Payments, users and API keys cannot move to another school. Add a new one there."""
 
@@ -75,5 +84,6 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "document_numbers_follow_counters": NumberIsFixed,
     "schools_currency_is_fixed": CurrencyInUse,
     "schools_time_zone_is_known": breaks_rule("time_zone", "must be an IANA time zone such as America/Chicago"),
+    "closed_periods_stay": PeriodClosed,
     "school_id_is_fixed": SchoolIsFixed,
 }

@@ -18,7 +18,7 @@ from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.web.requests import AnyRequest, while_connected
 from school_billing.schools.contracts import School
 from school_billing.schools.repository import Schools
-from school_billing.statements.controller import WORKBOOK, as_csv, in_turn, rows_of
+from school_billing.statements.controller import WORKBOOK, csv_parts, in_turn, rows_of
 from school_billing.statements.downloads import Download, started
 from school_billing.statements.parameters import Excel
 from school_billing.statements.printed.renderers import PrintingBusy
@@ -60,7 +60,7 @@ class BillingRunRowsController(Controller):
         run = await billing_runs.get(caller.tenant, billing_run_id)
         school = await schools.get(caller.tenant, run.school_id)
         rows = _rows(billing_runs.all_rows(caller.tenant, run, verdict), school.currency)
-        parts = as_csv(_COLUMNS, rows, excel=excel)
+        parts = csv_parts(_COLUMNS, rows, excel=excel)
         return Download(await started(request, parts), CSV_MEDIA_TYPE, _header(run, school, verdict, "csv"))
 
     @get(

@@ -24,12 +24,16 @@ class Totals(Struct, frozen=True, kw_only=True):
     """Sums over all invoices but the void ones, however many there are."""
 
     invoiced_total: Money
+    credited_total: Money
+    """Credit notes less what was reversed of them. The same holds for the next two."""
+    discounted_total: Money
+    written_off_total: Money
     payments_total: Money
     refunds_total: Money
     paid_total: Money
     """Payments less refunds."""
     balance_due_total: Money
-    """What is still owed."""
+    """What is still owed: invoiced less credited, discounted, written off and paid."""
     overdue_total: Money
     """The part of balance_due_total that was due before the statement's day, in the school's time zone."""
 
@@ -63,6 +67,9 @@ class InvoiceLine(Struct, frozen=True, kw_only=True):
     issued_at: Instant
     due_date: date
     description: Description | None
+    credited_total: Money
+    discounted_total: Money
+    written_off_total: Money
     payments_total: Money
     refunds_total: Money
     paid_total: Money
@@ -94,6 +101,9 @@ class ExportedRow(Struct, frozen=True):
     issued_at: str
     due_date: date
     description: str | None
+    credited_total: str
+    discounted_total: str
+    written_off_total: str
     payments_total: str
     refunds_total: str
     paid_total: str
@@ -102,13 +112,20 @@ class ExportedRow(Struct, frozen=True):
 
 
 class StatementPeriod(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """The sums of a period: opening_balance + invoiced - paid + refunded - voided = closing_balance."""
+    """The sums of a period.
+
+    opening_balance + invoiced - credited - discounted - written_off - paid + refunded - voided = closing_balance.
+    """
 
     from_: Annotated[date | None, Meta(description="Its first day; null where it begins with the account.")]
     to: date
     """Its last day."""
     invoiced: Money
     """All invoices of the period, including those that are void by now."""
+    credited: Money
+    """Credit notes less reversals; below zero if more was reversed. The same holds for the next two."""
+    discounted: Money
+    written_off: Money
     paid: Money
     refunded: Money
     voided: Money
@@ -118,7 +135,8 @@ class StatementPeriod(Struct, frozen=True, kw_only=True, rename={"from_": "from"
 class PayerStatementPeriod(StatementPeriod, frozen=True, kw_only=True):
     """The sums of a period on the account of a payer.
 
-    opening_balance + invoiced - paid + refunded - voided - received + returned + paid_for_others = closing_balance.
+    opening_balance + invoiced - credited - discounted - written_off - paid + refunded - voided - received + returned +
+    paid_for_others = closing_balance.
     What the payer's receipts pay on the payer's invoices is in none of them. `paid` and `refunded` are direct payments
     and money of other payers.
     """
@@ -142,6 +160,18 @@ class EntryKind(Enum):
     """Money went back: more is owed."""
     VOID = "VOID"
     """An invoice was voided: its whole amount is no longer owed."""
+    CREDIT_NOTE = "CREDIT_NOTE"
+    """A part of an invoice was credited: less is owed."""
+    CREDIT_NOTE_REVERSAL = "CREDIT_NOTE_REVERSAL"
+    """A credit note was reversed: more is owed."""
+    DISCOUNT = "DISCOUNT"
+    """A discount was given: less is owed."""
+    DISCOUNT_REVERSAL = "DISCOUNT_REVERSAL"
+    """A discount was reversed: more is owed."""
+    WRITE_OFF = "WRITE_OFF"
+    """What was left of an invoice was given up: less is owed."""
+    WRITE_OFF_REVERSAL = "WRITE_OFF_REVERSAL"
+    """A write-off was reversed: more is owed."""
     RECEIPT = "RECEIPT"
     """A sum of money arrived: less is owed, whether it pays invoices already or not."""
     RECEIPT_REFUND = "RECEIPT_REFUND"
@@ -168,10 +198,13 @@ class Entry(Struct, frozen=True, kw_only=True):
     """The payment or refund, if the entry is one."""
     receipt_id: UUID | None
     """The receipt whose money it is, if the money came by one."""
+    adjustment_id: UUID | None
+    """The credit note, discount or write-off, or the reversal of one, if the entry is one."""
     description: Description | None
-    """What the invoice is for, or why the money moved."""
+    """What the invoice is for, or why money moved or less is owed."""
     method: Method | None
     reference: Reference | None
+    """Of the money, or the number of the credit note."""
     amount: Money
     """Always above zero; the kind says which way it goes."""
     balance: Money
@@ -429,6 +462,42 @@ class Forecast(Struct, frozen=True, kw_only=True):
     """What is owed and falls due after the last month."""
 
 
+class RollForwardFigures(Struct, frozen=True, kw_only=True):
+    """How the balance of a school came about in a period.
+
+    opening_balance + invoiced - credited - discounted - written_off - received + refunded - voided = closing_balance.
+    That is the sum of the five ageing buckets less unallocated.
+    """
+
+    opening_balance: Money
+    """What was open on invoices before the period, less the money that paid none of them yet."""
+    invoiced: Money
+    credited: Money
+    """Credit notes, less those that were reversed. So with the next two."""
+    discounted: Money
+    written_off: Money
+    received: Money
+    """Direct payments and receipts. What a receipt pays on invoices moves no balance."""
+    refunded: Money
+    """Refunds of both, and receipts that were reversed."""
+    voided: Money
+    closing_balance: Money
+    ageing: Ageing
+    """What is open on invoices at the end of the period."""
+    unallocated: Money
+    """The money that pays no invoice at the end of the period, also of unknown payers."""
+
+
+class RollForward(RollForwardFigures, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The figures of a school in a period."""
+
+    school_id: UUID
+    currency: Currency
+    from_: Annotated[date, Meta(description="The first day of the period.")]
+    to: date
+    """Its last day."""
+
+
 class StatementDocument(Struct, frozen=True):
     """A statement from the database."""
 
@@ -458,3 +527,12 @@ class CollectionsDocument(Struct, frozen=True):
     ends_on: date
     rows_count: int
     """The number of rows, also of too many."""
+
+
+class RollForwardDocument(Struct, frozen=True):
+    """A roll-forward from the database."""
+
+    document: str
+    """The figures in JSON; empty if the period begins after its end."""
+    starts_on: date
+    ends_on: date

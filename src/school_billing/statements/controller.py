@@ -47,6 +47,8 @@ from school_billing.statements.contracts import (
     PayerStatement,
     PayingDebtor,
     PdfDocument,
+    RollForward,
+    RollForwardFigures,
     SchoolStatement,
     StudentStatement,
     XlsxDocument,
@@ -101,7 +103,7 @@ HTML_MEDIA_TYPE = "text/html"
 PDF_MEDIA_TYPE = "application/pdf"
 NDJSON_MEDIA_TYPE = "application/x-ndjson"
 
-_AMOUNTS = {"total_amount", "payments_total", "refunds_total", "paid_total", "balance_due"}
+_AMOUNTS = {name for name in ExportedRow.__struct_fields__ if name.endswith("_total")} | {"total_amount", "balance_due"}
 """These are numbers: a minus in front of them does not begin a formula, as in somebody's text."""
 
 _encoder = msgspec.json.Encoder()
@@ -113,7 +115,7 @@ def _answer(kind: Any, media_type: str = "application/json", example: str | None
 
 
 def rows_of(*columns: str) -> dict[int, ResponseSpec]:
-    """Describe the answer of a CSV file with these columns."""
+    """Return the answer of a route for OpenAPI: a CSV with these columns."""
     return _answer(str, CSV_MEDIA_TYPE, csv_rows([columns]).decode())
 
 
@@ -123,6 +125,10 @@ _DEBTORS: dict[DebtorsBy, type[Debtor] | type[PayingDebtor]] = {
     DebtorsBy.STUDENT: Debtor,
     DebtorsBy.PAYER: PayingDebtor,
 }
+
+
+_FIGURES = tuple(name for name in RollForwardFigures.__struct_fields__ if name != "ageing")
+_ROLL_FORWARD_COLUMNS = ("from", "to", *_FIGURES, *Ageing.__struct_fields__, "currency")
 
 
 def _debtor_fields(kind: type[Debtor] | type[PayingDebtor]) -> list[str]:
@@ -478,7 +484,7 @@ class StatementController(Controller):
         school = await schools.get(caller.tenant, school_id)
         lines = statements.lines_of_school(caller.tenant, school_id, as_of)
         header = attachment("invoices", *_file_words(school, as_of), extension="csv")
-        parts = as_csv(_INVOICE_COLUMNS, _invoice_rows(lines, school.currency), excel=excel)
+        parts = csv_parts(_INVOICE_COLUMNS, _invoice_rows(lines, school.currency), excel=excel)
         return Download(await started(request, parts), CSV_MEDIA_TYPE, header)
 
     @get(
@@ -618,6 +624,70 @@ class StatementController(Controller):
         """
         return _json(await statements.forecast(caller.tenant, school_id, months))
 
+    @get(
+        "/schools/{school_id:str}/roll-forward",
+        summary="Get a school's roll-forward",
+        responses=_answer(RollForward),
+        errors=(SchoolNotFound,),
+    )
+    async def get_roll_forward(
+        self,
+        school_id: Id,
+        statements: FromStatements,
+        caller: ByCaller,
+        from_: CollectedFrom = None,
+        to: CollectedTo = None,
+    ) -> WithETag[bytes]:
+        """Return how the balance of a school came about in a period; without a period, this month to date.
+
+        opening_balance + invoiced - credited - discounted - written_off - received + refunded - voided is
+        closing_balance, which is the sum of the ageing buckets less unallocated. The figures of a closed period are
+        those of its closing. A payment that is dated before its invoice counts with the invoice, as on statements.
+        """
+        found = await statements.roll_forward(caller.tenant, school_id, from_, to)
+        return _json(found.document)
+
+    @get(
+        "/schools/{school_id:str}/roll-forward.csv",
+        summary="Get a school's roll-forward as CSV",
+        responses=rows_of(*_ROLL_FORWARD_COLUMNS),
+        errors=(SchoolNotFound,),
+    )
+    async def get_roll_forward_row(
+        self,
+        school_id: Id,
+        statements: FromStatements,
+        schools: FromSchools,
+        caller: ByCaller,
+        from_: CollectedFrom = None,
+        to: CollectedTo = None,
+        excel: Excel = False,
+    ) -> WithETag[bytes]:
+        """Return the figures as one row, below the columns' names. CSV by RFC 4180 in UTF-8."""
+        found = await statements.roll_forward(caller.tenant, school_id, from_, to)
+        school = await schools.get(caller.tenant, school_id)
+        return _csv(partial(_roll_forward_row, found.document, school), excel=excel)
+
+    @get(
+        "/schools/{school_id:str}/roll-forward.xlsx",
+        summary="Get a school's roll-forward for Excel",
+        responses=WORKBOOK,
+        errors=(SchoolNotFound,),
+    )
+    async def get_roll_forward_workbook(
+        self,
+        school_id: Id,
+        statements: FromStatements,
+        schools: FromSchools,
+        caller: ByCaller,
+        from_: CollectedFrom = None,
+        to: CollectedTo = None,
+    ) -> WithETag[bytes]:
+        """Return the row of the CSV as a workbook of Excel, with numbers and dates."""
+        found = await statements.roll_forward(caller.tenant, school_id, from_, to)
+        school = await schools.get(caller.tenant, school_id)
+        return await asyncio.to_thread(_xlsx, partial(_roll_forward_row, found.document, school), school.time_zone)
+
 
 async def page_of(read: Callable[[], Awaitable[PrintableStatement]]) -> WithETag[bytes]:
     """Return the page."""
@@ -687,6 +757,15 @@ def _debtor_rows(by: DebtorsBy, document: str, school: School, as_of: Moment | N
     return _Table(_debtor_columns(kind), rows, ["debtors", *_file_words(school, as_of)])
 
 
+def _roll_forward_row(document: str, school: School) -> _Table:
+    """Return the figures of a period."""
+    figures = exact_decoder(RollForward).decode(document)
+    values = [getattr(figures, name) for name in _FIGURES]
+    row = [figures.from_, figures.to, *values, *msgspec.structs.astuple(figures.ageing), school.currency]
+    words = ["roll-forward", *file_words(school.name, school.id), figures.from_, figures.to]
+    return _Table(_ROLL_FORWARD_COLUMNS, [row], words)
+
+
 def _csv(make: Callable[[], _Table], *, excel: bool) -> WithETag[bytes]:
     """Return a table as CSV. Thousands of rows take a while, so this is for a thread."""
     table = make()
@@ -715,10 +794,10 @@ async def _invoice_rows(
             yield ([*_cells(line), currency] for line in part)
 
 
-async def as_csv(
+async def csv_parts(
     columns: Sequence[str], parts: AsyncGenerator[Iterable[Iterable[Cell]]], *, excel: bool
 ) -> AsyncGenerator[bytes]:
-    """Yield a CSV file of any length, in parts."""
+    """Yield a CSV of any length, in parts."""
     head = (BYTE_ORDER_MARK if excel else b"") + csv_rows([columns])
     async with aclosing(parts):
         async for rows in parts:

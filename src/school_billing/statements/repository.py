@@ -15,7 +15,7 @@ from school_billing.platform.database.errors import ConnectionsBusy
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import FieldError, InvalidParameter
-from school_billing.platform.web.pages import NIL, Page
+from school_billing.platform.web.pages import Page, first_page
 from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.statements.contracts import (
@@ -24,6 +24,7 @@ from school_billing.statements.contracts import (
     DebtorsBy,
     DebtorsDocument,
     ExportedRow,
+    RollForwardDocument,
     StatementDocument,
 )
 from school_billing.statements.parameters import (
@@ -51,9 +52,10 @@ SCHOOL_LINES_AS_OF = Query("statements/school_lines_as_of", ExportedRow)
 COLLECTIONS = Query("statements/collections", CollectionsDocument)
 DEBTORS = Query("statements/debtors", DebtorsDocument)
 FORECAST = Query("statements/forecast", str)
+ROLL_FORWARD = Query("statements/roll_forward", RollForwardDocument)
 
 
-_ALL_DEBTORS = DebtorsPage(Page(limit=1, offset=0, after=NIL, path="", query=()))
+_ALL_DEBTORS = DebtorsPage(first_page(1))
 
 
 class StatementReader(Protocol):
@@ -208,8 +210,7 @@ class Statements:
         )
         if collections is None:
             raise SchoolNotFound
-        if collections.starts_on > collections.ends_on:
-            raise ReversedPeriod(f"({collections.starts_on}) must not be later than today ({collections.ends_on})")
+        _require_past_start(collections)
         if collections.rows_count > ROWS_MOST:
             rule = f"makes {collections.rows_count} rows, more than {ROWS_MOST}: use longer parts or a shorter period"
             raise InvalidParameter(FieldError("by", rule))
@@ -221,6 +222,25 @@ class Statements:
         if forecast is None:
             raise SchoolNotFound
         return forecast
+
+    async def roll_forward(
+        self, tenant: UUID | None, school_id: UUID, starts_on: date | None, ends_on: date | None
+    ) -> RollForwardDocument:
+        """Return how the balance of a school came about in a period; raises SchoolNotFound and ReversedPeriod."""
+        require_order(starts_on, ends_on)
+        found = await self._reader.one_or_none(
+            ROLL_FORWARD, tenant=tenant, school_id=school_id, starts_on=starts_on, ends_on=ends_on
+        )
+        if found is None:
+            raise SchoolNotFound
+        _require_past_start(found)
+        return found
+
+
+def _require_past_start(found: CollectionsDocument | RollForwardDocument) -> None:
+    """Refuse a period without an end that begins after today: only the database knows the school's today."""
+    if found.starts_on > found.ends_on:
+        raise ReversedPeriod(f"({found.starts_on}) must not be later than today ({found.ends_on})")
 
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:

@@ -10,6 +10,7 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.observability.metrics import Metrics
 from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
+from school_billing.statements.adjustments import AdjustmentFileController
 from school_billing.statements.billing_runs import BillingRunRowsController
 from school_billing.statements.cache import CachedReader
 from school_billing.statements.controller import StatementController
@@ -42,6 +43,7 @@ def room(database: Database, standby: Database | None, settings: Settings, metri
         Tag("statements", "Statements of account, debtors and collections."),
         StatementController,
         InvoicePaperController,
+        AdjustmentFileController,
         ReceiptPaperController,
         BillingRunRowsController,
         running=running,

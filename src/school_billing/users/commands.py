@@ -13,7 +13,7 @@ from school_billing.platform.commands import OnDatabase, fail
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.password_rules import password_problem
-from school_billing.platform.web.pages import LIMIT_MOST, NIL, Page
+from school_billing.platform.web.pages import first_page
 from school_billing.users.contracts import User, Username, UserPatch
 from school_billing.users.errors import CONSTRAINT_ERRORS
 from school_billing.users.repository import Users
@@ -53,7 +53,7 @@ def list_users(on_database: OnDatabase) -> None:
     """List the users."""
 
     async def print_users(database: Database) -> None:
-        page = Page(limit=LIMIT_MOST, offset=0, after=NIL, path="", query=())
+        page = first_page()
         while users := (await Users(database).list(None, None, page)).rows:
             for user in users:
                 state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"

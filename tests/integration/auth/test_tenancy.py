@@ -54,6 +54,11 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     award = await api.award(student, amount="1.00", reason=MARK, approved_by=MARK, description=f"Award {MARK}")
     run = await api.preview(plan, f"Period {MARK}")
     await api.commit(run)
+    credited = {"reason": f"Meals {MARK}", "lines": [{"description": f"Meals {MARK}", "amount": "1.00"}]}
+    note = await api.client.post(f"/invoices/{unpaid['id']}/credit-notes", json=credited)
+    closing = await api.client.post(
+        f"/schools/{school['id']}/closings", json={"through": "2020-01-31", "reason": f"Because {MARK}"}
+    )
     user = await api.client.post(
         "/users",
         json={"username": f"lisa-{uuid4().hex}", "password": PASSWORD, "role": "admin", "school_id": school["id"]},
@@ -68,10 +73,13 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "unpaid_id": unpaid["id"],
         "payment_id": payment["id"],
         "receipt_id": receipt["id"],
+        "adjustment_id": note.json()["id"],
+        "closing_id": closing.json()["id"],
         "number": invoice["number"],
         "plan_id": plan["id"],
         "award_id": award["id"],
         "billing_run_id": run["id"],
+        "note_number": note.json()["number"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
     }
@@ -85,6 +93,8 @@ async def other(api: Api, database_url: str) -> OtherSchool:
                 "student_payers",
                 "invoices",
                 "invoice_lines",
+                "adjustments",
+                "adjustment_lines",
                 "receipts",
                 "payments",
                 "receipt_refunds",
@@ -93,6 +103,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
                 "awards",
                 "billing_runs",
                 "billing_run_rows",
+                "closings",
             ),
             *("users", "api_keys"),
         )
@@ -176,6 +187,14 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         ],
         "update_invoice": [{"description": "x"}, {"student_id": mine["student_id"]}, {}],
         "void_invoice": [{"reason": "x"}],
+        "create_credit_note": [
+            {"amount": "1.00", "reason": "x"},
+            {"amount": "100.00", "reason": "x", "release": True},
+            {"lines": [{"description": "x", "amount": "1"}], "reason": "x"},
+        ],
+        "create_discount": [{"amount": "1.00", "reason": "x"}],
+        "write_off_invoice": [{"reason": "x"}],
+        "reverse_adjustment": [{"reason": "x"}],
         "create_payment": [{"invoice_id": ids["invoice_id"], "amount": "1.00"}],
         "create_receipt": [
             {"payer_id": ids["payer_id"], "amount": "1.00"},
@@ -202,6 +221,8 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "create_billing_run": [{"plan_id": ids["plan_id"], "period": "x", "due_dates": ["2999-01-01"]}],
         "commit_billing_run": [{}],
         "revert_billing_run": [{"reason": "x"}],
+        "create_closing": [{"through": "2020-02-29"}],
+        "reopen_closing": [{"reason": "x"}],
         "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
     }
     return found[operation_id]
@@ -214,7 +235,9 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
         if parameter["in"] != "query":
             continue
         name = parameter["name"]
-        if name in ids:
+        if name == "number":
+            yield from (urlencode({name: ids[number]}) for number in ("number", "note_number"))
+        elif name in ids:
             yield urlencode({name: ids[name]})
         elif name == "entity_id":
             yield from (urlencode({name: value}) for key, value in ids.items() if key.endswith("_id"))

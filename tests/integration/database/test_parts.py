@@ -41,7 +41,7 @@ async def test_the_audit_trail_names_the_whole_table_and_the_school(
 async def test_the_payments_of_a_part_move_the_totals_of_their_invoices(undone: Connection, api: Api) -> None:
     invoice = await api.invoice(total="100.00")
     ids = UUID(invoice["school_id"]), UUID(invoice["id"])
-    await undone.execute("create table payments_102244 (like payments including all)")
+    await undone.execute("create table payments_102244 (like payments including all) inherits (payments)")
     await undone.execute(
         "create trigger moved after insert or delete on payments_102244 "
         "for each row execute function move_invoice_totals()"

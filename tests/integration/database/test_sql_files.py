@@ -53,7 +53,8 @@ def plain(declared: Any) -> Any:
     if get_origin(declared) in (Union, types.UnionType):
         (kind,) = {plain(part) for part in get_args(declared) if part is not types.NoneType}
         return kind
-    if declared is msgspec.Raw or get_origin(declared) is dict:
+    is_struct = isinstance(declared, type) and issubclass(declared, msgspec.Struct)
+    if is_struct or declared is msgspec.Raw or get_origin(declared) is dict:
         return dict
     if get_origin(declared) is Literal:
         declared = type(get_args(declared)[0])

@@ -116,7 +116,9 @@ async def test_a_total_cannot_fall_below_what_is_paid(api: Api) -> None:
     await api.pay(invoice, "60.00")
     path = f"/invoices/{invoice['id']}"
     refusal = problem(await api.client.patch(path, json={"total_amount": "59.99"}), 409, "overpayment")
-    assert refusal["detail"].startswith("60.00 is paid on the invoice, so its total cannot be less.")
+    assert refusal["detail"].startswith(
+        "60.00 is paid, credited or written off on the invoice, so its total cannot be less."
+    )
     assert figures(refusal) == ("100.00", "60.00", "0.00", "60.00", "40.00")
     assert (await api.client.patch(path, json={"total_amount": "60.00"})).json()["status"] == "PAID"
 
@@ -129,8 +131,8 @@ async def test_a_total_cannot_fall_below_what_was_paid_on_an_earlier_day(api: Ap
     path = f"/invoices/{invoice['id']}"
     refusal = problem(await api.client.patch(path, json={"total_amount": "67.25"}), 409, "overpayment")
     assert refusal["detail"] == (
-        "On 2026-01-09, 300.00 would be paid on the invoice of 67.25. Change a date or an amount, or void the invoice"
-        " and add a new one."
+        "On 2026-01-09, 300.00 would be paid or adjusted on the invoice of 67.25. Change a date or an amount, or void"
+        " the invoice and add a new one."
     )
     assert (refusal["date"], refusal["total_amount"], refusal["balance_due"]) == ("2026-01-09", "67.25", "-232.75")
     assert (await api.client.patch(path, json={"total_amount": "300.01"})).status_code == 200

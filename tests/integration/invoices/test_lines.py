@@ -1,5 +1,6 @@
 """What an invoice is made of, and the invoice on paper."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import asyncpg
 import pytest
 
 from school_billing.schools.check_digits import in_fours
-from tests.api import NOBODY, Api, Json, problem, wrong_fields
+from tests.api import NOBODY, Api, Json, problem, until_waiting, wrong_fields
 
 LINES: list[Json] = [
     {"description": "Tuition", "category": "tuition", "amount": "900.00"},
@@ -94,28 +95,73 @@ async def test_lines_have_no_cents_in_a_currency_without_them(api: Api) -> None:
     assert wrong_fields(await api.client.post("/invoices", json=body)) == ["lines"]
 
 
-async def test_lines_stay_and_so_does_their_total(psql: Any, api: Api) -> None:
+async def test_lines_change_as_a_whole_until_something_is_paid(psql: Any, api: Api) -> None:
     student = await api.student()
     invoice, plain = await api.invoice(student, None, lines=LINES), await api.invoice(student, "5.00")
     path = f"/invoices/{invoice['id']}"
     problem(await api.client.patch(path, json={"total_amount": "800.00"}), 409, "invoice_has_lines")
     assert (await api.client.patch(path, json={"total_amount": "799.75"})).status_code == 200
-    assert (await api.client.patch(f"/invoices/{plain['id']}", json={"total_amount": "6.00"})).status_code == 200
+    bodies: list[Json] = [{"lines": LINES, "total_amount": "799.75"}, {"lines": []}, {"lines": LINES[2:]}]
+    for body in bodies:
+        assert wrong_fields(await api.client.patch(path, json=body)) == ["lines"]
+    for one, lines, total in ((invoice, [LINES[1], LINES[0]], "950.00"), (plain, LINES[:1], "900.00")):
+        answer = await api.client.patch(f"/invoices/{one['id']}", json={"lines": lines})
+        assert (answer.json()["total_amount"], answer.json()["balance_due"]) == (total, total)
+        assert [line["description"] for line in answer.json()["lines"]] == [line["description"] for line in lines]
+        assert await api.reload(one) == answer.json()
+    stale = await api.client.patch(path, json={"lines": LINES}, headers={"If-Match": '"0"'})
+    problem(stale, 412)
+    # The sum holds for every writer, and a line is replaced, never changed.
     total = "update invoices set total_amount = 1 where id = $1"
-    assert await refused(psql, (total, invoice["id"])) == "invoices_total_follows_lines"
+    assert await refused(psql, (total, invoice["id"])) == "invoice_lines_sum_to_total"
     for change in ("amount = 1", "description = 'x'", "position = 9"):
         update = f"update invoice_lines set {change} where invoice_id = $1"
         assert await refused(psql, (update, invoice["id"])) == "invoice_lines_are_fixed"
-    for delete in ("", " and amount = 50"):
-        statement = f"delete from invoice_lines where invoice_id = $1{delete}"
-        assert await refused(psql, (statement, invoice["id"])) == "invoice_lines_are_fixed"
-    # Neither an invoice with lines nor one without gains any.
+    lose = ("delete from invoice_lines where invoice_id = $1 and amount = 50", invoice["id"])
+    assert await refused(psql, lose) == "invoice_lines_sum_to_total"
     add = (
         "insert into invoice_lines (school_id, invoice_id, position, description, amount) "
         "values ($1, $2, 4, 'x', 6), ($1, $2, 5, 'y', 0)"
     )
-    for one in (invoice, plain):
-        assert await refused(psql, (add, one["school_id"], one["id"])) == "invoice_lines_are_fixed"
+    gain = (add, student["school_id"], invoice["id"])
+    assert await refused(psql, gain) == "invoice_lines_sum_to_total"
+
+    payment = await api.pay(invoice, "1.00")
+    problem(await api.client.patch(path, json={"lines": LINES}), 409, "invoice_lines_fixed")
+    assert await refused(psql, lose) == await refused(psql, gain) == "invoice_lines_are_fixed"
+    assert (await api.client.patch(path, json={"due_date": "2026-03-31"})).status_code == 200
+    await api.client.delete(f"/payments/{payment['id']}")
+    assert (await api.client.patch(path, json={"lines": LINES})).json()["total_amount"] == "799.75"
+    await api.client.patch(f"/schools/{student['school_id']}", json={"invoice_prefix": "SPR"})
+    numbered = await api.invoice(student, None, lines=LINES)
+    refusal = await api.client.patch(f"/invoices/{numbered['id']}", json={"lines": LINES[:1]})
+    problem(refusal, 409, "invoice_lines_fixed")
+    await api.client.post(f"{path}/void", json={"reason": "Entered twice"})
+    problem(await api.client.patch(path, json={"lines": LINES}), 409, "invoice_void")
+    assert await refused(psql, lose) == "invoice_lines_are_fixed"
+
+
+async def test_a_payment_and_other_lines_do_not_pass_each_other(psql: Any, api: Api) -> None:
+    invoice = await api.invoice(None, None, lines=LINES)
+    path = f"/invoices/{invoice['id']}"
+    async with psql.transaction():
+        await psql.execute(
+            "insert into payments (school_id, invoice_id, amount) values ($1, $2, 799.75)",
+            *(invoice["school_id"], invoice["id"]),
+        )
+        other = asyncio.create_task(api.client.patch(path, json={"lines": LINES[:1]}))
+        await until_waiting(psql)
+    problem(await other, 409, "invoice_lines_fixed")
+    assert (await api.reload(invoice))["status"] == "PAID"
+
+
+async def test_lines_are_made_and_go_with_their_invoice(psql: Any, api: Api) -> None:
+    student = await api.student()
+    invoice = await api.invoice(student, None, lines=LINES)
+    add = (
+        "insert into invoice_lines (school_id, invoice_id, position, description, amount) "
+        "values ($1, $2, 4, 'x', 6), ($1, $2, 5, 'y', 0)"
+    )
     made = (
         "insert into invoices (id, school_id, student_id, total_amount, due_date) values ($1, $2, $3, $4, '2026-01-01')"
     )
@@ -161,6 +207,11 @@ async def test_an_invoice_on_paper_says_what_is_owed_for_what_and_how_to_pay(api
         f"{path}.pdf", params={"paper": "letter", "lang": "en"}, headers={"If-None-Match": document.headers["etag"]}
     )
     assert again.status_code == 304
+    for whose in (f"/students/{student['id']}", f"/payers/{payer['id']}"):
+        for period in ({}, {"from": "2026-01-01"}):
+            page = await api.client.get(f"{whose}/statement.html", params={"lang": "en"} | period)
+            for text in ("Term 2", "Tuition", "900.00", "Second child", "-150.25"):
+                assert text in page.text.replace("\N{MINUS SIGN}", "-"), (whose, period, text)
     await api.pay(invoice, "499.75")
     assert "To account" not in (await api.client.get(f"{path}.html")).text
     problem(await api.client.get(f"/invoices/{NOBODY}.html"), 404, "invoice_not_found")

@@ -28,7 +28,8 @@ async def test_an_invoice_with_something_paid_cannot_be_voided(api: Api) -> None
     await api.refund(invoice, "20.00")
     refusal = problem(await void(api, invoice), 409, "invoice_has_payments")
     assert refusal["detail"] == (
-        "10.00 is paid on the invoice and not refunded. Refund it or delete the payments, then void it."
+        "10.00 is paid on the invoice. Take back what receipts pay, with POST /payments/{id}/reverse, and"
+        " refund or delete other payments. Then void it."
     )
     assert figures(refusal) == ("100.00", "30.00", "20.00", "10.00", "90.00")
     assert (await api.reload(invoice))["status"] == "PARTIAL"

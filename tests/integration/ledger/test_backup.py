@@ -60,6 +60,8 @@ def test_a_restored_backup_has_the_same_books(new_database: Callable[..., str], 
     copy = f"{books}_restored"
     run(books, "seed", "--demo")
     number(books)
+    with psycopg.connect(books) as psql:  # A restore loads what is dated in closed months.
+        psql.execute("insert into closings (school_id, through) select id, '2026-03-31' from schools")
     run(books, "ledger", "seal")
     verified = run(books, "ledger", "verify")
     assert "(0 not yet)" in verified

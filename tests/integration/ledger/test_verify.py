@@ -38,8 +38,9 @@ def tamper(url: str, statement: str) -> None:
         connection.execute(statement)
 
 
-@pytest.fixture
-async def books(new_database: Callable[..., str]) -> str:
+@pytest.fixture(scope="session")
+async def sealed(new_database: Callable[..., str]) -> str:
+    """The demo, sealed, for every test to copy."""
     url = new_database()
     await seed(Settings(database_url=url), demo=True)
     async with Database(Settings(database_url=url)) as database:
@@ -47,10 +48,15 @@ async def books(new_database: Callable[..., str]) -> str:
     return url
 
 
+@pytest.fixture
+def books(new_database: Callable[..., str], sealed: str) -> str:
+    return new_database(copy_of=sealed)
+
+
 async def test_verify_reports_that_right_books_agree(books: str) -> None:
     result = command(books, "verify")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "3232 invoices, 3551 payments and refunds, 56 receipts" in result.stdout
+    assert "3232 invoices, 3551 payments and refunds, 5 adjustments, 56 receipts" in result.stdout
     assert "(0 not yet)" in result.stdout
     assert "all agree" in result.stdout
     assert "sealed 0" in command(books, "seal").stdout
@@ -71,6 +77,20 @@ async def test_verify_reports_that_right_books_agree(books: str) -> None:
         ("update audit_log set hash = sha256('x') where position = 4", "position 4 of school"),
         ("delete from audit_log where position = 3", "missing"),
         (
+            "update adjustments set amount = 0.01 where kind = 'CREDIT_NOTE'",
+            "credited_total 120.00, but its credit notes sum to 0.01; discounted_total 0.00",
+        ),
+        ("delete from adjustments where reverses_id is not null", "reversals_total 80.00, but its reversals sum to 0"),
+        (
+            "update adjustments set adjusted_at = '2020-01-01Z' where kind = 'WRITE_OFF'",
+            "adjustment ID is dated before its invoice: 2020-01-01",
+        ),
+        (
+            "insert into adjustment_lines (school_id, adjustment_id, position, description, amount) "
+            "select school_id, id, 1, 'x', 1 from adjustments where kind = 'CREDIT_NOTE'",
+            "total_amount 120.00, but its lines sum to 1.00",
+        ),
+        (
             "update payments set paid_at = now() + interval '1 day', updated_at = now() + interval '1 day' "
             "where reference = 'DEMO-PAID-1'",
             "dated in the future",
@@ -81,9 +101,47 @@ async def test_verify_names_every_change_behind_the_triggers(books: str, stateme
     tamper(books, statement)
     result = command(books, "verify", "--limit", "3")
     assert result.returncode == 1
-    assert finding in result.stdout
+    assert finding in re.sub("adjustment [0-9a-f-]{36} of school [0-9a-f-]{36}", "adjustment ID", result.stdout)
     assert "THEY DIFFER" in result.stdout
     assert len([line for line in result.stdout.splitlines() if line.startswith(("invoice", "audit"))]) <= 6
+
+
+async def test_verify_names_every_closing_that_does_not_agree_with_the_books(books: str) -> None:
+    with psycopg.connect(books) as connection:
+        for day in ("2026-01-31", "2026-02-28", "2026-03-31"):
+            connection.execute("insert into closings (school_id, through) select id, %s from schools", [day])
+        connection.execute(
+            "update closings set reopened_at = now(), reopen_reason = 'x' where through = '2026-03-31' "
+            "and school_id = '01980000-0000-7000-8000-000000000002'"
+        )
+    assert command(books, "verify").returncode == 0
+    of_springfield = "school_id = '01980000-0000-7000-8000-000000000001'"
+    february = f"{of_springfield} and through = '2026-02-28'"
+    for statement, finding in (
+        (
+            f"update closings set received = received + 1, refunded = refunded + 1 where {february}",
+            "through 2026-02-28 of school .* entries come to",
+        ),
+        (
+            f"update closings set received = received - 1, refunded = refunded - 1, audit_hash = sha256('x') "
+            f"where {february}",
+            "another audit entry",
+        ),
+        (f"update closings set opens_at = opens_at + interval '1 day' where {february}", "does not begin where"),
+        (
+            f"update closings set reopened_at = now(), reopen_reason = 'x' where {february}",
+            "through 2026-03-31 .* begin",
+        ),
+        (
+            "update payments set amount = amount + 1, paid_at = paid_at - interval '1 hour' "
+            "where reference = 'DEMO-PAID-1'",
+            "through 2026-01-31",
+        ),
+    ):
+        tamper(books, statement)
+        result = command(books, "verify")
+        assert result.returncode == 1
+        assert re.search(f"^closing .*{finding}", result.stdout, re.MULTILINE), result.stdout
 
 
 def receipt(number: int) -> str:

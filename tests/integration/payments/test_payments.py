@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -289,7 +290,7 @@ async def test_lists_filter_by_parent_kind_method_reference_and_day(api: Api) ->
     late = await api.pay(invoice, "1.00", method="cash", reference="A", paid_at="2026-06-30T12:30:00Z")
     early = await api.pay(invoice, "2.00", method="card", reference="B", paid_at="2026-06-30T11:30:00Z")
     refund = await api.refund(invoice, "1.00", method="cash", paid_at="2026-07-02T00:00:00Z")
-    elsewhere = await api.pay(other, "3.00")
+    elsewhere = await api.pay(other, "3.00", reference=(mark := uuid4().hex))
 
     async def found(query: str) -> list[str]:
         return [payment["id"] for payment in await api.get(query)]
@@ -309,5 +310,6 @@ async def test_lists_filter_by_parent_kind_method_reference_and_day(api: Api) ->
     assert await found(f"{of_school}&paid_to=2026-06-30") == [early["id"]]
     assert await found(f"{of_school}&paid_from=2026-07-01&paid_to=2026-07-01") == [late["id"]]
     assert await found(f"{of_invoice}&paid_from=2026-07-01") == [late["id"], refund["id"]]
-    assert elsewhere["id"] in await found(f"/payments?kind=PAYMENT&paid_from={elsewhere['paid_at'][:10]}&limit=500")
+    of_all = f"/payments?kind=PAYMENT&paid_from={elsewhere['paid_at'][:10]}"
+    assert await found(f"{of_all}&reference={mark}") == [elsewhere["id"]]
     problem(await api.client.get(f"/invoices/{NOBODY}/payments"), 404, "invoice_not_found")

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Coroutine
 from decimal import Decimal
 from typing import Any
 
@@ -30,12 +30,12 @@ async def family(api: Api, invoices: int, total: str) -> tuple[Json, list[Json]]
 
 async def assert_adds_up(api: Api, payer: Json, invoices: list[Json]) -> None:
     """Check that every total is the sum of its movements, and that no money is on two invoices."""
-    paid = Counter[str]()
+    paid = defaultdict[str, Decimal](Decimal)
     for listed in await api.get(f"/payers/{payer['id']}/receipts"):
         receipt = await api.get(f"/receipts/{listed['id']}")
         live = [one for one in receipt["allocations"] if one["reversed_at"] is None]
         for one in live:
-            paid[one["invoice_id"]] += Decimal(one["amount"])  # type: ignore[assignment] # a Counter of Decimal
+            paid[one["invoice_id"]] += Decimal(one["amount"])
         allocated, refunded = (Decimal(receipt[name]) for name in ("allocated_total", "refunded_total"))
         assert allocated == sum(Decimal(one["amount"]) for one in live)
         assert refunded == sum(Decimal(one["amount"]) for one in receipt["refunds"])
@@ -85,24 +85,57 @@ async def test_receipts_that_pay_the_same_invoices_do_not_overpay_them(racers: A
     await assert_adds_up(racers, payer, invoices)
 
 
-async def test_the_later_of_two_receipts_keeps_the_rest(racers: Api, server: Server) -> None:
-    payer, [invoice] = await family(racers, 1, "100.00")
+async def answer_after(
+    server: Server, request: Coroutine[Any, Any, httpx.Response], lock: Json, *changes: tuple[object, ...]
+) -> httpx.Response:
+    """Lock a row, send the request, and when it waits for the row make `changes` and commit."""
     psql: Any = await asyncpg.connect(server.database_url)
     try:
-        transaction = psql.transaction()
-        await transaction.start()
-        await psql.execute(
-            "insert into payments (school_id, invoice_id, amount) values ($1, $2, 70.00)",
-            invoice["school_id"],
-            invoice["id"],
-        )
-        receipt = asyncio.create_task(racers.receipt(payer, "100.00"))
-        await until_waiting(psql)
-        await transaction.commit()
-        assert (await receipt)["unallocated"] == "70.00"  # 100.00 for the 30.00 that were still due
+        async with psql.transaction():
+            table = "receipts" if "allocations" in lock else "invoices"
+            await psql.execute(f"select 1 from {table} where id = $1 for no key update", lock["id"])
+            answer = asyncio.create_task(request)
+            await until_waiting(psql)
+            for change in changes:
+                await psql.execute(*change)
+        return await answer
     finally:
         await psql.close()
-    await racers.get(f"/invoices/{invoice['id']}")
+
+
+BOUNCED = {"reason": "Bounced"}
+NOW = "clock_timestamp(), clock_timestamp()"
+MOVE = "insert into payments (school_id, invoice_id, kind, amount, paid_at, updated_at)"
+OF_RECEIPT = "insert into payments (school_id, invoice_id, receipt_id, kind, amount, reverses_id)"
+
+
+async def test_the_later_of_two_receipts_keeps_the_rest(racers: Api, server: Server) -> None:
+    payer, [invoice] = await family(racers, 1, "100.00")
+    request = racers.client.post("/receipts", json={"payer_id": payer["id"], "amount": "100.00"})
+    paid = (f"{MOVE} values ($1, $2, 'PAYMENT', 70.00, {NOW})", invoice["school_id"], invoice["id"])
+    receipt = await answer_after(server, request, invoice, paid)
+    assert receipt.json()["unallocated"] == "70.00"  # 100.00 for the 30.00 that were still due
+
+
+@pytest.mark.parametrize("path", ["/receipts", "/payments"])
+async def test_money_that_waited_for_a_refund_is_dated_after_it(racers: Api, server: Server, path: str) -> None:
+    payer, [invoice] = await family(racers, 1, "100.00")
+    await racers.pay(invoice, "70.00")
+    body = {"/receipts": {"payer_id": payer["id"]}, "/payments": {"invoice_id": invoice["id"]}}[path]
+    request = racers.client.post(path, json=body | {"amount": "100.00"})
+    refunded = (f"{MOVE} values ($1, $2, 'REFUND', 70.00, {NOW})", invoice["school_id"], invoice["id"])
+    answer = await answer_after(server, request, invoice, refunded)
+    assert answer.status_code == 201, answer.text
+    assert (await racers.reload(invoice))["status"] == "PAID"
+
+
+async def test_a_refund_that_waited_for_a_payment_is_dated_after_it(racers: Api, server: Server) -> None:
+    _, [invoice] = await family(racers, 1, "100.00")
+    request = racers.client.post("/payments", json={"invoice_id": invoice["id"], "kind": "REFUND", "amount": "20.00"})
+    paid = (f"{MOVE} values ($1, $2, 'PAYMENT', 70.00, {NOW})", invoice["school_id"], invoice["id"])
+    answer = await answer_after(server, request, invoice, paid)
+    assert answer.status_code == 201, answer.text
+    assert (await racers.reload(invoice))["paid_total"] == "50.00"
 
 
 async def test_a_receipt_is_reversed_once_while_others_take_it_apart(racers: Api) -> None:
@@ -124,22 +157,23 @@ async def test_a_receipt_is_reversed_once_while_others_take_it_apart(racers: Api
 async def test_a_reversal_takes_back_what_was_allocated_while_it_waited(racers: Api, server: Server) -> None:
     payer, [invoice] = await family(racers, 1, "100.00")
     receipt = await racers.receipt(payer, "100.00", allocate="none")
-    psql: Any = await asyncpg.connect(server.database_url)
-    try:
-        transaction = psql.transaction()
-        await transaction.start()
-        await psql.execute("select 1 from receipts where id = $1 for no key update", receipt["id"])
-        await psql.execute(
-            "insert into payments (school_id, invoice_id, receipt_id, amount) values ($1, $2, $3, 60.00)",
-            *(invoice["school_id"], invoice["id"], receipt["id"]),
-        )
-        path = f"/receipts/{receipt['id']}"
-        reversal = asyncio.create_task(racers.client.post(f"{path}/reverse", json={"reason": "Bounced"}))
-        await until_waiting(psql)
-        await transaction.commit()
-        answer = await reversal
-    finally:
-        await psql.close()
+    path = f"/receipts/{receipt['id']}"
+    ids = (invoice["school_id"], invoice["id"], receipt["id"])
+    allocated = (f"{OF_RECEIPT} values ($1, $2, $3, 'PAYMENT', 60.00, null)", *ids)
+    answer = await answer_after(server, racers.client.post(f"{path}/reverse", json=BOUNCED), receipt, allocated)
     assert answer.status_code == 201, answer.text
     assert await racers.get(path) == answer.json()
+    assert (await racers.reload(invoice))["balance_due"] == "100.00"
+
+
+async def test_a_reversal_leaves_what_was_taken_back_while_it_waited(racers: Api, server: Server) -> None:
+    payer, [invoice] = await family(racers, 1, "100.00")
+    receipt = await racers.receipt(payer, "100.00")
+    path = f"/receipts/{receipt['id']}"
+    ids = (invoice["school_id"], invoice["id"], receipt["id"], receipt["allocations"][0]["payment_id"])
+    taken_back = (f"{OF_RECEIPT} values ($1, $2, $3, 'REFUND', 100.00, $4)", *ids)
+    answer = await answer_after(server, racers.client.post(f"{path}/reverse", json=BOUNCED), receipt, taken_back)
+    assert answer.status_code == 201, answer.text
+    assert await racers.get(path) == answer.json()
+    assert len(answer.json()["allocations"]) == 1
     assert (await racers.reload(invoice))["balance_due"] == "100.00"

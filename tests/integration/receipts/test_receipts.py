@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import httpx
@@ -134,9 +135,14 @@ async def test_a_list_that_cannot_be_records_nothing(api: Api, family: Family, o
     elsewhere = others.invoices[0]["id"]
     assert wrong_fields(await refused((bart, "1.00"), (elsewhere, "1.00"))) == ["allocate[1].invoice_id"]
     assert wrong_fields(await refused((NOBODY, "1.00"))) == ["allocate[0].invoice_id"]
-    assert problem(await refused((maggie, "1.00"), (lisa, "200.01")), 409, "overpayment")["balance_due"] == "200.00"
-    problem(await refused((bart, "1.00"), (void["id"], "1.00")), 409, "invoice_void")
-    problem(await refused((bart, "1.00"), (future["id"], "1.00")), 409, "invoice_not_issued")
+    for guilty, amount, code, field in (
+        (lisa, "200.01", "overpayment", "amount"),
+        (void["id"], "1.00", "invoice_void", "invoice_id"),
+        (future["id"], "1.00", "invoice_not_issued", "invoice_id"),
+    ):
+        told = problem(await refused((maggie, "1.00"), (guilty, amount)), 409, code)
+        assert (told["invoice_id"], told["errors"][0]["field"]) == (guilty, f"allocate[1].{field}")
+        assert told["balance_due"] == {lisa: "200.00"}.get(guilty, told["balance_due"])
     assert await due(api, family) == ["100.00", "200.00", "300.00"]
     assert await api.get(f"/payers/{family.payer['id']}/receipts") == []
 
@@ -147,8 +153,10 @@ async def test_a_list_that_cannot_be_records_nothing(api: Api, family: Family, o
         ({"amount": "0.00"}, "amount"),
         ({"amount": "-1.00"}, "amount"),
         ({"allocate": "newest_first"}, "allocate"),
+        ({"allocate": {}}, "allocate"),
         ({"allocate": [{"amount": "1.00"}]}, "allocate[0].invoice_id"),
         ({"allocate": [{"invoice_id": NOBODY, "amount": "1.00"}] * 1_001}, "allocate"),
+        ({"allocate": [[]]}, "allocate[0]"),
         ({"received_at": "2999-01-01"}, "received_at"),
         ({"school_id": NOBODY}, "school_id"),
         ({"payer_id": None}, "school_id"),
@@ -157,7 +165,10 @@ async def test_a_list_that_cannot_be_records_nothing(api: Api, family: Family, o
 )
 async def test_a_receipt_that_breaks_a_rule_is_refused(api: Api, family: Family, change: Json, field: str) -> None:
     body = {"payer_id": family.payer["id"], "amount": "10.00"} | change
-    assert wrong_fields(await api.client.post("/receipts", json=body)) == [field]
+    answer = await api.client.post("/receipts", json=body)
+    assert wrong_fields(answer) == [field]
+    rules = {"allocate": "or a list of at most 1000 items", "allocate[0]": "must be a JSON object"}
+    assert rules.get(field, "") in answer.json()["errors"][0]["message"]
 
 
 async def test_money_of_nobody_is_booked_and_claimed_later(api: Api, family: Family, others: Family) -> None:
@@ -175,6 +186,10 @@ async def test_money_of_nobody_is_booked_and_claimed_later(api: Api, family: Fam
     problem(stale, 412)
     assert await api.get(f"/receipts?school_id={family.school['id']}&unidentified=true") == []
     assert allocated(await post(api, f"{path}/allocations")) == [("Lisa Simpson", "120.00")]
+    # A payer who changed the name is still the same, and the receipt says what it said.
+    await api.client.patch(f"/payers/{family.payer['id']}", json={"name": "Marge Bouvier"})
+    again = await api.client.patch(path, json={"payer_id": family.payer["id"]})
+    assert (again.status_code, again.json()["payer_name"]) == (200, "Marge Simpson")
     # What pays invoices keeps its payer.
     other = await api.payer(family.school, name="Homer Simpson")
     problem(await api.client.patch(path, json={"payer_id": other["id"]}), 409, "receipt_allocated")
@@ -195,13 +210,46 @@ async def test_a_banks_reference_is_booked_once_in_a_school(api: Api, family: Fa
     assert len(await api.get(f"/receipts?payer_id={family.payer['id']}&external_reference=2026-02-03/42")) == 3
 
 
+async def test_a_currency_without_cents_names_the_amount_that_has_some(api: Api) -> None:
+    school = await api.school(currency="CLP")
+    payer = await api.payer(school)
+    invoice = await api.invoice(await api.student(school), "500.00")
+    listed = [{"invoice_id": invoice["id"], "amount": "0.50"}]
+    for amount, allocate, field in (("100.50", "none", "amount"), ("100.00", listed, "allocate[0].amount")):
+        body = {"payer_id": payer["id"], "amount": amount, "allocate": allocate}
+        assert wrong_fields(await api.client.post("/receipts", json=body)) == [field]
+    receipt = await api.receipt(payer, "100.00", allocate="none")
+    answer = await api.client.post(f"/receipts/{receipt['id']}/allocations", json={"allocate": listed})
+    assert wrong_fields(answer) == ["allocate[0].amount"]
+
+
+async def test_the_tag_of_a_receipt_knows_the_names_on_it(api: Api, family: Family) -> None:
+    path = f"/receipts/{(await api.receipt(family.payer, '600.00'))['id']}"
+    bart = family.invoices[0]
+    for other, change in (
+        (f"/students/{bart['student_id']}", {"full_name": "Bartholomew Simpson"}),
+        (f"/invoices/{bart['id']}", {"description": "Term 1"}),
+    ):
+        known = (await api.client.get(path)).headers["etag"]
+        assert (await api.client.get(path, headers={"If-None-Match": known})).status_code == 304
+        assert (await api.client.patch(other, json=change)).status_code == 200
+        now = await api.client.get(path, headers={"If-None-Match": known})
+        assert now.status_code == 200
+        assert next(iter(change.values())) in now.text
+    # The receipt itself is still the version that is known.
+    nothing = await api.client.post(f"{path}/allocations", json={}, headers={"If-Match": known})
+    assert nothing.status_code == 201
+
+
 async def test_an_allocation_is_taken_back_once_and_stays_as_it_is(api: Api, family: Family) -> None:
     receipt = await api.receipt(family.payer, "600.00")
     lisa = next(one for one in receipt["allocations"] if one["full_name"] == "Lisa Simpson")
     payment = f"/payments/{lisa['payment_id']}"
     problem(await api.client.patch(payment, json={"amount": "1.00"}), 409, "belongs_to_receipt")
     problem(await api.client.delete(payment), 409, "belongs_to_receipt")
-    refund = await post(api, f"{payment}/reverse", reason="Meant for Maggie")
+    meant = {"reason": "Meant for Maggie"}
+    problem(await api.client.post(f"{payment}/reverse", json=meant, headers={"If-Match": '"0"'}), 412)
+    refund = await post(api, f"{payment}/reverse", **meant)
     assert (refund["kind"], refund["amount"], refund["reverses_id"]) == ("REFUND", "200.00", lisa["payment_id"])
     assert await due(api, family) == ["0.00", "200.00", "0.00"]
     now = await api.get(f"/receipts/{receipt['id']}")
@@ -235,7 +283,12 @@ async def test_a_bounced_cheque_brings_the_debts_back(api: Api, family: Family, 
     path = f"/receipts/{receipt['id']}"
     early = {"reason": "Bounced", "reversed_at": "2026-02-03T09:00:00Z"}
     assert (await api.client.post(f"{path}/reverse", json=early)).status_code in {409, 422}
-    answer = await api.client.post(f"{path}/reverse", json={"reason": "Bounced", "reversed_at": "2026-02-10"})
+    bounced = {"reason": "Bounced", "reversed_at": "2026-02-10"}
+    stale: list[tuple[str, Json]] = [("reverse", bounced), ("refunds", {"amount": "1.00"}), ("allocations", {})]
+    for action, body in stale:
+        problem(await api.client.post(f"{path}/{action}", json=body, headers={"If-Match": '"0"'}), 412)
+    version = {"If-Match": (await api.client.get(path)).headers["etag"]}
+    answer = await api.client.post(f"{path}/reverse", json=bounced, headers=version)
     reversed_ = answer.json()
     assert balances(reversed_) == ("600.00", "0.00", "0.00", "0.00")
     assert {one["reversed_at"] for one in reversed_["allocations"]} == {reversed_["reversed_at"]}
@@ -274,6 +327,14 @@ async def test_no_movement_is_dated_before_an_earlier_one(api: Api, family: Fami
     await post(api, f"/payments/{lisa['payment_id']}/reverse", reason="Now")
     late = {"reason": "Bounced", "reversed_at": "2026-02-10"}
     problem(await api.client.post(f"{path}/reverse", json=late), 409, "receipt_moved_later")
+    # Today is not over, so as a day it is no earlier than what happened today.
+    today = {"name": "Springfield Elementary", "time_zone": "Pacific/Auckland"}
+    payer = await api.payer(await api.school(**today))
+    day = datetime.now(ZoneInfo("Pacific/Auckland")).date().isoformat()
+    path = f"/receipts/{(await api.receipt(payer, '5.00'))['id']}"
+    await post(api, f"{path}/refunds", amount="1.00", refunded_at=day)
+    path = f"/receipts/{(await api.receipt(payer, '5.00'))['id']}"
+    await post(api, f"{path}/reverse", reason="Bounced", reversed_at=day)
     # Nor is the invoice dated after the money that pays it.
     bart = family.invoices[0]["id"]
     moved = await api.client.patch(f"/invoices/{bart}", json={"issued_at": "2026-02-04"})

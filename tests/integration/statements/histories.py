@@ -23,14 +23,31 @@ FIRST, LAST = date(2025, 3, 6), date(2025, 3, 12)
 """Few days, so that histories meet at midnights and at equal instants."""
 FUTURE = datetime(2990, 1, 1, tzinfo=UTC)
 CENT = Decimal("0.01")
+ADJUSTMENTS = ("CREDIT_NOTE", "DISCOUNT", "WRITE_OFF")
 
 
 @dataclass
 class Payment:
+    """A payment or refund, or an adjustment, which never changes. A reversal has a number below zero."""
+
     number: int
     kind: str
     amount: Decimal
     paid_at: datetime
+
+    @property
+    def is_adjustment(self) -> bool:
+        return self.kind in ADJUSTMENTS
+
+    @property
+    def change(self) -> Decimal:
+        """What it changes of the balance."""
+        return -self.amount if self.kind == "PAYMENT" or (self.is_adjustment and self.number >= 0) else self.amount
+
+    @property
+    def entry(self) -> str:
+        """Its kind on a statement."""
+        return f"{self.kind}_REVERSAL" if self.number < 0 else self.kind
 
 
 @dataclass
@@ -67,8 +84,17 @@ class Invoice:
     def is_possible(self, unit: Decimal) -> bool:
         """Tell whether its amounts fit the currency, and each of its balances lies between nothing and its total."""
         amounts = [self.total, *(payment.amount for payment in self.payments)]
-        balances = [self.balance(moment) for moment, _, _ in self.events()]
-        return all(amount % unit == 0 for amount in amounts) and all(0 <= due <= self.total for due in balances)
+        moments = [moment for moment, _, _ in self.events()]
+        adjusted = [one for one in self.payments if one.is_adjustment]
+        made = {one.number: one.paid_at for one in adjusted if one.number >= 0}
+        in_order = all(one.paid_at >= made.get(-one.number - 1, self.issued_at) for one in adjusted)
+        return (
+            all(amount % unit == 0 for amount in amounts)
+            and all(self.balance(moment) >= 0 for moment in moments)
+            and all(paid >= refunded for paid, refunded in map(self.sums, moments))
+            and in_order
+            and all(one.paid_at >= self.issued_at for one in adjusted)
+        )
 
     @property
     def void_from(self) -> datetime | None:
@@ -82,8 +108,7 @@ class Invoice:
         """Yield when what happened, and what it changed of the balance."""
         yield self.issued_at, "INVOICE", self.total
         for payment in self.payments:
-            change = -payment.amount if payment.kind == "PAYMENT" else payment.amount
-            yield self.counts_from(payment), payment.kind, change
+            yield self.counts_from(payment), payment.entry, payment.change
         if self.void_from is not None:
             yield self.void_from, "VOID", -self.total
 
@@ -95,20 +120,27 @@ class Invoice:
             sum((payment.amount for payment in counted if payment.kind == "REFUND"), Decimal(0)),
         )
 
+    def adjusted(self, moment: datetime, kind: str = "") -> Decimal:
+        """Return what was credited, discounted and written off, or one of these, less what was reversed."""
+        counted = [one for one in self.payments if one.is_adjustment and self.counts_from(one) <= moment]
+        return -sum((one.change for one in counted if kind in {"", one.kind}), Decimal(0))
+
     def is_void(self, moment: datetime) -> bool:
         return self.void_from is not None and self.void_from <= moment
 
     def balance(self, moment: datetime) -> Decimal:
         paid, refunded = self.sums(moment)
-        return Decimal(0) if self.is_void(moment) else self.total - paid + refunded
+        return Decimal(0) if self.is_void(moment) else self.total - paid + refunded - self.adjusted(moment)
 
     def status(self, moment: datetime) -> str:
         paid, refunded = self.sums(moment)
         if self.is_void(moment):
             return "VOID"
-        if paid <= refunded:
-            return "PENDING"
-        return "PARTIAL" if paid - refunded < self.total else "PAID"
+        if self.balance(moment) > 0:
+            return "PENDING" if paid <= refunded else "PARTIAL"
+        if self.adjusted(moment, "WRITE_OFF"):
+            return "WRITTEN_OFF"
+        return "CREDITED" if paid <= refunded else "PAID"
 
 
 @dataclass
@@ -135,12 +167,14 @@ def totals(invoices: list[Invoice], moment: datetime, today: date) -> dict[str, 
     sums = [invoice.sums(moment) for invoice in counted]
     invoiced = sum((invoice.total for invoice in counted), Decimal(0))
     paid, refunded = (sum((pair[side] for pair in sums), Decimal(0)) for side in (0, 1))
+    adjusted = [sum((one.adjusted(moment, kind) for one in counted), Decimal(0)) for kind in ADJUSTMENTS]
     return {
+        **dict(zip(("credited_total", "discounted_total", "written_off_total"), adjusted, strict=True)),
         "invoiced_total": invoiced,
         "payments_total": paid,
         "refunds_total": refunded,
         "paid_total": paid - refunded,
-        "balance_due_total": invoiced - paid + refunded,
+        "balance_due_total": invoiced - sum(adjusted) - paid + refunded,
         "overdue_total": sum((invoice.balance(moment) for invoice in counted if invoice.due_date < today), Decimal(0)),
     }
 
@@ -177,19 +211,30 @@ def changes(draw: Any, zone: str, unit: Decimal, invoice: Invoice, number: int) 
     """A change of the invoice, which may be impossible; if it adds a payment, the payment gets `number`."""
     paid, refunded = invoice.sums(FUTURE)
     kind = draw(st.sampled_from(["PAYMENT", "REFUND"])) if paid > refunded else "PAYMENT"
-    rest = paid - refunded if kind == "REFUND" else invoice.total - paid + refunded
+    rest = paid - refunded if kind == "REFUND" else invoice.balance(FUTURE)
     # One amount in ten has cents, which the currency may lack.
     amounts = [*[rest or invoice.total] * 3, *[50 * unit] * 3, *[draw(st.integers(1, 200)) * unit] * 3, 25 * CENT]
     amount = draw(st.sampled_from(amounts)).quantize(CENT)
     moment = draw(instants(zone))
     columns = ["payments"] * 6 + ["paid_at"] * 2 + ["gone", "amount", "total", "issued_at", "due_date"]
+    columns += ["adjustments"] * 4 + ["reversals"] * 2
     column = draw(st.sampled_from(columns))
+    if column == "adjustments":
+        return Change("payments", Payment(number, draw(st.sampled_from(ADJUSTMENTS)), amount, moment), number)
+    taken_back = {-one.number - 1 for one in invoice.payments if one.number < 0}
+    made = [one for one in invoice.payments if one.is_adjustment and one.number >= 0 and one.number not in taken_back]
+    if column == "reversals" and made:
+        one = draw(st.sampled_from(made))
+        reversal = replace(one, number=-one.number - 1, paid_at=moment)
+        return Change("payments", reversal, reversal.number)
+    column = "payments" if column == "reversals" else column
     if column in {"total", "issued_at", "due_date"}:
         due_date = draw(st.sampled_from([FIRST, LAST]))
         return Change(column, {"total": amount, "issued_at": moment, "due_date": due_date}[column])
-    if column == "payments" or not invoice.payments:
+    payments = [one.number for one in invoice.payments if not one.is_adjustment]
+    if column == "payments" or not payments:
         return Change("payments", Payment(number, kind, amount, moment), number)
-    owner = draw(st.sampled_from(invoice.payments)).number
+    owner = draw(st.sampled_from(payments))
     if column == "gone":
         return Change("payments", None, owner)
     return Change(column, amount if column == "amount" else moment, owner)
@@ -210,7 +255,8 @@ def invoices(draw: Any, zone: str, unit: Decimal) -> Invoice:
         tried.append((change, changed.is_possible(unit)))
         invoice = changed if tried[-1][1] else invoice
     paid, refunded = invoice.sums(FUTURE)
-    voided_at = draw(instants(zone)) if paid == refunded and draw(st.booleans()) else None
+    nothing_counts = paid == refunded and invoice.adjusted(FUTURE) == 0
+    voided_at = draw(instants(zone)) if nothing_counts and draw(st.booleans()) else None
     return replace(invoice, voided_at=voided_at, began_as=began_as, tried=tried)
 
 
@@ -261,6 +307,15 @@ async def write_invoice(
                     await connection.execute(update, ids[change.number], change.value)
                 elif change.value is None:
                     await connection.execute("delete from payments where id = $1", ids[change.number])
+                elif change.value.is_adjustment:
+                    one = change.value
+                    ids[change.number] = await connection.fetchval(
+                        "insert into adjustments "
+                        "(school_id, invoice_id, kind, amount, adjusted_at, reverses_id, reason) "
+                        "values ($1, $2, $3, $4, $5, $6, 'x') returning id",
+                        *(school, identifier, one.kind, one.amount, one.paid_at),
+                        ids[-one.number - 1] if one.number < 0 else None,
+                    )
                 else:
                     ids[change.number] = await connection.fetchval(
                         "insert into payments (school_id, invoice_id, kind, amount, paid_at) "

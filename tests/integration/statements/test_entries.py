@@ -1,107 +1,111 @@
-"""The view account_entries: a later kind of entry is one more branch of it, and every statement tells of it."""
+"""The view account_entries: each kind of entry is one branch of it, and every statement tells of it."""
 
-import json
-from datetime import UTC, date, datetime
+import csv
+import io
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
 
 import pytest
 
-from school_billing.platform.database.sql import AnyQuery
-from school_billing.statements import repository as statements
-from tests.api import Api
+from tests.api import Api, Json
 
-Connection = Any
-
-CREDIT_NOTES = """
-create table credit_notes (
-  id uuid default gen_random_uuid(), school_id uuid, invoice_id uuid, amount numeric(12, 2),
-  noted_at timestamptz
-);
-alter table invoices add column credited_total numeric(18, 2) not null default 0;
-alter table invoices drop column balance_due;
-alter table invoices add column balance_due numeric(18, 2) not null generated always as (
-  case when voided_at is null then total_amount - credited_total - payments_total + refunds_total else 0 end
-) stored
-"""
-BRANCH = """
-union all
-select
-  credit_notes.school_id, student_id, invoice_id, credit_notes.id, issued_at,
-  counts_from(noted_at, issued_at, voided_at), 2, 'CREDIT_NOTE', amount, -amount, null, null, null,
-  payer_id, null
-from credit_notes
-join invoices on invoices.id = credit_notes.invoice_id and invoices.school_id = credit_notes.school_id
-"""
+THEN, LATER, LAST = "2026-01-15", "2026-01-31", "2026-02-28"
 
 
 @pytest.fixture
-async def account(api: Api) -> tuple[UUID, UUID, UUID]:
-    """An invoice of 100.00 of which 40.00 are paid: the ids of the school, the student and the invoice."""
-    invoice = await api.invoice(total="100.00", issued_at="2026-01-05T12:00:00Z", due_date="2026-01-31")
+async def account(api: Api) -> Json:
+    """An invoice of 100.00 of which 40.00 are paid and then 25.00 credited, 5.00 discounted and 30.00 written off."""
+    school = await api.school()
+    payer = await api.payer(school)
+    student = await api.student(school)
+    await api.set_payers(student, {payer["id"]: "100"})
+    invoice = await api.invoice(student, "100.00", issued_at="2026-01-05T12:00:00Z", due_date="2026-01-31")
     await api.pay(invoice, "40.00", paid_at="2026-01-10T12:00:00Z")
-    return UUID(invoice["school_id"]), UUID(invoice["student_id"]), UUID(invoice["id"])
+    for what, body in (
+        ("credit-notes", {"amount": "25.00", "adjusted_at": "2026-01-20", "reason": "No lunch"}),
+        ("discounts", {"amount": "5.00", "adjusted_at": "2026-01-21", "reason": "Goodwill"}),
+        ("write-off", {"adjusted_at": "2026-02-10", "reason": "Moved away"}),
+    ):
+        answer = await api.client.post(f"/invoices/{invoice['id']}/{what}", json=body)
+        assert answer.status_code == 201, answer.text
+    return await api.reload(invoice)
 
 
-async def test_a_new_kind_of_entry_is_one_more_branch(psql: Connection, account: tuple[UUID, UUID, UUID]) -> None:
-    school, student, invoice = account
-    pages = {"tenant": None, "after": UUID(int=0), "limit": 10, "offset": 0}
-    never = {"as_of": None, "as_of_date": None, "starts_on": None, "ends_on": None}
-
-    async def rows(query: AnyQuery, **values: Any) -> list[Any]:
-        takes = {name: value for name, value in (pages | never | values).items() if name in query.parameters}
-        return list(await psql.fetch(query.text, *query.arguments(takes)))
-
-    async def document(query: AnyQuery, **values: Any) -> Any:
-        ((text, *_),) = await rows(query, **values)
-        return json.loads(text)
-
-    transaction = psql.transaction()
-    await transaction.start()
-    try:
-        definition = await psql.fetchval("select pg_get_viewdef('account_entries'::regclass)")
-        await psql.execute(CREDIT_NOTES)
-        await psql.execute(f"create or replace view account_entries as {definition.rstrip(';')} {BRANCH}")
-        await psql.execute(
-            "insert into credit_notes (school_id, invoice_id, amount, noted_at) values ($1, $2, 25, $3)",
-            *(school, invoice, datetime(2026, 1, 20, 12, tzinfo=UTC)),
-        )
-        await psql.execute("update invoices set credited_total = 25 where id = $1", invoice)
-
-        then, later = date(2026, 1, 15), date(2026, 1, 31)
-        of_student, of_school = {"student_id": student}, {"school_id": school}
-        for now, past, whose in (
-            (statements.STUDENT, statements.STUDENT_AS_OF, of_student),
-            (statements.SCHOOL, statements.SCHOOL_AS_OF, of_school),
+async def test_every_statement_tells_what_is_owed_less(api: Api, account: Json) -> None:
+    school, student, payer = account["school_id"], account["student_id"], account["payer_id"]
+    for path in (f"/students/{student}", f"/payers/{payer}", f"/schools/{school}"):
+        for query, sums, status in (
+            ("", ("25.00", "5.00", "30.00", "0.00"), "WRITTEN_OFF"),
+            (f"?as_of={THEN}", ("0.00", "0.00", "0.00", "60.00"), "PARTIAL"),  # 100.00 - 40.00
+            (f"?as_of={LATER}", ("25.00", "5.00", "0.00", "30.00"), "PARTIAL"),
+            (f"?as_of={LAST}", ("25.00", "5.00", "30.00", "0.00"), "WRITTEN_OFF"),
         ):
-            for query, moment, balance in (
-                (now, {}, "35.00"),  # 100 - 40 - 25
-                (past, {"as_of_date": then}, "60.00"),  # 100 - 40
-                (past, {"as_of_date": later}, "35.00"),
-            ):
-                found = await document(query, **whose, **moment)
-                assert found["totals"]["balance_due_total"] == found["invoices"][0]["balance_due"] == balance
-                assert sum(Decimal(amount) for amount in found["ageing"].values()) == Decimal(balance)
-            period = await document(past, **whose, starts_on=date(2026, 1, 16), ends_on=later)
-            assert (period["opening_balance"], period["closing_balance"]) == ("60.00", "35.00")
+            found = await api.get(f"{path}/statement{query}")
+            [line] = found["invoices"]
+            names = ("credited_total", "discounted_total", "written_off_total")
+            assert tuple(found["totals"][name] for name in (*names, "balance_due_total")) == sums
+            assert (*(line[name] for name in names), line["balance_due"], line["status"]) == (*sums, status)
+            assert sum(Decimal(amount) for amount in found["ageing"].values()) == Decimal(sums[-1])
+        period = await api.get(f"{path}/statement?from={THEN}&to={LATER}")
+        assert (period["opening_balance"], period["closing_balance"]) == ("60.00", "30.00")
+        told = period["period"]
+        assert [told[name] for name in ("credited", "discounted", "written_off")] == ["25.00", "5.00", "0.00"]
+        if "entries" in period:
+            keys = ("kind", "description", "amount", "balance")
+            assert [tuple(entry[key] for key in keys) for entry in period["entries"]] == [
+                ("CREDIT_NOTE", "No lunch", "25.00", "35.00"),
+                ("DISCOUNT", "Goodwill", "5.00", "30.00"),
+            ]
+    for query, balance in ((f"?as_of={THEN}", "60.00"), (f"?as_of={LATER}", "30.00"), ("", "0.00")):
+        [row] = csv.DictReader(io.StringIO((await api.client.get(f"/schools/{school}/statement.csv{query}")).text))
+        assert row["balance_due"] == balance
+        debtors = await api.get(f"/schools/{school}/debtors{query}")
+        assert [debtor["balance_due"] for debtor in debtors] == ([balance] if balance != "0.00" else [])
+    # No money moved, so the cash book tells what it told before.
+    collected = await api.get(f"/schools/{school}/collections?from=2026-01-01&to={LAST}&by=month")
+    assert (collected["totals"]["invoiced"], collected["totals"]["net"]) == ("100.00", "40.00")
 
-        period = await document(statements.STUDENT_AS_OF, **of_student, starts_on=then, ends_on=later)
-        assert [(entry["kind"], entry["amount"], entry["balance"]) for entry in period["entries"]] == [
-            ("CREDIT_NOTE", "25.00", "35.00")
-        ]
-        (line,) = await rows(statements.SCHOOL_LINES, **of_school)
-        assert line["balance_due"] == "35.00"
-        for day, balance in ((then, "60.00"), (later, "35.00")):
-            (line,) = await rows(statements.SCHOOL_LINES_AS_OF, **of_school, as_of_date=day)
-            assert line["balance_due"] == balance
-        limits = {"by": "student", "min_overdue_days": 0, "min_balance": Decimal(0)}
-        first = {"after_due_date": date.min, "after_balance": Decimal(10**10), "after_id": UUID(int=0)}
-        (debtor,) = await document(statements.DEBTORS, **of_school, **limits, **first)
-        assert (debtor["balance_due"], debtor["ageing"]["days_over_90"]) == ("35.00", "35.00")
-        # No money moved, so the cash book tells what it told before.
-        month = {"starts_on": date(2026, 1, 1), "ends_on": later, "step": "month", "most": 10}
-        collected = await document(statements.COLLECTIONS, **of_school, **month)
-        assert (collected["totals"]["invoiced"], collected["totals"]["net"]) == ("100.00", "40.00")
-    finally:
-        await transaction.rollback()
+
+async def test_a_reversal_is_an_entry_of_its_own(api: Api, account: Json) -> None:
+    write_off = (await api.get(f"/invoices/{account['id']}/adjustments"))[-1]
+    reversal = await api.client.post(f"/adjustments/{write_off['id']}/reverse", json={"reason": "She paid"})
+    found = await api.get(f"/students/{account['student_id']}/statement?from=2026-02-01")
+    keys = ("kind", "adjustment_id", "description", "amount", "balance")
+    assert [tuple(entry[key] for key in keys) for entry in found["entries"]] == [
+        ("WRITE_OFF", write_off["id"], "Moved away", "30.00", "0.00"),
+        ("WRITE_OFF_REVERSAL", reversal.json()["id"], "She paid", "30.00", "30.00"),
+    ]
+    assert (found["period"]["written_off"], found["totals"]["written_off_total"]) == ("0.00", "0.00")
+    assert found["opening_balance"] == found["closing_balance"] == "30.00"
+    later = await api.get(f"/students/{account['student_id']}/statement?from=2026-03-01")
+    # More was reversed in this period than written off.
+    assert (later["period"]["written_off"], later["closing_balance"]) == ("-30.00", "30.00")
+    text = (await api.client.get(f"/students/{account['student_id']}/statement.csv")).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal("30.00")
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("en", ("Credit note", "Discounts", "Written off", "Write-off")),
+        ("de", ("Gutschrift", "Nachlässe", "Ausgebucht", "Ausbuchung")),
+        ("es", ("Nota de crédito", "Descuentos", "Cancelado por incobrable", "Cancelación por incobrable")),
+        ("fr", ("Avoir", "Remises", "Passé en perte", "Passage en perte")),
+        ("ar", ("إشعار دائن", "خصومات", "مبالغ مشطوبة", "شطب")),
+    ],
+)
+async def test_a_printed_statement_has_the_figures_if_there_are_any(
+    api: Api, account: Json, lang: str, words: tuple[str, ...]
+) -> None:
+    path = f"/students/{account['student_id']}/statement.html?lang={lang}"
+    page = (await api.client.get(f"{path}&from=2026-01-01")).text
+    assert all(word in page for word in words)
+    now = (await api.client.get(path)).text
+    assert all(word in now for word in words[1:3])
+    invoice = (await api.client.get(f"/invoices/{account['id']}.html?lang={lang}")).text
+    assert all(word in invoice for word in words[1:3])
+    school = (await api.client.get(f"/schools/{account['school_id']}/statement.html?lang={lang}")).text
+    assert "60" in school  # 25.00 + 5.00 + 30.00
+    plain = await api.invoice(total="100.00")
+    other = (await api.client.get(f"/students/{plain['student_id']}/statement.html?lang={lang}&from=2026-01-01")).text
+    assert not any(word in other for word in words[1:3])

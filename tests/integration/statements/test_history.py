@@ -12,6 +12,7 @@ from school_billing.platform.web.json_body import decode
 from school_billing.statements.contracts import SchoolStatement, StudentStatement
 from tests.api import Api, Json
 from tests.integration.statements.histories import (
+    ADJUSTMENTS,
     FIRST,
     FUTURE,
     LAST,
@@ -27,6 +28,8 @@ from tests.integration.statements.histories import (
 slowly = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+MORE = {"INVOICE", "REFUND", *(f"{kind}_REVERSAL" for kind in ADJUSTMENTS)}
+"""The kinds of entries after which more is owed."""
 days = st.dates(FIRST - timedelta(days=1), LAST + timedelta(days=1))
 
 
@@ -64,17 +67,18 @@ def agree_on_period(statement: Json, history: History, students: list[int], firs
         for event in invoice.events()
         if event[0] <= history.end_of(last)
     ]
-    sums = dict.fromkeys(("INVOICE", "PAYMENT", "REFUND", "VOID"), Decimal(0))
+    sums = dict.fromkeys(("INVOICE", *ADJUSTMENTS, "PAYMENT", "REFUND", "VOID"), Decimal(0))
     for happened_at, kind, change in events:
         if happened_at >= opened_at:
-            sums[kind] += abs(change)
+            sums[kind.removesuffix("_REVERSAL")] += change if kind in MORE else -change
     period = statement["period"]
     assert (period.pop("from"), period.pop("to")) == (first and str(first), str(last))
     told = decimals(period)
     assert list(told.values()) == list(sums.values())
     opening, closing = Decimal(statement["opening_balance"]), Decimal(statement["closing_balance"])
     assert opening == sum(change for happened_at, _, change in events if happened_at < opened_at)
-    assert opening + told["invoiced"] - told["paid"] + told["refunded"] - told["voided"] == closing
+    adjusted = told["credited"] + told["discounted"] + told["written_off"]
+    assert opening + told["invoiced"] - adjusted - told["paid"] + told["refunded"] - told["voided"] == closing
     assert closing == Decimal(statement["totals"]["balance_due_total"])
 
 
@@ -93,9 +97,10 @@ def agree_on_entries(statement: Json, history: History, number: int, first: date
     balance = Decimal(statement["opening_balance"])
     story: dict[str, list[str]] = {}
     for line in entries:
-        balance += Decimal(line["amount"]) * (1 if line["kind"] in {"INVOICE", "REFUND"} else -1)
+        balance += Decimal(line["amount"]) * (1 if line["kind"] in MORE else -1)
         assert Decimal(line["balance"]) == balance
-        assert (line["payment_id"] is None) == (line["kind"] in {"INVOICE", "VOID"})
+        assert (line["payment_id"] is not None) == (line["kind"] in {"PAYMENT", "REFUND"})
+        assert (line["adjustment_id"] is not None) == line["kind"].startswith(ADJUSTMENTS)
         story.setdefault(line["invoice_id"], []).append(line["kind"])
     assert balance == Decimal(statement["closing_balance"])
     for kinds in story.values():

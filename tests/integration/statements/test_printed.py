@@ -570,8 +570,8 @@ async def test_the_amounts_of_the_rows_add_up_to_the_closing_balance(
     response = await api.client.get(f"{path}.csv?{query}")
     first, *rows = rows_of(response)
     assert list(first) == [
-        "date", "happened_at", "kind", "invoice_id", "payment_id", "receipt_id", "description", "method", "reference",
-        "amount", "balance", "currency",
+        "date", "happened_at", "kind", "invoice_id", "payment_id", "receipt_id", "adjustment_id", "description",
+        "method", "reference", "amount", "balance", "currency",
     ]  # fmt: skip
     from_ = re.search(r"from=([\d-]+)", query)
     told = {"date": from_[1] if from_ else "", "kind": "OPENING", "amount": opening, "balance": opening}

@@ -10,6 +10,9 @@ from tests.api import NOBODY, Api, problem
 
 ZERO = {
     "invoiced_total": "0.00",
+    "credited_total": "0.00",
+    "discounted_total": "0.00",
+    "written_off_total": "0.00",
     "payments_total": "0.00",
     "refunds_total": "0.00",
     "paid_total": "0.00",
@@ -32,6 +35,9 @@ async def test_the_statement_says_who_owes_what_and_why(api: Api) -> None:
     assert statement["currency"] == "EUR"
     assert statement["totals"] == {
         "invoiced_total": "1080.50",
+        "credited_total": "0.00",
+        "discounted_total": "0.00",
+        "written_off_total": "0.00",
         "payments_total": "600.00",
         "refunds_total": "50.25",
         "paid_total": "549.75",  # 600.00 - 50.25
@@ -46,6 +52,9 @@ async def test_the_statement_says_who_owes_what_and_why(api: Api) -> None:
         "issued_at": "2026-01-05T13:00:00.000000Z",
         "due_date": "2026-02-28",
         "description": "Tuition",
+        "credited_total": "0.00",
+        "discounted_total": "0.00",
+        "written_off_total": "0.00",
         "payments_total": "600.00",
         "refunds_total": "50.25",
         "paid_total": "549.75",

@@ -83,6 +83,22 @@ async def test_the_answer_is_the_first_one_even_when_all_that_it_was_about_is_go
     problem(other, 422, "idempotency_key_reused")
 
 
+async def test_the_answer_of_an_earlier_version_lacks_fields(
+    api: Api, psql: "asyncpg.Connection[asyncpg.Record]", key: dict[str, str]
+) -> None:
+    student = await api.student()
+    body = {"student_id": student["id"], "total_amount": "10.00", "due_date": "2026-01-01"}
+    made = await api.client.post("/invoices", json=body, headers=key)
+    update = "update idempotency_keys set answer = answer - $1::text[] where key = $2"
+    await psql.execute(update, ["number", "lines"], key["Idempotency-Key"])
+    again = await api.client.post("/invoices", json=body, headers=key)
+    assert (again.status_code, again.json()) == (201, made.json())
+    # What cannot be filled in is in the invoice, whose id is known.
+    await psql.execute(update, ["balance_due"], key["Idempotency-Key"])
+    told = problem(await api.client.post("/invoices", json=body, headers=key), 409, "idempotency_answer_outdated")
+    assert told["id"] == made.json()["id"]
+
+
 async def test_a_user_who_changed_schools_is_not_answered_from_the_old_one(
     api: Api, make_client: Callable[..., httpx.AsyncClient], key: dict[str, str]
 ) -> None:

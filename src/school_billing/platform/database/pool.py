@@ -218,7 +218,10 @@ class Database:
             try:
                 return await self._try(query, run)
             except asyncpg.IntegrityConstraintViolationError as error:
-                raise ConstraintViolated(constraint_of(error), query, facts_of(error)) from error
+                constraint = constraint_of(error)
+                if attempt == _ATTEMPTS or constraint not in query.again_on:
+                    raise ConstraintViolated(constraint, query, facts_of(error)) from error
+                continue
             except (asyncpg.DataError, OverflowError) as error:
                 raise ValueRefused(query.name) from error
             except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:

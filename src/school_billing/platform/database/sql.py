@@ -1,7 +1,7 @@
 """The loader of sql/: each file is one statement with named parameters, which become numbers for PostgreSQL."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -42,12 +42,14 @@ class Query(Generic[Row]):
         parameters: The names of the parameters in the order of their numbers.
         from_context: The parameters that get their values from RequestContext.
         writes: Whether the statement changes rows, so that it must not simply be sent again.
+        again_on: The constraints that refuse a statement that is right, if another one committed while it waited for a
+            lock. Nothing of a refused statement remains, so it runs again, and then sees what the other one did.
     """
 
     registered: ClassVar["dict[str, AnyQuery]"] = {}
     """Every query of the process by its name."""
 
-    def __init__(self, name: str, returns: type[Row]) -> None:
+    def __init__(self, name: str, returns: type[Row], again_on: Collection[str] = ()) -> None:
         source = (resource_folder("sql") / f"{name}.sql").read_text(encoding="utf-8")
         body, self.parameters = number_parameters(source)
         self.from_context = tuple(parameter for parameter in self.parameters if parameter in _CONTEXT)
@@ -56,6 +58,7 @@ class Query(Generic[Row]):
         self.count_text = f"-- {name} (count)\nselect count(*) from (\n{body}\n) as rows"
         self.writes = _WRITES.search(_TOKEN.sub("", source)) is not None
         self.returns = returns
+        self.again_on = again_on
         Query.registered[name] = self
 
     def __repr__(self) -> str:

@@ -93,8 +93,8 @@ class Observed:
         answer = _Answer(receive, send, own_headers)
 
         inner = scope
-        if scope["path"].endswith((".html", ".pdf")):
-            inner = cast("HTTPScope", {**inner, "path": split_suffix(scope["path"])})
+        if (path := split_suffix(scope["path"])) != scope["path"]:
+            inner = cast("HTTPScope", {**inner, "path": path})
         if method == "HEAD":  # GET without the body (RFC 9110 section 9.3.2). uvicorn leaves the body out.
             inner = cast("HTTPScope", {**inner, "method": "GET", IS_HEAD: True})
 

@@ -2,12 +2,16 @@
 
 The tag of a row is its updated_at. Every change of the row makes updated_at greater, so no tag is used twice. The
 statement that changes the row also compares the tag, so no other change can happen in between.
+
+If the answer shows names of other rows, the tag ends with their checksum. If-Match does not compare the checksum,
+because a change of the row overwrites no name.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Protocol, TypeAlias
+from zlib import crc32
 
 import msgspec
 from litestar import Request
@@ -60,7 +64,8 @@ ANY_VERSION = IfMatch(None)
 
 def tag_of_row(row: Versioned) -> str:
     """Return the entity tag of the row."""
-    return _tag_of_version(row.updated_at)
+    names = "\n".join(getattr(row, "names_of_others", ()))
+    return _tag_of_version(row.updated_at, f".{crc32(names.encode()):x}" if names else "")
 
 
 def has_current(request: Request[Any, Any, Any], etag: str) -> bool:
@@ -96,17 +101,18 @@ def read_tags(header: str, values: Sequence[str]) -> list[str]:
     return ["*"] if value == "*" else re.findall(_TAG, value)
 
 
-def _tag_of_version(version: datetime) -> str:
-    return f'"{(version - _EPOCH) // _MICROSECOND:x}"'
+def _tag_of_version(version: datetime, names: str) -> str:
+    return f'"{(version - _EPOCH) // _MICROSECOND:x}{names}"'
 
 
 def _version_of_tag(tag: str) -> datetime | None:
+    number, dot, checksum = tag.strip('"').partition(".")
     try:
-        version = _EPOCH + int(tag.strip('"'), 16) * _MICROSECOND
+        version = _EPOCH + int(number, 16) * _MICROSECOND
     except (ValueError, OverflowError):
         return None
     # Tags are compared by character, so the same number in another notation is another tag.
-    return version if _tag_of_version(version) == tag else None
+    return version if _tag_of_version(version, dot + checksum) == tag else None
 
 
 def refuse_change(current: Versioned, if_match: IfMatch, error: Exception) -> NoReturn:

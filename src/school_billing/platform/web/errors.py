@@ -5,7 +5,7 @@ errors.py of each noun has the errors of that noun, and says which constraint of
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, partial
 from http import HTTPStatus
@@ -41,12 +41,12 @@ def path_of(request: Request[Any, Any, Any]) -> str:
     return quote(with_suffix(request.scope["path"]), safe="/:@!$&'()*+,;=~")  # RFC 3986 section 3.3
 
 
-_SUFFIX = re.compile(r"(/[a-z-]+/[^/.]+)(\.(?:html|pdf))")
+_SUFFIX = re.compile(r"^(/[a-z-]+/[^/.]+)(\.(?:html|pdf))$")
 
 
 def split_suffix(path: str) -> str:
     """Make .pdf of /receipts/{id}.pdf a part of its own: a route of Litestar cannot end in the middle of a part."""
-    return _SUFFIX.sub(r"\1/\2", path) if _SUFFIX.fullmatch(path) else path
+    return _SUFFIX.sub(r"\1/\2", path) if "." in path else path
 
 
 def with_suffix(path: str) -> str:
@@ -240,6 +240,18 @@ class InvalidBody(ApiError):
 
     status = 422
     code = "invalid_body"
+
+
+def require_each_once(field: str, values: Iterable[object]) -> None:
+    """Raise InvalidBody if a value is in the list twice. `field` names an item, such as "payers[{}].payer_id"."""
+    known: set[object] = set()
+    errors = []
+    for place, value in enumerate(values):
+        if value in known:
+            errors.append(FieldError(field.format(place), "is in the list twice"))
+        known.add(value)
+    if errors:
+        raise InvalidBody(errors=errors)
 
 
 class ValueOutOfRange(InvalidBody):

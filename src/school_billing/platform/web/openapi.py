@@ -268,8 +268,8 @@ def _describe_operation(
         parameter["schema"] = _parameter_schema(parameter["schema"])
         if parameter["in"] == "path":
             parameter["description"] = f"The id of the {parameter['name'].removesuffix('_id')}."
-            if parameter["name"] in examples:
-                parameter["example"] = examples[parameter["name"]]
+        if parameter.get("required") and parameter["name"] in examples:
+            parameter["example"] = examples[parameter["name"]]
     parameters += [header for code, header in _HEADER_OF_ERROR.items() if code in codes]
     parameters += [_IF_NONE_MATCH] if "304" in responses else []
     is_tagged = not {"201", "304", "412"}.isdisjoint(responses)

@@ -74,6 +74,11 @@ class Listed(msgspec.Struct, Generic[Item], frozen=True):
     """The number of all rows that the filters choose, if the request asks for it."""
 
 
+def first_page(limit: int = LIMIT_MOST) -> "Page":
+    """Return the first page of a list that no request asks for."""
+    return Page(limit=limit, offset=0, after=NIL, path="", query=())
+
+
 class Page(msgspec.Struct, frozen=True):
     """The part of a list that a request asks for."""
 

@@ -105,11 +105,12 @@ class Text(Scalar, str):
 def rule_of(kind: inspect.Type, path: str = "") -> str:
     """Say what a value at `path` in the type `kind` must be. msgspec's own messages are for readers of Python."""
     for step in re.findall(r"\[|\.\w+", path):
-        match next(one for one in _alternatives(kind) if not isinstance(one, inspect.NoneType)):
-            case inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
-                kind = inner
-            case inspect.StructType(fields=fields):
-                kind = next(field.type for field in fields if field.encode_name == step[1:])
+        for one in _alternatives(kind):
+            match one:
+                case inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
+                    kind = inner
+                case inspect.StructType(fields=fields):
+                    kind = next(field.type for field in fields if field.encode_name == step[1:])
     return f"must be {', or '.join(map(_words, _alternatives(kind)))}"
 
 
@@ -131,6 +132,8 @@ def _words(kind: inspect.Type) -> str:
             return f"{text}, {_bounds(kind.min_length, kind.max_length)} characters long" if kind.max_length else text
         case inspect.IntType():
             return f"a whole number, {_bounds(kind.ge, kind.le)}" if kind.le else "a whole number"
+        case inspect.ListType():
+            return f"a list of {_bounds(kind.min_length, kind.max_length)} items" if kind.max_length else "a list"
     return _WORDS.get(type(kind), "another value")
 
 
@@ -144,7 +147,6 @@ _WORDS: Mapping[type[inspect.Type], str] = {
     inspect.UUIDType: "an id such as 01980000-0000-7000-8000-000000000001",
     inspect.DateType: "a day such as 2026-02-28",
     inspect.DateTimeType: "an instant with its offset from UTC, such as 2026-01-10T13:00:00Z",
-    inspect.ListType: "a list",
     inspect.StructType: "a JSON object",
     inspect.DictType: "a JSON object",
 }

@@ -13,6 +13,7 @@ from school_billing.statements.printed.printable import (
     PrintableStatement,
     Row,
     Table,
+    adjusted,
     how_to_pay,
     printable_table,
     printable_text,
@@ -48,6 +49,7 @@ def printable_invoice(
         schedule=None,
         sums=[
             Fact(formats.label("total"), formats.money(invoice.total_amount)),
+            *(Fact(formats.label(name), formats.money(amount)) for name, amount in _adjusted(invoice).items()),
             Fact(formats.label("paid"), formats.money(invoice.paid_total)),
             balance_due,
         ],
@@ -57,6 +59,10 @@ def printable_invoice(
         page=formats.label("page"),
         is_wide=False,
     )
+
+
+def _adjusted(invoice: Invoice) -> dict[str, Decimal]:
+    return adjusted(invoice.credited_total, invoice.discounted_total, invoice.written_off_total)
 
 
 def _facts(formats: Formats, invoice: Invoice, student: Student) -> Iterable[Fact]:

@@ -132,7 +132,9 @@ class Formats:
         # Babel would round decimals of yen away; an amount that has some shows them.
         exponent = amount.normalize().as_tuple().exponent
         is_whole = isinstance(exponent, int) and -exponent <= self._precision
-        return str(pattern.apply(amount, self._locale, currency=self._currency, currency_digits=is_whole))
+        text = str(pattern.apply(amount, self._locale, currency=self._currency, currency_digits=is_whole))
+        # Among words from right to left, a minus would else stand behind its number (UAX #9).
+        return re.sub(r"-(?=\d)", "\N{LEFT-TO-RIGHT MARK}-", text) if self.direction == "rtl" else text
 
 
 @cache

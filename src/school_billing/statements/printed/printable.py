@@ -1,14 +1,16 @@
 """The words and figures of a printed statement; the page and the PDF document show the same."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Struct
 
+from school_billing.invoices.contracts import Line
 from school_billing.payers.contracts import Payer, PaymentReference
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.schools.check_digits import in_fours
@@ -44,8 +46,14 @@ _CHARGES = {
     EntryKind.RECEIPT_REFUND,
     EntryKind.RECEIPT_REVERSAL,
     EntryKind.ALLOCATION,
+    EntryKind.CREDIT_NOTE_REVERSAL,
+    EntryKind.DISCOUNT_REVERSAL,
+    EntryKind.WRITE_OFF_REVERSAL,
 }
 _NAMES_MOST = 10
+
+Lines: TypeAlias = Mapping[UUID, Sequence[Line]]
+"""The lines of those invoices that have some."""
 
 
 class Fact(Struct, frozen=True):
@@ -154,12 +162,13 @@ def printable_statement(
     school: School,
     owner: Student | Payer | None,
     reference: PaymentReference | None,
+    lines: Lines,
     statement_range: StatementRange,
     language: Language,
 ) -> PrintableStatement:
     """Format a statement, given as JSON: of a student or payer, or else of the school.
 
-    `reference` is the one to pay by: of the payer, or of the student's only payer.
+    `reference` is the one to pay by: of the payer, or of the student's only payer. `lines` are those of the invoices.
     """
     kind = SchoolStatement if owner is None else StudentStatement if isinstance(owner, Student) else PayerStatement
     statement: SchoolStatement | StudentStatement | PayerStatement = exact_decoder(kind).decode(document)
@@ -184,16 +193,18 @@ def printable_statement(
         sums=sums,
         ageing_title=formats.label("ageing"),
         ageing=_bars(formats, statement.ageing),
-        table=_lines(formats, statement),
+        table=_table(formats, statement, lines),
         page=formats.label("page"),
         is_wide=owner is None,
     )
 
 
-def _lines(formats: Formats, statement: SchoolStatement | StudentStatement | PayerStatement) -> Table:
+def _table(formats: Formats, statement: SchoolStatement | StudentStatement | PayerStatement, lines: Lines) -> Table:
     if isinstance(statement, SchoolStatement):
         return _students(formats, statement)
-    return _invoices(formats, statement) if statement.entries is UNSET else _entries(formats, statement)
+    if statement.entries is UNSET:
+        return _invoices(formats, statement, lines)
+    return _entries(formats, statement, lines)
 
 
 def _about(formats: Formats, statement: Statement, owner: Student | Payer | None) -> Iterable[Fact]:
@@ -235,6 +246,7 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
         sums: dict[str, Decimal] = {
             "opening_balance": statement.opening_balance,
             "invoiced": period.invoiced,
+            **adjusted(period.credited, period.discounted, period.written_off),
             "payments": period.paid,
             "refunds": period.refunded,
             "voided": period.voided,
@@ -246,6 +258,7 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
     else:
         sums = {
             "invoiced_to_date": totals.invoiced_total,
+            **adjusted(totals.credited_total, totals.discounted_total, totals.written_off_total),
             "payments": totals.payments_total,
             "refunds": totals.refunds_total,
             "paid_to_date": totals.paid_total,
@@ -254,6 +267,16 @@ def _sums(formats: Formats, statement: Statement) -> list[Fact]:
         if isinstance(statement, PayerStatement):
             sums |= {"unallocated": statement.unallocated, "balance": statement.balance}
     return [Fact(formats.label(name), formats.money(amount)) for name, amount in sums.items()]
+
+
+def adjusted(credited: Decimal, discounted: Decimal, written_off: Decimal) -> dict[str, Decimal]:
+    """Return what is owed less without money, by its label, and nothing of what there is none."""
+    amounts = {"credit_notes": credited, "discounts": discounted, "write_offs": written_off}
+    return {label: amount for label, amount in amounts.items() if amount}
+
+
+def _adjusted(of: InvoiceLine | Totals) -> Decimal:
+    return of.credited_total + of.discounted_total + of.written_off_total
 
 
 def _demand(formats: Formats, statement: Statement) -> Iterable[Fact]:
@@ -372,7 +395,7 @@ def printable_table(
     )
 
 
-def _entries(formats: Formats, statement: StudentStatement | PayerStatement) -> Table:
+def _entries(formats: Formats, statement: StudentStatement | PayerStatement, lines: Lines) -> Table:
     first = statement.period.from_ if isinstance(statement.period, StatementPeriod) else None
     opening = formats.number(statement.opening_balance or Decimal(0))
     closing = formats.number(_balance(statement))
@@ -383,7 +406,7 @@ def _entries(formats: Formats, statement: StudentStatement | PayerStatement) -> 
         "entries",
         columns | dict.fromkeys(("charged", "credited", "balance"), ColumnKind.NUMBER),
         head=Row([formats.day(first) if first else "", formats.label("opening_balance"), "", "", "", opening]),
-        rows=[_entry(formats, entry, names) for entry in statement.entries or []],
+        rows=[_entry(formats, entry, names, lines) for entry in statement.entries or []],
         foot=[formats.day(statement.as_of_date), formats.label("closing_balance"), "", "", "", closing],
     )
 
@@ -401,16 +424,23 @@ def _isolated(text: str) -> str:
     return f"\N{FIRST STRONG ISOLATE}{printable_text(text)}\N{POP DIRECTIONAL ISOLATE}"
 
 
-def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str]) -> Row:
+def _with_lines(formats: Formats, *texts: str | None, lines: Sequence[Line]) -> str:
+    """Return the texts, and after them each line with its amount."""
+    words = [_isolated(text) for text in texts if text]
+    return " · ".join([*words, *(f"{_isolated(line.description)} {formats.number(line.amount)}" for line in lines)])
+
+
+def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str], lines: Lines) -> Row:
     amount = formats.number(entry.amount)
     is_charge = entry.kind in _CHARGES
     method = entry.method and formats.method(entry.method)
     texts = (names.get(entry.invoice_id), entry.description, method, entry.reference)
+    billed = lines.get(entry.invoice_id, ()) if entry.kind is EntryKind.INVOICE and entry.invoice_id else ()
     return Row(
         [
             formats.day(entry.date),
             formats.label(entry.kind.value),
-            " · ".join(_isolated(text) for text in texts if text),
+            _with_lines(formats, *texts, lines=billed),
             amount if is_charge else "",
             "" if is_charge else amount,
             formats.number(entry.balance),
@@ -418,37 +448,59 @@ def _entry(formats: Formats, entry: Entry, names: Mapping[UUID | None, str]) -> 
     )
 
 
-def _invoices(formats: Formats, statement: StudentStatement | PayerStatement) -> Table:
+def _invoices(formats: Formats, statement: StudentStatement | PayerStatement, lines: Lines) -> Table:
     totals = statement.totals
     names = _names_by_invoice(statement)
     columns = dict.fromkeys(("issued", "due"), ColumnKind.LABEL)
     columns |= {"student": ColumnKind.TEXT} if isinstance(statement, PayerStatement) else {}
     columns |= {"description": ColumnKind.TEXT, "status": ColumnKind.LABEL}
     texts = [""] * (len(columns) - 1)
-    sums = _numbers(formats, totals.invoiced_total, totals.paid_total, totals.balance_due_total)
+    is_adjusted = any(_adjusted(line) for line in statement.invoices)
+    amounts = ("amount", *(["adjusted"] if is_adjusted else []), "paid", "balance")
+    sums = _numbers(
+        formats,
+        totals.invoiced_total,
+        *([_adjusted(totals)] if is_adjusted else []),
+        totals.paid_total,
+        totals.balance_due_total,
+    )
     return printable_table(
         formats,
         "invoices",
-        columns | dict.fromkeys(("amount", "paid", "balance"), ColumnKind.NUMBER),
-        rows=[_invoice(formats, line, names) for line in statement.invoices],
+        columns | dict.fromkeys(amounts, ColumnKind.NUMBER),
+        rows=[
+            _invoice(formats, line, names, lines.get(line.id, ()), is_adjusted=is_adjusted)
+            for line in statement.invoices
+        ],
         foot=[formats.label("total"), *texts, *sums],
     )
 
 
-def _invoice(formats: Formats, line: InvoiceLine, names: Mapping[UUID | None, str]) -> Row:
+def _invoice(
+    formats: Formats,
+    line: InvoiceLine,
+    names: Mapping[UUID | None, str],
+    lines: Sequence[Line],
+    *,
+    is_adjusted: bool,
+) -> Row:
     cells = [
         formats.school_day(line.issued_at),
         formats.day(line.due_date),
         *([printable_text(names[line.id])] if names else []),
-        printable_text(line.description or ""),
+        _with_lines(formats, line.description, lines=lines) if lines else printable_text(line.description or ""),
         formats.label(line.status.value),
-        *_numbers(formats, line.total_amount, line.paid_total, line.balance_due),
+        formats.number(line.total_amount),
+        *([formats.number(_adjusted(line))] if is_adjusted else []),
+        *_numbers(formats, line.paid_total, line.balance_due),
     ]
     return Row(cells, is_void=line.status.value == "VOID")
 
 
 def _students(formats: Formats, statement: SchoolStatement) -> Table:
-    names = ("invoiced_to_date", "paid_to_date", "balance_due", "overdue", *_AGES)
+    is_adjusted = any(_adjusted(student) for student in statement.students)
+    adjustments = ["adjusted"] if is_adjusted else []
+    names = ("invoiced_to_date", *adjustments, "paid_to_date", "balance_due", "overdue", *_AGES)
     return printable_table(
         formats,
         "students",
@@ -458,17 +510,22 @@ def _students(formats: Formats, statement: SchoolStatement) -> Table:
                 [
                     printable_text(student.full_name),
                     printable_text(student.external_id or ""),
-                    *_balances(formats, student, student.ageing),
+                    *_balances(formats, student, student.ageing, is_adjusted=is_adjusted),
                 ]
             )
             for student in statement.students
         ],
-        foot=[formats.label("total"), "", *_balances(formats, statement.totals, statement.ageing)],
+        foot=[
+            formats.label("total"),
+            "",
+            *_balances(formats, statement.totals, statement.ageing, is_adjusted=is_adjusted),
+        ],
     )
 
 
-def _balances(formats: Formats, totals: Totals, ageing: Ageing) -> list[str]:
-    sums = (totals.invoiced_total, totals.paid_total, totals.balance_due_total, totals.overdue_total)
+def _balances(formats: Formats, totals: Totals, ageing: Ageing, *, is_adjusted: bool) -> list[str]:
+    adjustments = [_adjusted(totals)] if is_adjusted else []
+    sums = (totals.invoiced_total, *adjustments, totals.paid_total, totals.balance_due_total, totals.overdue_total)
     ages = (formats.number(amount) if (amount := getattr(ageing, age)) else _NOTHING for age in _AGES)
     return [*_numbers(formats, *sums), *ages]
 

@@ -6,9 +6,10 @@ from uuid import UUID
 from litestar.di import NamedDependency
 from msgspec import Raw, Struct, json
 
+from school_billing.invoices.repository import Invoices
 from school_billing.payers.contracts import Payer, PaymentReference
 from school_billing.payers.repository import Payers
-from school_billing.platform.web.pages import NIL, Page
+from school_billing.platform.web.pages import first_page
 from school_billing.schools.repository import Schools
 from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.parameters import (
@@ -28,7 +29,7 @@ from school_billing.students.contracts import Student
 from school_billing.students.repository import Students
 
 # A printed statement lists what each student owes, and no invoices.
-_ONE_INVOICE = Page(limit=1, offset=0, after=NIL, path="", query=())
+_ONE_INVOICE = first_page(1)
 
 
 class PrintableStatements(Struct, frozen=True):
@@ -40,6 +41,7 @@ class PrintableStatements(Struct, frozen=True):
     students: Students
     payers: Payers
     schools: Schools
+    invoices: Invoices
 
     async def of_student(self, tenant: UUID | None, student_id: UUID, rows_most: int) -> PrintableStatement:
         """Return the statement of a student; raises like Statements.of_student, and TooLongToPrint."""
@@ -71,25 +73,39 @@ class PrintableStatements(Struct, frozen=True):
         rows_most: int,
     ) -> PrintableStatement:
         # Thousands of lines take a while, so they are counted and formatted in a thread.
-        await asyncio.to_thread(_require_rows, statement, rows_most)
+        invoice_ids = await asyncio.to_thread(_invoices_of, statement, rows_most)
+        lines = await self.invoices.lines(tenant, invoice_ids) if owner is not None and invoice_ids else {}
         school = await self.schools.get(tenant, school_id)
         return await asyncio.to_thread(
-            printable_statement, statement.document, school, owner, reference, self.statement_range, self.language
+            printable_statement,
+            statement.document,
+            school,
+            owner,
+            reference,
+            lines,
+            self.statement_range,
+            self.language,
         )
+
+
+class _Invoice(Struct, frozen=True):
+    id: UUID
 
 
 class _Rows(Struct, frozen=True):
     """The lists of a statement, whose items are only counted."""
 
     students: list[Raw] = []
-    invoices: list[Raw] = []
+    invoices: list[_Invoice] = []
     entries: list[Raw] = []
 
 
-def _require_rows(statement: StatementDocument, most: int) -> None:
+def _invoices_of(statement: StatementDocument, most: int) -> list[UUID]:
+    """Return the ids of the invoices. TooLongToPrint if a list of the statement has more than `most` rows."""
     rows = json.decode(statement.document, type=_Rows)
     if max(len(rows.students), len(rows.invoices), len(rows.entries)) > most:
         raise TooLongToPrint
+    return [invoice.id for invoice in rows.invoices]
 
 
 async def provide_printable_statements(
@@ -97,6 +113,7 @@ async def provide_printable_statements(
     students: NamedDependency[Students],
     payers: NamedDependency[Payers],
     schools: NamedDependency[Schools],
+    invoices: NamedDependency[Invoices],
     as_of: AsOf = None,
     from_: From = None,
     to: To = None,
@@ -111,4 +128,4 @@ async def provide_printable_statements(
     """
     language = lang or accepted_language(accept_language or "")
     statement_range = provide_statement_range(as_of, from_, to)
-    return PrintableStatements(statement_range, language, statements, students, payers, schools)
+    return PrintableStatements(statement_range, language, statements, students, payers, schools, invoices)

@@ -1,0 +1,2 @@
+-- transactional: false
+drop index concurrently if exists invoices_adjusted_idx;

@@ -1,0 +1,14 @@
+set local lock_timeout = '2s';
+drop trigger if exists adjustments_keep_to_open_periods on adjustments;
+drop trigger if exists receipt_refunds_keep_to_open_periods on receipt_refunds;
+drop trigger if exists receipts_reverse_in_open_periods on receipts;
+drop trigger if exists receipts_keep_to_open_periods on receipts;
+drop trigger if exists payments_keep_to_open_periods on payments;
+drop trigger if exists invoices_void_in_open_periods on invoices;
+drop trigger if exists invoices_keep_to_open_periods on invoices;
+drop table if exists closings;
+drop function if exists open_receipts_of(uuid, timestamptz);
+drop function if exists refuse_closed_period();
+drop function if exists keep_closing();
+drop function if exists close_period();
+drop function if exists roll_forward_of(uuid, timestamptz, timestamptz, date);

@@ -1,0 +1,1 @@
+"""Adjustments: what is owed less on an invoice, without money."""

@@ -1,0 +1,1 @@
+"""Closings: periods that nobody changes any more."""
