@@ -1120,6 +1120,24 @@ CREATE FUNCTION open_receipts_of(school uuid, received_until timestamp with time
     end
   $$;
 
+CREATE FUNCTION open_runs_of(school uuid, issued_until timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(run) order by id), '[]')
+        from (
+          select id, fee_plan_id as plan_id, period, issued_at, total_amount, invoices_count
+          from billing_runs
+          where school_id = school and issued_at <= issued_until and status = 'PREVIEW'
+          order by id desc
+          limit 100
+        ) as run
+      );
+    end
+  $$;
+
 CREATE FUNCTION passes_mod_97(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (SELECT (mod((string_agg(CASE WHEN (ascii(signs.sign) >= 65) THEN ((ascii(signs.sign) - 55))::text ELSE signs.sign END, ''::text ORDER BY signs.place))::numeric, (97)::numeric) = (1)::numeric) FROM string_to_table((substr(passes_mod_97.code, 5) || "left"(passes_mod_97.code, 4)), NULL::text) WITH ORDINALITY signs(sign, place));

@@ -23,7 +23,7 @@ answer as (
   select
     closing.id, school_id, currency, starts_on, through, reason, to_jsonb(figures) as figures, audit_position,
     encode(audit_hash, 'hex') as audit_hash, reopened_at, reopen_reason, created_at, updated_at,
-    open_receipts_of(school_id, closes_at) as open_receipts
+    open_receipts_of(school_id, closes_at) as open_receipts, open_runs_of(school_id, closes_at) as open_billing_runs
   from closing
   cross join school
   cross join lateral (
@@ -34,6 +34,6 @@ answer as (
 )
 select
   id, school_id, currency, starts_on, through, reason, figures, audit_position, audit_hash, reopened_at, reopen_reason,
-  created_at, updated_at, open_receipts
+  created_at, updated_at, open_receipts, open_billing_runs
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

@@ -2,7 +2,7 @@
 select
   closings.id, school_id, currency, starts_on, through, reason, to_jsonb(figures) as figures, audit_position,
   encode(audit_hash, 'hex') as audit_hash, reopened_at, reopen_reason, closings.created_at, closings.updated_at,
-  open_receipts_of(school_id, closes_at) as open_receipts
+  open_receipts_of(school_id, closes_at) as open_receipts, open_runs_of(school_id, closes_at) as open_billing_runs
 from closings
 join schools on schools.id = closings.school_id
 cross join lateral (

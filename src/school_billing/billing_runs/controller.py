@@ -37,7 +37,7 @@ from school_billing.platform.web.conditional import IfMatch
 from school_billing.platform.web.errors import PreconditionFailed
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.responses import WithETag, created, with_etag
-from school_billing.schools.errors import SchoolNotFound
+from school_billing.schools.errors import PeriodClosed, SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only runs of this school.")]
 OfPlan = Annotated[UUID | None, QueryParameter(description="Only runs of this fee plan.")]
@@ -123,7 +123,14 @@ class BillingRunController(Controller):
         status_code=200,
         access=ACCOUNTANTS,
         summary="Commit a billing run",
-        errors=(BillingRunNotFound, BillingRunAbandoned, AlreadyBilled, StudentsChanged, PreconditionFailed),
+        errors=(
+            BillingRunNotFound,
+            BillingRunAbandoned,
+            AlreadyBilled,
+            StudentsChanged,
+            PeriodClosed,
+            PreconditionFailed,
+        ),
     )
     async def commit_billing_run(
         self,
@@ -166,7 +173,7 @@ class BillingRunController(Controller):
         status_code=200,
         access=ACCOUNTANTS,
         summary="Revert a billing run",
-        errors=(BillingRunNotFound, BillingRunNotCommitted, PreconditionFailed),
+        errors=(BillingRunNotFound, BillingRunNotCommitted, PeriodClosed, PreconditionFailed),
     )
     async def revert_billing_run(
         self,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from school_billing.billing_runs.contracts import Period
 from school_billing.money import Money
 from school_billing.payers.contracts import PayerName
 from school_billing.platform.web.types import Instant, Text
@@ -44,6 +45,17 @@ class OpenReceipt(Struct, frozen=True):
     received_at: Instant
 
 
+class OpenBillingRun(Struct, frozen=True):
+    """A preview of a billing run that would bill in a closed period."""
+
+    id: UUID
+    plan_id: UUID
+    period: Period
+    issued_at: Instant
+    total_amount: Money
+    invoices_count: int
+
+
 class ListedClosing(Struct, frozen=True):
     """A closed period, with its figures as they were stored."""
 
@@ -70,7 +82,9 @@ class ListedClosing(Struct, frozen=True):
 
 
 class Closing(ListedClosing, frozen=True):
-    """A closed period, with its figures and the money in it that still pays nothing."""
+    """A closed period, with its figures and what is still open in it."""
 
     open_receipts: list[OpenReceipt]
     """At most the 100 oldest; `GET /receipts?unallocated=true` lists all."""
+    open_billing_runs: list[OpenBillingRun]
+    """Previews that cannot be committed any more. At most the 100 newest. Abandon them, and preview on an open day."""

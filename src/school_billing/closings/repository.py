@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from school_billing.auth.contracts import Tenant
-from school_billing.closings.contracts import Closing, ClosingIn, ListedClosing, OpenReceipt
+from school_billing.closings.contracts import Closing, ClosingIn, ListedClosing, OpenBillingRun, OpenReceipt
 from school_billing.closings.errors import ClosingNotFound, ClosingReopened
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
@@ -74,10 +74,11 @@ def _with_figures(closing: ListedClosing) -> ListedClosing:
 
 
 def _whole(closing: Closing) -> Closing:
-    receipts = exact_decoder(list[OpenReceipt])
+    receipts, runs = exact_decoder(list[OpenReceipt]), exact_decoder(list[OpenBillingRun])
     figures = exact_decoder(RollForwardFigures)
     return replace(
         closing,
         figures=figures.decode(closing.figures),  # type: ignore[arg-type] # msgspec.Raw until here
         open_receipts=receipts.decode(closing.open_receipts),  # type: ignore[arg-type] # the same
+        open_billing_runs=runs.decode(closing.open_billing_runs),  # type: ignore[arg-type] # the same
     )

@@ -75,6 +75,7 @@ FUNCTIONS = (
     "search_query(uuid, text)",
     "roll_forward_of(uuid, timestamp with time zone, timestamp with time zone, date)",
     "open_receipts_of(uuid, timestamp with time zone)",
+    "open_runs_of(uuid, timestamp with time zone)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, numeric, "
     "numeric, numeric, text)",

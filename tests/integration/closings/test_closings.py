@@ -87,6 +87,10 @@ async def test_a_closing_stores_the_figures_that_tie_and_lists_what_is_open(
     school = books["school"]
     async with Database(Settings(database_url=database_url)) as database:
         await Ledger(database).seal()
+    plan = await api.plan(school, ("tuition", "10.00"))
+    drafts = [
+        await api.preview(plan, period, issued_at=day) for period, day in (("A", "2026-01-31"), ("B", "2026-02-01"))
+    ]
     closing = await closed(api, school, "2026-01-31", reason="The bank agrees")
     figures = {
         "opening_balance": "0.00",
@@ -111,9 +115,15 @@ async def test_a_closing_stores_the_figures_that_tie_and_lists_what_is_open(
         (books["unknown"]["id"], None, "25.00", "2026-01-20"),
         (books["rest"]["id"], books["marge"]["id"], "25.00", "2026-01-21"),
     ]
+    # What can be billed no more: the run of February can.
+    assert [(one["id"], one["period"]) for one in closing["open_billing_runs"]] == [(drafts[0]["id"], "A")]
+    late = await api.client.post(f"/billing-runs/{drafts[0]['id']}/commit", json={})
+    assert problem(late, 409, "period_closed")["earliest_open_date"] == "2026-02-01"
     path = f"/schools/{school['id']}"
     assert await api.get(f"{path}/closings/{closing['id']}") == closing == await api.get(f"/closings/{closing['id']}")
-    assert await api.get(f"{path}/closings") == [{k: v for k, v in closing.items() if k != "open_receipts"}]
+    assert await api.get(f"{path}/closings") == [
+        {name: closing[name] for name in closing if not name.startswith("open_")}
+    ]
     problem(await api.client.get(f"/schools/{books['other']['id']}/closings/{closing['id']}"), 404, "closing_not_found")
     assert await api.get(f"/schools/{books['other']['id']}/closings") == []
     problem(await api.client.get(f"/schools/{NOBODY}/closings"), 404, "school_not_found")

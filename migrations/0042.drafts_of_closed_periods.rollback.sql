@@ -1,0 +1,1 @@
+drop function if exists open_runs_of(uuid, timestamptz);
