@@ -244,6 +244,7 @@ create or replace function release_allocations(
   as $function$
     declare
       needed numeric;
+      paid numeric;
       allocated numeric;
     begin
       perform 1 from receipts
@@ -251,11 +252,14 @@ create or replace function release_allocations(
         and id in (select receipt_id from payments where invoice_id = invoice and school_id = school)
       order by id
       for no key update;
-      select wanted - balance_due into needed
+      select wanted - balance_due, paid_total into needed, paid
       from invoices
       where id = invoice and school_id = school
       for no key update;
-      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
+      if needed > paid then
+        return false;  -- More than was billed: the check of the invoice refuses it.
+      end if;
+      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0.00) into allocated
       from payments
       where invoice_id = invoice and school_id = school and receipt_id is not null;
       if needed > allocated then
@@ -449,7 +453,10 @@ create or replace trigger adjustment_lines_never_truncated
 
 create or replace trigger invoices_written_off_take_no_payments
   before update of payments_total on invoices
-  for each row when (old.status = 'WRITTEN_OFF' and new.payments_total > old.payments_total)
+  for each row when (
+    old.status = 'WRITTEN_OFF'
+    and new.payments_total - new.refunds_total > old.payments_total - old.refunds_total
+  )
   execute function refuse_because_adjusted('invoices_written_off_take_no_payments', 'WRITE_OFF');
 create or replace trigger invoices_adjusted_are_not_voided
   before update of voided_at on invoices

@@ -141,6 +141,13 @@ create unique index if not exists closings_through_key on closings (school_id, t
 -- A school's closings, ordered by id; also the index of the foreign key.
 create index if not exists closings_school_id_id_idx on closings (school_id, id);
 
+-- The first day that begins after a moment. It may be another one than the day after the closing, if the school moved to
+-- another time zone.
+create or replace function first_open_day(closed_until timestamptz, time_zone text) returns date
+  language sql stable parallel safe
+  return (closed_until at time zone time_zone)::date
+    + case when start_of_day((closed_until at time zone time_zone)::date, time_zone) > closed_until then 0 else 1 end;
+
 -- Closes a period: the row says the school, the last day and the reason, and this fills in the rest.
 create or replace function close_period() returns trigger
   language plpgsql
@@ -169,7 +176,7 @@ create or replace function close_period() returns trigger
                 constraint = 'closings_go_forward',
                 table = 'closings',
                 detail = json_build_object(
-                  'closing_id', last.id, 'through', last.through, 'earliest_open_date', last.through + 1
+                  'closing_id', last.id, 'through', last.through, 'earliest_open_date', first_open_day(last.closes_at, zone)
                 );
       end if;
       if new.closes_at >= now() then
@@ -230,7 +237,6 @@ create or replace function refuse_closed_period() returns trigger
     declare
       school uuid := coalesce(new.school_id, old.school_id);
       locked text;
-      last_day date;
       closed_until timestamptz;
       dated_at timestamptz;
     begin
@@ -248,7 +254,7 @@ create or replace function refuse_closed_period() returns trigger
       -- What is dated now needs no look: a closed day was over, and in every zone days end with a quarter of an hour. So none
       -- has ended since the last quarter began.
       if dated_at < date_bin('15 minutes', clock_timestamp(), '2000-01-01Z') then
-        select through, closes_at into last_day, closed_until
+        select closes_at into closed_until
         from public.closings
         where school_id = school and reopened_at is null
         order by through desc
@@ -258,7 +264,10 @@ create or replace function refuse_closed_period() returns trigger
             using errcode = 'integrity_constraint_violation',
                   constraint = 'closed_periods_stay',
                   table = tg_table_name,
-                  detail = json_build_object('earliest_open_date', last_day + 1);
+                  detail = json_build_object(
+                    'earliest_open_date',
+                    public.first_open_day(closed_until, (select time_zone from public.schools where id = school))
+                  );
         end if;
       end if;
       if tg_op = 'DELETE' then
@@ -308,8 +317,9 @@ create or replace trigger closings_never_truncated
   before truncate on closings
   for each statement execute function refuse_truncate();
 
--- An update of the totals alone is none of these columns: money of today pays what was invoiced long ago.
-create or replace trigger invoices_keep_to_open_periods
+-- An update of the totals alone is none of these columns: money of today pays what was invoiced long ago. Triggers run in the
+-- order of their names, and this comes first, because no advice of the others helps in a closed period.
+create or replace trigger closed_periods_keep_invoices
   before insert or delete or update of
     student_id, payer_id, total_amount, issued_at, due_date, description, voided_at, void_reason
   on invoices

@@ -424,7 +424,7 @@ CREATE FUNCTION close_period() RETURNS trigger
                 constraint = 'closings_go_forward',
                 table = 'closings',
                 detail = json_build_object(
-                  'closing_id', last.id, 'through', last.through, 'earliest_open_date', last.through + 1
+                  'closing_id', last.id, 'through', last.through, 'earliest_open_date', first_open_day(last.closes_at, zone)
                 );
       end if;
       if new.closes_at >= now() then
@@ -573,6 +573,10 @@ CREATE FUNCTION end_of_day(day date, time_zone text) RETURNS timestamp with time
 CREATE FUNCTION first_id_of(day date) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((lpad(to_hex(((GREATEST(EXTRACT(epoch FROM ((day)::timestamp without time zone AT TIME ZONE 'UTC'::text)), (0)::numeric))::bigint * 1000)), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
+
+CREATE FUNCTION first_open_day(closed_until timestamp with time zone, time_zone text) RETURNS date
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (((closed_until AT TIME ZONE time_zone))::date + CASE WHEN (start_of_day(((closed_until AT TIME ZONE time_zone))::date, time_zone) > closed_until) THEN 0 ELSE 1 END);
 
 CREATE FUNCTION instalment_of(amount numeric, instalment bigint, instalments integer, decimals integer) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1230,7 +1234,6 @@ CREATE FUNCTION refuse_closed_period() RETURNS trigger
     declare
       school uuid := coalesce(new.school_id, old.school_id);
       locked text;
-      last_day date;
       closed_until timestamptz;
       dated_at timestamptz;
     begin
@@ -1248,7 +1251,7 @@ CREATE FUNCTION refuse_closed_period() RETURNS trigger
       -- What is dated now needs no look: a closed day was over, and in every zone days end with a quarter of an hour. So none
       -- has ended since the last quarter began.
       if dated_at < date_bin('15 minutes', clock_timestamp(), '2000-01-01Z') then
-        select through, closes_at into last_day, closed_until
+        select closes_at into closed_until
         from closings
         where school_id = school and reopened_at is null
         order by through desc
@@ -1258,7 +1261,10 @@ CREATE FUNCTION refuse_closed_period() RETURNS trigger
             using errcode = 'integrity_constraint_violation',
                   constraint = 'closed_periods_stay',
                   table = tg_table_name,
-                  detail = json_build_object('earliest_open_date', last_day + 1);
+                  detail = json_build_object(
+                    'earliest_open_date',
+                    first_open_day(closed_until, (select time_zone from schools where id = school))
+                  );
         end if;
       end if;
       if tg_op = 'DELETE' then
@@ -1467,6 +1473,7 @@ CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, d
     AS $$
     declare
       needed numeric;
+      paid numeric;
       allocated numeric;
     begin
       perform 1 from receipts
@@ -1474,11 +1481,14 @@ CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, d
         and id in (select receipt_id from payments where invoice_id = invoice and school_id = school)
       order by id
       for no key update;
-      select wanted - balance_due into needed
+      select wanted - balance_due, paid_total into needed, paid
       from invoices
       where id = invoice and school_id = school
       for no key update;
-      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0) into allocated
+      if needed > paid then
+        return false;  -- More than was billed: the check of the invoice refuses it.
+      end if;
+      select coalesce(sum(case kind when 'PAYMENT' then amount else -amount end), 0.00) into allocated
       from payments
       where invoice_id = invoice and school_id = school and receipt_id is not null;
       if needed > allocated then
@@ -2626,6 +2636,8 @@ CREATE TRIGGER billing_runs_stay BEFORE UPDATE ON billing_runs FOR EACH ROW WHEN
 
 CREATE TRIGGER billing_runs_take_their_numbers BEFORE UPDATE OF committed_at ON billing_runs FOR EACH ROW WHEN (((old.committed_at IS NULL) AND (new.committed_at IS NOT NULL) AND (new.invoices_count > 0))) EXECUTE FUNCTION number_run();
 
+CREATE TRIGGER closed_periods_keep_invoices BEFORE INSERT OR DELETE OR UPDATE OF student_id, payer_id, total_amount, issued_at, due_date, description, voided_at, void_reason ON invoices FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('issued_at');
+
 CREATE TRIGGER closings_are_audited AFTER INSERT OR DELETE OR UPDATE ON closings FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER closings_close_a_period BEFORE INSERT ON closings FOR EACH ROW EXECUTE FUNCTION close_period();
@@ -2698,8 +2710,6 @@ CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices F
 
 CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment ON invoices FOR EACH ROW WHEN (((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id) OR (new.period IS DISTINCT FROM old.period) OR (new.instalment IS DISTINCT FROM old.instalment))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
 
-CREATE TRIGGER invoices_keep_to_open_periods BEFORE INSERT OR DELETE OR UPDATE OF student_id, payer_id, total_amount, issued_at, due_date, description, voided_at, void_reason ON invoices FOR EACH ROW EXECUTE FUNCTION refuse_closed_period('issued_at');
-
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -2714,7 +2724,7 @@ CREATE TRIGGER invoices_void_in_open_periods BEFORE INSERT OR UPDATE OF voided_a
 
 CREATE TRIGGER invoices_with_number_stay BEFORE DELETE ON invoices FOR EACH ROW WHEN ((old.number IS NOT NULL)) EXECUTE FUNCTION refuse_change_of_movement('invoices_numbered_are_voided');
 
-CREATE TRIGGER invoices_written_off_take_no_payments BEFORE UPDATE OF payments_total ON invoices FOR EACH ROW WHEN (((old.status = 'WRITTEN_OFF'::text) AND (new.payments_total > old.payments_total))) EXECUTE FUNCTION refuse_because_adjusted('invoices_written_off_take_no_payments', 'WRITE_OFF');
+CREATE TRIGGER invoices_written_off_take_no_payments BEFORE UPDATE OF payments_total ON invoices FOR EACH ROW WHEN (((old.status = 'WRITTEN_OFF'::text) AND ((new.payments_total - new.refunds_total) > (old.payments_total - old.refunds_total)))) EXECUTE FUNCTION refuse_because_adjusted('invoices_written_off_take_no_payments', 'WRITE_OFF');
 
 CREATE TRIGGER login_throttles_set_updated_at BEFORE UPDATE ON login_throttles FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 

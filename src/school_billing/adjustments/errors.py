@@ -109,10 +109,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
 }
 
 SENTENCES: Mapping[str, str] = {
-    "adjustments/create": (
-        "The balance due on the invoice is {balance_due}; no more can be taken off. For a credit note, release: true"
-        " takes money of receipts off the invoice first; refund what was paid directly."
-    ),
+    "adjustments/create": "The balance due on the invoice is {balance_due}; no more can be taken off.",
     "adjustments/write_off": "Nothing is left on the invoice, so there is nothing to write off.",
 }
 """What an OverAdjustment says, by the query."""
+
+RELEASE = " With release: true, a credit note takes money of receipts off the invoice first."

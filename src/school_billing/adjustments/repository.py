@@ -16,11 +16,17 @@ from school_billing.adjustments.contracts import (
     ListedAdjustment,
     WriteOffIn,
 )
-from school_billing.adjustments.errors import SENTENCES, AdjustmentIsReversal, AdjustmentNotFound, OverAdjustment
+from school_billing.adjustments.errors import (
+    RELEASE,
+    SENTENCES,
+    AdjustmentIsReversal,
+    AdjustmentNotFound,
+    OverAdjustment,
+)
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.contracts import Line, LineIn
 from school_billing.invoices.errors import DATED_BY_WAITING, InvoiceIsVoid, InvoiceNotFound, figures_of
-from school_billing.invoices.repository import Invoices, columns_of
+from school_billing.invoices.repository import Invoices, columns_of, line_with_cents
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import AnyQuery, Query
@@ -69,7 +75,7 @@ class Adjustments:
             )
         except ConstraintViolated as violated:
             if lines and violated.constraint == "amounts_fit_the_currency":
-                raise refuse_cents("lines")(**violated.facts) from violated
+                raise refuse_cents(line_with_cents(lines))(**violated.facts) from violated
             raise
 
     async def discount(self, tenant: Tenant, invoice_id: UUID, discount: DiscountIn) -> Adjustment:
@@ -176,16 +182,20 @@ class Adjustments:
         except ConstraintViolated as violated:
             if violated.constraint != "invoices_paid_at_most_total":
                 raise
-            await self._refuse(tenant, invoice_id, CREATE)
+            can_release = kind is AdjustmentKind.CREDIT_NOTE and not release
+            await self._refuse(tenant, invoice_id, CREATE, can_release=can_release)
         return _whole(created)
 
-    async def _refuse(self, tenant: Tenant, invoice_id: UUID, query: AnyQuery) -> NoReturn:
+    async def _refuse(
+        self, tenant: Tenant, invoice_id: UUID, query: AnyQuery, *, can_release: bool = False
+    ) -> NoReturn:
         """Raise why nothing was taken off the invoice, with its figures."""
         invoice = await Invoices(self._database).get(tenant, invoice_id)
         if invoice.voided_at is not None:
             raise InvoiceIsVoid
         figures = figures_of(invoice)
-        raise OverAdjustment(SENTENCES[query.name].format(**figures), figures=figures)
+        hint = RELEASE if can_release and invoice.paid_total > 0 else ""
+        raise OverAdjustment(SENTENCES[query.name].format(**figures) + hint, figures=figures)
 
 
 def _whole(adjustment: Adjustment) -> Adjustment:

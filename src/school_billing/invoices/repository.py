@@ -78,7 +78,7 @@ class Invoices:
                 )
         except ConstraintViolated as violated:
             if invoice.lines and violated.constraint == "amounts_fit_the_currency":
-                raise refuse_cents("lines")(**violated.facts) from violated
+                raise refuse_cents(line_with_cents(invoice.lines))(**violated.facts) from violated
             raise
         return _whole(created)
 
@@ -147,7 +147,7 @@ class Invoices:
             )
         except ConstraintViolated as violated:
             if lines and violated.constraint == "amounts_fit_the_currency":
-                raise refuse_cents("lines")(**violated.facts) from violated
+                raise refuse_cents(line_with_cents(lines))(**violated.facts) from violated
             await self.refuse(tenant, invoice_id, violated)
         if updated is None:
             invoice = await self.get(tenant, invoice_id)
@@ -205,6 +205,11 @@ def columns_of(lines: Sequence[LineIn]) -> dict[str, Sequence[object]]:
         "line_categories": [line.category for line in lines],
         "line_amounts": [line.amount for line in lines],
     }
+
+
+def line_with_cents(lines: Sequence[LineIn]) -> str:
+    """Return the field of the first amount that has cents."""
+    return next(f"lines[{place}].amount" for place, line in enumerate(lines) if line.amount % 1)
 
 
 def _whole(invoice: Invoice) -> Invoice:

@@ -74,6 +74,7 @@ FUNCTIONS = (
     "first_id_of(date)",
     "search_query(uuid, text)",
     "roll_forward_of(uuid, timestamp with time zone, timestamp with time zone, date)",
+    "first_open_day(timestamp with time zone, text)",
     "open_receipts_of(uuid, timestamp with time zone)",
     "open_runs_of(uuid, timestamp with time zone)",
     "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",

@@ -20,7 +20,7 @@ class SchoolNotFound(NotFound):
 
 
 class CurrencyInUse(Conflict):
-    """The school has invoices, so its currency cannot change. Add a school with the other currency."""
+    """The school has invoices or receipts, so its currency cannot change. Add a school with the other currency."""
 
     code = "currency_in_use"
 
@@ -38,7 +38,7 @@ class NumberIsFixed(Conflict):
 
 
 class PeriodClosed(Conflict):
-    """The period is closed. Give a date from earliest_open_date on, or ask an administrator to reopen it."""
+    """What is dated in a closed period stays. Date a correction, such as a credit note, from earliest_open_date on."""
 
     code = "period_closed"
 

@@ -203,7 +203,7 @@ async def test_a_currency_without_cents_has_none_in_adjustments(api: Api) -> Non
     invoice = await api.invoice(await api.student(await api.school(currency="CLP")), "100")
     assert wrong_fields(await send(api, invoice, "credit-notes", amount="0.50")) == ["amount"]
     halves = [{"description": "Half", "amount": "0.50"}] * 2
-    assert wrong_fields(await send(api, invoice, "credit-notes", lines=halves)) == ["lines"]
+    assert wrong_fields(await send(api, invoice, "credit-notes", lines=halves)) == ["lines[0].amount"]
     assert wrong_fields(await send(api, invoice, "discounts", amount="1.10")) == ["amount"]
     await adjust(api, invoice, "credit-notes", amount="100")
 
@@ -248,10 +248,24 @@ async def test_a_credit_note_releases_the_youngest_money_as_far_as_needed(
     ]  # fmt: skip
     statement = await api.get(f"/payers/{paid.payer['id']}/statement")
     assert (statement["unallocated"], statement["balance"]) == ("45.00", "-45.00")
+    # More than was billed is not what was paid directly.
+    over = problem(await send(api, paid.invoice, "credit-notes", amount="55.01", release=True), 409, "over_adjustment")
+    assert over["paid_total"] == "55.00"
     # What is open needs no release.
     await adjust(api, paid.invoice, "credit-notes", amount="55.00", release=True)
     assert await unallocated(api, paid) == ["70.00", "30.00"]
     assert await totals(api, paid.invoice) == ("100.00", "0.00", "0.00", "0.00", "0.00", "CREDITED")
+
+
+async def test_a_part_of_an_allocation_is_released_on_a_written_off_invoice_too(api: Api, paid: Released) -> None:
+    await api.client.patch(f"/invoices/{paid.invoice['id']}", json={"total_amount": "150.00"})
+    await adjust(api, paid.invoice, "write-off")
+    await adjust(api, paid.invoice, "credit-notes", amount="20.00", release=True)
+    assert await totals(api, paid.invoice) == ("20.00", "0.00", "50.00", "80.00", "0.00", "WRITTEN_OFF")
+    assert await unallocated(api, paid) == ["0.00", "20.00"]
+    void = await api.invoice({"id": paid.invoice["student_id"]}, "10.00")
+    await api.client.post(f"/invoices/{void['id']}/void", json={"reason": "Entered twice"})
+    problem(await send(api, void, "credit-notes", amount="1.00", release=True), 409, "invoice_void")
 
 
 async def test_a_credit_note_of_the_past_releases_money_from_its_day_on(api: Api, paid: Released) -> None:
@@ -424,7 +438,8 @@ async def test_the_auditor_gets_who_when_and_why(api: Api, other: Json, make_cli
         assert (await api.client.get(path + query)).text.count("\r\n") == 1 + count, query
     book = await api.client.get(path.replace(".csv", ".xlsx"))
     assert "xl/worksheets/sheet1.xml" in zipfile.ZipFile(io.BytesIO(book.content)).namelist()
-    problem(await api.client.get("/adjustments.csv"), 400)
+    missing = problem(await api.client.get("/adjustments.csv"), 400, "invalid_parameter")
+    assert missing["errors"] == [{"field": "school_id", "message": "is required"}]
     problem(await api.client.get(f"/adjustments.csv?school_id={NOBODY}"), 404, "school_not_found")
     async with make_client(Role.VIEWER, UUID(school["id"])) as viewer:
         problem(await viewer.get(path), 403)

@@ -377,3 +377,25 @@ async def test_today_is_open_in_a_zone_that_is_a_day_ahead(api: Api) -> None:
     assert wrong_fields(await api.client.post(path, json={"through": str(today)})) == ["through"]
     await closed(api, school, str(today - timedelta(days=1)))
     await api.invoice(await api.student(school))
+
+
+async def test_the_first_open_day_is_one_of_the_zone_to_which_the_school_moved(api: Api) -> None:
+    school = await api.school(time_zone="America/Santiago")
+    student = await api.student(school)
+    await closed(api, school, "2026-01-31")
+    await api.client.patch(f"/schools/{school['id']}", json={"time_zone": "Pacific/Auckland"})
+    # The end of January in Santiago is the evening of 1 February in Auckland.
+    body = {"student_id": student["id"], "total_amount": "1.00", "due_date": "2026-03-01"}
+    refused = await api.client.post("/invoices", json=body | {"issued_at": "2026-02-01"})
+    first = problem(refused, 409, "period_closed")["earliest_open_date"]
+    assert first == "2026-02-02"
+    assert (await api.client.post("/invoices", json=body | {"issued_at": first})).status_code == 201
+
+
+async def test_a_closed_month_is_told_before_what_would_not_help(api: Api) -> None:
+    school = await api.school()
+    invoice = await api.invoice(await api.student(school), issued_at="2026-01-10")
+    discount = {"amount": "10.00", "reason": "Sibling", "adjusted_at": "2026-01-12"}
+    assert (await api.client.post(f"/invoices/{invoice['id']}/discounts", json=discount)).status_code == 201
+    await closed(api, school, "2026-01-31")
+    problem(await api.client.post(f"/invoices/{invoice['id']}/void", json={"reason": "x"}), 409, "period_closed")

@@ -148,6 +148,7 @@ QUERIES = {
     "/schools/{school_id}/debtors.csv": ["", "?as_of=2999-12-31"],
     "/schools/{school_id}/debtors.xlsx": ["", "?as_of=2999-12-31"],
     "/schools/{school_id}/collections": ["", "?by=month&from=2026-01-01", "?by=method"],
+    "/schools/{school_id}/forecast": ["", "?months=3"],
     "/schools/{school_id}/roll-forward": ["", "?from=2026-01-01&to=2026-03-31"],
     "/schools/{school_id}/roll-forward.csv": [""],
     "/schools/{school_id}/roll-forward.xlsx": [""],

@@ -227,7 +227,7 @@ async def test_the_page_needs_no_internet(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("role", "is_bound", "examples", "phases"),
     [
-        (Role.ADMIN, False, 15, "examples,coverage,fuzzing,stateful"),
+        (Role.ADMIN, False, 8, "examples,coverage,fuzzing,stateful"),
         (Role.ADMIN, True, 5, "examples,fuzzing,stateful"),
         (Role.ACCOUNTANT, True, 5, "examples,fuzzing"),
         (Role.VIEWER, True, 5, "examples,fuzzing"),

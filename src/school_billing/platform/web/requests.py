@@ -132,6 +132,8 @@ def answer_invalid_parameters(request: AnyRequest, error: ValidationException) -
         rule = message if is_rule else rule_of(type_info(kinds[name])).removesuffix(", or null")
         # The key is the argument of the handler. It ends with a _ if the parameter's name is a keyword of Python.
         errors.append(FieldError(name.removesuffix("_"), rule))
+    if missing := re.search(r"^Missing required query parameter '(\w+)'", error.detail):
+        errors.append(FieldError(missing[1], "is required"))
     return answer_error(request, InvalidParameter(*errors))
 
 
