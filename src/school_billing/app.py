@@ -54,15 +54,14 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     """Make the ASGI application, of its own rooms and `more`; it connects to settings.database_url when it starts."""
     release = version("school-billing")
     instrumentation = Instrumentation(settings, release, error_classes())
-    metrics = instrumentation.metrics
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
     primary = Database(settings)
     standby = standby_of(settings)
     rooms = [
-        auth.room(primary, settings, tokens, metrics),
+        auth.room(primary, settings, tokens, instrumentation.metrics),
         *(one.room(primary) for one in (users, api_keys, schools, students, payers, fee_plans, awards)),
         *(one.room(primary) for one in (invoices, adjustments, payments, receipts, billing_runs)),
-        statements.room(primary, standby, settings, metrics),
+        statements.room(primary, standby, settings, instrumentation.metrics),
         *(room(primary) for room in (closings.room, audit.room, health.room, *more)),
     ]
     constraint_errors: ConstraintErrors = dict(idempotency.CONSTRAINT_ERRORS) | {
@@ -77,20 +76,17 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             for room in rooms:
                 await stack.enter_async_context(room.running())
             await stack.enter_async_context(instrumentation.watching(primary, standby))
-            await stack.enter_async_context(ledger.running_jobs(primary, settings, metrics))
+            await stack.enter_async_context(ledger.running_jobs(primary, settings, instrumentation.metrics))
             yield
 
     litestar = Litestar(
-        route_handlers=[
-            *(controller for room in rooms for controller in room.controllers),
-            *docs_routes(opt={"access": INTERNAL}),
-        ],
+        route_handlers=[*(one for room in rooms for one in room.controllers), *docs_routes(opt={"access": INTERNAL})],
         dependencies={name: given for room in rooms for name, given in room.dependencies.items()}
         | {
             "caller": Provide(provide_caller, sync_to_thread=False),
             "page": Provide(provide_page),
             "if_match": Provide(provide_if_match),
-            "metrics": provide(metrics),
+            "metrics": provide(instrumentation.metrics),
         },
         before_request=requests.before_request(
             Guard(settings, tokens, Authenticator(primary)),
@@ -108,9 +104,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
             idempotency.KeyUsed: idempotency.replay,
         },
         lifespan=[running],
-        openapi_config=openapi_config(
-            TITLE, release, DESCRIPTION, [room.tag for room in rooms], opt={"access": INTERNAL}
-        ),
+        openapi_config=openapi_config(TITLE, release, DESCRIPTION, [room.tag for room in rooms], {"access": INTERNAL}),
         plugins=[ContractSchemas(EXAMPLES), DocumentAccess(settings), DocumentErrors()],
         cors_config=cors_config(listed(settings.cors_origins)),
         logging_config=None,
