@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from school_billing.app import create_app
 from school_billing.platform.database.sql import Query
-from school_billing.platform.observability.metrics import Metrics
+from school_billing.platform.observability.metrics import Metrics, WorkersCollector
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.errors import error_classes
 from tests.api import NOBODY, Api, client_of, problem, until_waiting
@@ -169,6 +170,11 @@ async def test_no_request_however_unusual_adds_a_label_of_its_own(settings: Sett
     told = " ".join(value for sample in seen.samples for value in sample.labels.values()).lower()
     assert "lisa" not in told
     assert "simpson" not in told
+
+
+def test_a_worker_that_has_only_just_made_its_file_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "counter_1.db").touch()
+    assert list(WorkersCollector(str(tmp_path)).collect()) == []
 
 
 def test_a_code_that_is_none_of_ours_is_counted_as_other() -> None:

@@ -8,12 +8,16 @@ import asyncio
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from school_billing.platform.database.pool import Database
@@ -34,6 +38,25 @@ class AmountByCurrency:
         self._currencies |= by_currency.keys()
         for currency in self._currencies:
             self._gauge.labels(currency).set(float(by_currency.get(currency, 0)))
+
+
+class WorkersCollector(Collector):
+    """Reads the metrics of all workers from the files in `directory`, without those that are still empty."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the sums of the workers. The library's own collector fails on a file that is still empty."""
+        files = [str(path) for path in self._directory.glob("*.db") if _has_content(path)]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call] # it has no types
+        return merged
+
+
+def _has_content(path: Path) -> bool:
+    with suppress(FileNotFoundError):  # The file of a worker that died is deleted.
+        return path.stat().st_size > 0
+    return False
 
 
 class Metrics:
@@ -105,7 +128,7 @@ class Metrics:
         if not self._directory:
             return generate_latest(self._registry)
         shared = CollectorRegistry()
-        MultiProcessCollector(shared, self._directory)  # type: ignore[no-untyped-call] # the library has no types here
+        shared.register(WorkersCollector(self._directory))
         return generate_latest(shared)
 
     async def keep_measuring(self) -> None:
