@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NoReturn, TypeAlias
 from uuid import UUID
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from school_billing.adjustments.contracts import (
     Adjustment,
@@ -24,14 +24,14 @@ from school_billing.adjustments.errors import (
     OverAdjustment,
 )
 from school_billing.auth.contracts import Tenant
-from school_billing.invoices.contracts import Line, LineIn
+from school_billing.invoices.contracts import LineIn
 from school_billing.invoices.errors import DATED_BY_WAITING, InvoiceIsVoid, InvoiceNotFound, figures_of
 from school_billing.invoices.repository import Invoices, columns_of, line_with_cents
 from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import AnyQuery, Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.json_body import exact_decoder
+from school_billing.platform.web.json_body import whole
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
@@ -96,7 +96,7 @@ class Adjustments:
             )
         if written_off is None:
             await self._refuse(tenant, invoice_id, WRITE_OFF)
-        return _whole(written_off)
+        return whole(written_off)
 
     async def reverse(self, tenant: Tenant, adjustment_id: UUID, reason: str) -> Adjustment:
         """Take an adjustment back, and return the reversal.
@@ -113,11 +113,11 @@ class Adjustments:
         if reversal is None:
             await self.get(tenant, adjustment_id)
             raise AdjustmentIsReversal
-        return _whole(reversal)
+        return whole(reversal)
 
     async def get(self, tenant: Tenant, adjustment_id: UUID) -> Adjustment:
         """Return an adjustment."""
-        return _whole(
+        return whole(
             await self._database.one_or_raise(GET, AdjustmentNotFound, tenant=tenant, adjustment_id=adjustment_id)
         )
 
@@ -184,7 +184,7 @@ class Adjustments:
                 raise
             can_release = kind is AdjustmentKind.CREDIT_NOTE and not release
             await self._refuse(tenant, invoice_id, CREATE, can_release=can_release)
-        return _whole(created)
+        return whole(created)
 
     async def _refuse(
         self, tenant: Tenant, invoice_id: UUID, query: AnyQuery, *, can_release: bool = False
@@ -196,12 +196,6 @@ class Adjustments:
         figures = figures_of(invoice)
         hint = RELEASE if can_release and invoice.paid_total > 0 else ""
         raise OverAdjustment(SENTENCES[query.name].format(**figures) + hint, figures=figures)
-
-
-def _whole(adjustment: Adjustment) -> Adjustment:
-    """Read the lines of an adjustment, which the database gives as JSON."""
-    decoder = exact_decoder(list[Line])
-    return replace(adjustment, lines=decoder.decode(adjustment.lines))  # type: ignore[arg-type] # msgspec.Raw until here
 
 
 def _sought(filters: AdjustmentFilters) -> dict[str, Any]:

@@ -12,12 +12,9 @@ from school_billing.auth.contracts import Tenant
 from school_billing.billing_runs.contracts import (
     BillingRun,
     BillingRunIn,
-    CategoryTotal,
-    KeptInvoice,
     RevertedRun,
     RunRow,
     Verdict,
-    VerdictCounts,
 )
 from school_billing.billing_runs.errors import (
     BillingRunAbandoned,
@@ -33,7 +30,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.errors import FieldError, InvalidBody
-from school_billing.platform.web.json_body import exact_decoder
+from school_billing.platform.web.json_body import whole
 from school_billing.platform.web.pages import NIL, Listed, Page
 from school_billing.schools.days import Moment
 from school_billing.schools.repository import Schools
@@ -83,11 +80,11 @@ class BillingRuns:
             )
         if created is None:
             await self._refuse(tenant, school_id, run)
-        return _logged("billing_run_previewed", _whole(created), started)
+        return _logged("billing_run_previewed", whole(created), started)
 
     async def get(self, tenant: Tenant, billing_run_id: UUID) -> BillingRun:
         """Return a run."""
-        return _whole(
+        return whole(
             await self._database.one_or_raise(GET, BillingRunNotFound, tenant=tenant, billing_run_id=billing_run_id)
         )
 
@@ -98,7 +95,7 @@ class BillingRuns:
         listed = await page.read(
             self._database, LIST, tenant=tenant, school_id=school_id, plan_id=plan_id, period=period
         )
-        return replace(listed, rows=[_whole(run) for run in listed.rows])
+        return replace(listed, rows=[whole(run) for run in listed.rows])
 
     async def rows(self, tenant: Tenant, page: Page, billing_run_id: UUID, verdict: Verdict | None) -> Listed[RunRow]:
         """Return a page of the rows of a run. Their lists are as the database wrote them."""
@@ -145,7 +142,7 @@ class BillingRuns:
             all_or_nothing=all_or_nothing,
         )
         if committed is not None:
-            return _logged("billing_run_committed", _whole(committed), started)
+            return _logged("billing_run_committed", whole(committed), started)
         run = await self.get(tenant, billing_run_id)
         if run.committed_at is None:
             refuse_change(run, if_match, BillingRunAbandoned() if run.abandoned_at else StudentsChanged())
@@ -158,7 +155,7 @@ class BillingRuns:
             ABANDON, tenant=tenant, billing_run_id=billing_run_id, if_match=if_match.versions
         )
         if abandoned is not None:
-            return _whole(abandoned)
+            return whole(abandoned)
         run = await self.get(tenant, billing_run_id)
         if run.abandoned_at is None:
             refuse_change(run, if_match, BillingRunCommitted())
@@ -173,8 +170,7 @@ class BillingRuns:
         )
         if reverted is None:
             refuse_change(await self.get(tenant, billing_run_id), if_match, BillingRunNotCommitted())
-        kept = exact_decoder(list[KeptInvoice]).decode(reverted.kept)  # type: ignore[arg-type] # msgspec.Raw until here
-        return _logged("billing_run_reverted", replace(_whole(reverted), kept=kept), started)
+        return _logged("billing_run_reverted", whole(reverted), started)
 
     async def _refuse(self, tenant: Tenant, school_id: UUID, run: BillingRunIn) -> NoReturn:
         """Raise the reason why there is no preview."""
@@ -194,16 +190,6 @@ def _require_seen(run: BillingRun, if_match: IfMatch) -> None:
     """Raise PreconditionFailed if If-Match names neither the run as it is nor its preview, which has one version."""
     if if_match.versions is None or run.created_at not in if_match.versions:
         if_match.require(run)
-
-
-def _whole(run: Run) -> Run:
-    """Read the lists of a run, which the database gives as JSON."""
-    counts, totals = (exact_decoder(VerdictCounts), exact_decoder(list[CategoryTotal]))
-    return replace(
-        run,
-        counts=counts.decode(run.counts),  # type: ignore[arg-type] # msgspec.Raw until here
-        totals=totals.decode(run.totals),  # type: ignore[arg-type] # msgspec.Raw until here
-    )
 
 
 def _logged(event: str, run: Run, started: float) -> Run:

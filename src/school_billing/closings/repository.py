@@ -2,18 +2,15 @@
 
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from school_billing.auth.contracts import Tenant
-from school_billing.closings.contracts import Closing, ClosingIn, ListedClosing, OpenBillingRun, OpenReceipt
+from school_billing.closings.contracts import Closing, ClosingIn, ListedClosing
 from school_billing.closings.errors import ClosingNotFound, ClosingReopened
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
-from school_billing.platform.web.json_body import exact_decoder
+from school_billing.platform.web.json_body import whole
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.errors import SchoolNotFound
-from school_billing.statements.contracts import RollForwardFigures
 
 CREATE = Query("closings/create", Closing)
 GET = Query("closings/get", Closing)
@@ -38,11 +35,11 @@ class Closings:
                 through=closing.through,
                 reason=closing.reason,
             )
-        return _whole(created)
+        return whole(created)
 
     async def get(self, tenant: Tenant, closing_id: UUID, school_id: UUID | None = None) -> Closing:
         """Return a closing, of the school where one is given."""
-        return _whole(
+        return whole(
             await self._database.one_or_raise(
                 GET, ClosingNotFound, tenant=tenant, school_id=school_id, closing_id=closing_id
             )
@@ -51,7 +48,7 @@ class Closings:
     async def list(self, tenant: Tenant, page: Page, school_id: UUID) -> Listed[ListedClosing]:
         """Return a page of the closings of a school."""
         listed = await page.read(self._database, LIST, tenant=tenant, school_id=school_id)
-        return Listed([_with_figures(closing) for closing in listed.rows], listed.total)
+        return Listed([whole(closing) for closing in listed.rows], listed.total)
 
     async def reopen(self, tenant: Tenant, closing_id: UUID, reason: str) -> Closing:
         """Reopen the latest closing of a school.
@@ -64,21 +61,4 @@ class Closings:
         if reopened is None:
             await self.get(tenant, closing_id)
             raise ClosingReopened
-        return _whole(reopened)
-
-
-def _with_figures(closing: ListedClosing) -> ListedClosing:
-    """Read the figures of a closing, which the database gives as JSON."""
-    figures = exact_decoder(RollForwardFigures)
-    return replace(closing, figures=figures.decode(closing.figures))  # type: ignore[arg-type] # msgspec.Raw until here
-
-
-def _whole(closing: Closing) -> Closing:
-    receipts, runs = exact_decoder(list[OpenReceipt]), exact_decoder(list[OpenBillingRun])
-    figures = exact_decoder(RollForwardFigures)
-    return replace(
-        closing,
-        figures=figures.decode(closing.figures),  # type: ignore[arg-type] # msgspec.Raw until here
-        open_receipts=receipts.decode(closing.open_receipts),  # type: ignore[arg-type] # the same
-        open_billing_runs=runs.decode(closing.open_billing_runs),  # type: ignore[arg-type] # the same
-    )
+        return whole(reopened)

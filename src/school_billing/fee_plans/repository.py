@@ -7,13 +7,13 @@ import msgspec
 from msgspec.structs import replace
 
 from school_billing.auth.contracts import Tenant
-from school_billing.fee_plans.contracts import FeeItem, FeePlan, FeePlanIn, FeePlanPatch, FeeRule, PlanLine, plan_lines
+from school_billing.fee_plans.contracts import FeePlan, FeePlanIn, FeePlanPatch, PlanLine, plan_lines
 from school_billing.fee_plans.errors import FeePlanNotFound
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
-from school_billing.platform.web.json_body import exact_decoder, is_given, set_or_none
+from school_billing.platform.web.json_body import is_given, set_or_none, whole
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.errors import SchoolNotFound
 
@@ -37,16 +37,16 @@ class FeePlans:
             created = await self._database.one_or_raise(
                 CREATE, SchoolNotFound, tenant=tenant, school_id=plan.school_id, name=plan.name, lines=lines
             )
-        return _whole(created)
+        return whole(created)
 
     async def get(self, tenant: Tenant, plan_id: UUID) -> FeePlan:
         """Return a plan."""
-        return _whole(await self._database.one_or_raise(GET, FeePlanNotFound, tenant=tenant, plan_id=plan_id))
+        return whole(await self._database.one_or_raise(GET, FeePlanNotFound, tenant=tenant, plan_id=plan_id))
 
     async def list(self, tenant: Tenant, page: Page, school_id: UUID | None) -> Listed[FeePlan]:
         """Return a page of plans."""
         listed = await page.read(self._database, LIST, tenant=tenant, school_id=school_id)
-        return replace(listed, rows=[_whole(plan) for plan in listed.rows])
+        return replace(listed, rows=[whole(plan) for plan in listed.rows])
 
     async def update(self, tenant: Tenant, plan_id: UUID, patch: FeePlanPatch, if_match: IfMatch) -> FeePlan:
         """Change the name, or make a new version with other items or rules."""
@@ -61,7 +61,7 @@ class FeePlans:
             rules_given=is_given(patch.rules),
             lines=_json(lines),
         )
-        return _whole(updated or refuse_change(await self.get(tenant, plan_id), if_match, FeePlanNotFound()))
+        return whole(updated or refuse_change(await self.get(tenant, plan_id), if_match, FeePlanNotFound()))
 
     async def delete(self, tenant: Tenant, plan_id: UUID, if_match: IfMatch) -> None:
         """Delete a plan. A foreign key refuses to delete one that a billing run used."""
@@ -72,13 +72,3 @@ class FeePlans:
 
 def _json(lines: Sequence[PlanLine]) -> str:
     return msgspec.json.encode(lines, enc_hook=str).decode()
-
-
-def _whole(plan: FeePlan) -> FeePlan:
-    """Read the lists of a plan, which the database gives as JSON."""
-    items, rules = (exact_decoder(list[FeeItem]), exact_decoder(list[FeeRule]))
-    return replace(
-        plan,
-        items=items.decode(plan.items),  # type: ignore[arg-type] # msgspec.Raw until here
-        rules=rules.decode(plan.rules),  # type: ignore[arg-type] # msgspec.Raw until here
-    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from uuid import UUID
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.contracts import (
@@ -31,7 +31,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, refuse_change
 from school_billing.platform.web.errors import FieldError
-from school_billing.platform.web.json_body import exact_decoder, is_given, set_or_none
+from school_billing.platform.web.json_body import is_given, set_or_none, whole
 from school_billing.platform.web.pages import Listed, Page
 from school_billing.schools.contracts import DocumentNumber
 from school_billing.schools.days import Moment
@@ -80,11 +80,11 @@ class Invoices:
             if invoice.lines and violated.constraint == "amounts_fit_the_currency":
                 raise refuse_cents(line_with_cents(invoice.lines))(**violated.facts) from violated
             raise
-        return _whole(created)
+        return whole(created)
 
     async def get(self, tenant: Tenant, invoice_id: UUID) -> Invoice:
         """Return an invoice."""
-        return _whole(await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id))
+        return whole(await self._database.one_or_raise(GET, InvoiceNotFound, tenant=tenant, invoice_id=invoice_id))
 
     async def lines(self, tenant: Tenant, invoice_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Line]]:
         """Return the lines of those invoices that have some."""
@@ -157,7 +157,7 @@ class Invoices:
                 figures=figures_of(invoice),
             )
             refuse_change(invoice, if_match, error if invoice.voided_at is None else InvoiceIsVoid())
-        return _whole(updated)
+        return whole(updated)
 
     async def void(self, tenant: Tenant, invoice_id: UUID, reason: str, if_match: IfMatch) -> Invoice:
         """Take an invoice out of every total. The schema refuses it if something on it is not refunded or reversed."""
@@ -169,7 +169,7 @@ class Invoices:
             await self.refuse(tenant, invoice_id, violated)
         if voided is None:
             refuse_change(await self.get(tenant, invoice_id), if_match, InvoiceIsVoid("The invoice is already void."))
-        return _whole(voided)
+        return whole(voided)
 
     async def delete(self, tenant: Tenant, invoice_id: UUID, if_match: IfMatch) -> None:
         """Delete an invoice. InvoiceHasPayments if it has payments, refunded or not. A trigger keeps a numbered one."""
@@ -210,9 +210,3 @@ def columns_of(lines: Sequence[LineIn]) -> dict[str, Sequence[object]]:
 def line_with_cents(lines: Sequence[LineIn]) -> str:
     """Return the field of the first amount that has cents."""
     return next(f"lines[{place}].amount" for place, line in enumerate(lines) if line.amount % 1)
-
-
-def _whole(invoice: Invoice) -> Invoice:
-    """Read the lines of an invoice, which the database gives as JSON."""
-    decoder = exact_decoder(list[Line])
-    return replace(invoice, lines=decoder.decode(invoice.lines))  # type: ignore[arg-type] # msgspec.Raw until here

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from school_billing.auth.contracts import Tenant
 from school_billing.invoices.errors import DATED_BY_WAITING, InvoiceIsVoid, InvoiceNotFound, figures_of
@@ -20,18 +20,16 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.errors import FieldError, InvalidBody
-from school_billing.platform.web.json_body import exact_decoder
+from school_billing.platform.web.json_body import whole
 from school_billing.platform.web.pages import NIL, Listed, Page, first_page
 from school_billing.receipts.contracts import (
     AllocateIn,
-    Allocation,
     AllocationIn,
     ExternalReference,
     ListedReceipt,
     Receipt,
     ReceiptFilters,
     ReceiptIn,
-    ReceiptRefund,
     ReceiptRefundIn,
     ReceiptReversal,
     Source,
@@ -118,7 +116,7 @@ class Receipts:
 
     async def get(self, tenant: Tenant, receipt_id: UUID) -> Receipt:
         """Return a receipt."""
-        return _whole(await self._database.one_or_raise(GET, ReceiptNotFound, tenant=tenant, receipt_id=receipt_id))
+        return whole(await self._database.one_or_raise(GET, ReceiptNotFound, tenant=tenant, receipt_id=receipt_id))
 
     async def list(
         self,
@@ -148,7 +146,7 @@ class Receipts:
             receipt = await self.get(tenant, receipt_id)
             await Payers(self._database).get(receipt.school_id, payer_id)
             refuse_change(receipt, if_match, ReceiptAllocated() if receipt.reversed_at is None else ReceiptReversed())
-        return _whole(claimed)
+        return whole(claimed)
 
     async def refund(self, tenant: Tenant, receipt_id: UUID, refund: ReceiptRefundIn, if_match: IfMatch) -> Receipt:
         """Give unallocated money back.
@@ -174,7 +172,7 @@ class Receipts:
             )
         if receipt is None:
             refuse_change(await self.get(tenant, receipt_id), if_match, ReceiptNotFound())
-        return _whole(receipt)
+        return whole(receipt)
 
     async def reverse(self, tenant: Tenant, receipt_id: UUID, reversal: ReceiptReversal, if_match: IfMatch) -> Receipt:
         """Take all allocations back, because the money went.
@@ -199,7 +197,7 @@ class Receipts:
         if receipt is None:
             error = ReceiptReversed("The receipt is already reversed.")
             refuse_change(await self.get(tenant, receipt_id), if_match, error)
-        return _whole(receipt)
+        return whole(receipt)
 
     async def take_back(self, tenant: Tenant, payment_id: UUID, reason: str, if_match: IfMatch) -> Payment:
         """Take an allocation back to its receipt, and return the refund that does it.
@@ -249,7 +247,7 @@ class Receipts:
         except ConstraintViolated as violated:
             await self._refuse_items(tenant, allocate.listed, violated)
             raise
-        return receipt and _whole(receipt)
+        return receipt and whole(receipt)
 
     async def _refuse_items(self, tenant: Tenant, listed: Sequence[AllocationIn], violated: ConstraintViolated) -> None:
         """Raise the error of the first item that the constraint is about, if it is about one."""
@@ -315,16 +313,6 @@ class Receipts:
                 rule = "must be an invoice of the receipt's school"
                 errors.append(FieldError(f"allocate[{place}].invoice_id", rule))
         raise InvalidBody(errors=errors) if errors else ReceiptNotFound
-
-
-def _whole(receipt: Receipt) -> Receipt:
-    """Read the lists of a receipt, which the database gives as JSON."""
-    allocations, refunds = (exact_decoder(list[Allocation]), exact_decoder(list[ReceiptRefund]))
-    return replace(
-        receipt,
-        allocations=allocations.decode(receipt.allocations),  # type: ignore[arg-type] # msgspec.Raw until here
-        refunds=refunds.decode(receipt.refunds),  # type: ignore[arg-type] # msgspec.Raw until here
-    )
 
 
 def _sought(filters: ReceiptFilters) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from school_billing.platform.web.requests import header_values
 from school_billing.platform.web.types import decode_scalar, rule_of
 
 Contract = TypeVar("Contract")
+Row = TypeVar("Row", bound=msgspec.Struct)
 Value = TypeVar("Value")
 
 _REQUIRED = "is required"
@@ -63,6 +64,21 @@ def exact_decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     """Return the strict JSON decoder of `kind`, in which numbers keep their digits."""
     # A scalar is decoded untyped first. float_hook receives the digits of a number, so no float is ever made.
     return msgspec.json.Decoder(kind, dec_hook=decode_scalar, float_hook=Decimal)
+
+
+def whole(row: Row) -> Row:
+    """Return a row of a query in which the fields that the database gives as JSON have the types that they declare."""
+    read = {
+        name: exact_decoder(kind).decode(value)
+        for name, kind in _types_of(type(row)).items()
+        if isinstance(value := getattr(row, name), msgspec.Raw)
+    }
+    return msgspec.structs.replace(row, **read)
+
+
+@cache
+def _types_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def decode(body: bytes, contract: type[Contract]) -> Contract:
