@@ -21,7 +21,7 @@ from school_billing.schools.repository import Schools
 from school_billing.statements.controller import DOCUMENT, PAGE, document_of, page_of
 from school_billing.statements.parameters import AcceptLanguage, Lang, Paper, PaperSize
 from school_billing.statements.printed.invoices import printable_invoice
-from school_billing.statements.printed.language import Language, accepted_language
+from school_billing.statements.printed.language import Language, accepted_language, language_of_paper
 from school_billing.statements.printed.printable import PrintableStatement
 from school_billing.statements.printed.renderers import PrintingBusy, PrintQueue, TooLongToPrint
 from school_billing.students.repository import Students
@@ -43,8 +43,7 @@ class PrintableInvoices(Struct, frozen=True):
         school = await self.schools.get(tenant, invoice.school_id)
         student = await self.students.get(tenant, invoice.student_id)
         payer = None if invoice.payer_id is None else await self.payers.get(tenant, invoice.payer_id)
-        of_payer = accepted_language(payer.language) if payer and payer.language else None
-        language = self.lang or of_payer or self.of_client
+        language = language_of_paper(self.lang, payer.language if payer else None, self.of_client)
         return await asyncio.to_thread(printable_invoice, invoice, school, student, payer, language)
 
 

@@ -20,7 +20,7 @@ from school_billing.receipts.repository import Receipts
 from school_billing.schools.repository import Schools
 from school_billing.statements.controller import DOCUMENT, PAGE, document_of, page_of
 from school_billing.statements.parameters import AcceptLanguage, Lang, Paper, PaperSize
-from school_billing.statements.printed.language import Language, accepted_language
+from school_billing.statements.printed.language import Language, accepted_language, language_of_paper
 from school_billing.statements.printed.printable import PrintableStatement
 from school_billing.statements.printed.receipts import printable_receipt
 from school_billing.statements.printed.renderers import (
@@ -48,8 +48,7 @@ class PrintableReceipts(Struct, frozen=True):
             raise TooLongToPrint
         school = await self.schools.get(tenant, receipt.school_id)
         payer = None if receipt.payer_id is None else await self.payers.get(tenant, receipt.payer_id)
-        of_payer = accepted_language(payer.language) if payer and payer.language else None
-        language = self.lang or of_payer or self.of_client
+        language = language_of_paper(self.lang, payer.language if payer else None, self.of_client)
         reference = payer.payment_reference if payer else None
         return await asyncio.to_thread(printable_receipt, receipt, school, reference, language)
 

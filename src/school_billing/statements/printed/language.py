@@ -54,6 +54,11 @@ class Language(Scalar, str):
 ENGLISH = Language("en")
 
 
+def language_of_paper(chosen: Language | None, of_payer: str | None, of_client: Language) -> Language:
+    """Return the language of an invoice or receipt: the chosen one, else the payer's, else the client's."""
+    return chosen or (accepted_language(of_payer) if of_payer else of_client)
+
+
 def accepted_language(header: str) -> Language:
     """Return the language that an Accept-Language header prefers (RFC 9110 section 12.5.4), else English.
 
