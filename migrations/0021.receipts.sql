@@ -196,7 +196,7 @@ create or replace function last_payment_of(invoice uuid, school uuid) returns ti
 create or replace function move_invoice_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
-  -- For lists of any length PostgreSQL would plan the UPDATE anew each time.
+  -- Otherwise PostgreSQL plans the UPDATE again for each list.
   set plan_cache_mode = force_generic_plan
   as $function$
     declare

@@ -17,7 +17,7 @@ create or replace function invoice_status(
     else 'PAID'
   end;
 
--- Reads the column that is made anew.
+-- This trigger reads a column that is dropped and added again.
 drop trigger if exists invoices_written_off_take_no_payments on invoices;
 -- The expression of a generated column cannot change without a rewrite of the table; all of this is one. It takes
 -- about half a minute for a million invoices, which are locked meanwhile.

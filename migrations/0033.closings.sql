@@ -1,5 +1,5 @@
 -- Months that nobody changes any more: what is dated on or before the last closed day is not made, changed, moved or
--- deleted, whoever writes it. A closing keeps the figures of its period, which are computed from the entries of accounts
+-- deleted, not even by psql. A closing keeps the figures of its period, which are computed from the entries of accounts
 -- and receipts, and a check refuses figures that do not tie.
 set local lock_timeout = '2s';
 

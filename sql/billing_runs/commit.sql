@@ -1,9 +1,8 @@
 -- The committed run: one row, or none if the tenant has no such run, it is no preview any more, :if_match does not list its
 -- version, or something changed and :all_or_nothing is true.
 --
--- The plan is locked first, so that of two runs of a plan the second waits here. Then each student is billed anew, in the
--- state of that moment. If this gives what the preview says, the student's invoices are made, and otherwise the student is
--- `changed`. The numbers are taken as one block. A line of an invoice is the difference of two sums: of the lines up to it
+-- The plan is locked first, so a second run of the plan waits here. Then each student is computed again. If the result is
+-- that of the preview, the student's invoices are made; otherwise the student is `changed`. The numbers are taken as one block. A line of an invoice is the difference of two sums: of the lines up to it
 -- and of those before it, both split like the total. So the lines sum to their invoice, and over all invoices to the line
 -- of the preview.
 with author as materialized (select written_by(:request_actor, :request_id) as noted),

@@ -53,7 +53,7 @@ class AwardIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the line of the invoice says; "Award" by default."""
     categories: Categories | None = None
     percent: Percent | None = None
-    """Of the sum of the items in its categories, whatever other discounts there are."""
+    """Of the sum of the items in its categories. Other discounts do not change that sum."""
     amount: Amount | None = None
     """For each billing run."""
     valid_from: ValidFrom

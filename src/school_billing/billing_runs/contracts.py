@@ -181,7 +181,7 @@ class RevertedRun(BillingRun, frozen=True):
 
 
 class BillingRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to bill, and whom: a group, a list of students, or without both the whole school."""
+    """The plan to bill, and its students: a group, a list, or the whole school if neither is given."""
 
     plan_id: UUID
     period: Period

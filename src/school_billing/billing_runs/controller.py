@@ -142,8 +142,8 @@ class BillingRunController(Controller):
     ) -> WithETag[BillingRun]:
         """Make exactly the invoices of the preview, all at once.
 
-        A student for whom the preview would be another one now, because the plan, an award, a payer, a share, a
-        sibling or the enrolment changed, is `changed` and not billed; with all_or_nothing, 412 and nobody is billed.
+        Each student is computed again. If the plan, an award, a payer, a share, a sibling or the enrolment changed the
+        result, the student is `changed` and not billed. With all_or_nothing, the answer is then a 412 and bills nobody.
 
         A run is committed once. Send the request again after a broken connection: the answer is the same, and nobody is
         billed twice.

@@ -111,7 +111,7 @@ class FeeRuleIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the line of the invoice says; "Sibling discount" or "Discount" by default."""
     categories: Categories | None = None
     percent: Percent | None = None
-    """Of the sum of the items in its categories, whatever other discounts there are."""
+    """Of the sum of the items in its categories. Other discounts do not change that sum."""
     amount: Amount | None = None
     from_rank: Annotated[int, Meta(ge=1, le=RANK_MOST)] | None = None
     """Only of a sibling rule: the rank of the first sibling who has the discount. 2 by default."""

@@ -42,8 +42,7 @@ class FeePlanController(Controller):
     ) -> WithETag[FeePlan]:
         """Say what a term costs: items, and discount rules in the order in which they are applied.
 
-        Each discount is taken from the items of its categories, whatever other discounts there are, but never takes
-        more than the earlier ones have left of them.
+        Each discount is computed from the items of its categories. It never takes more than earlier discounts left.
         """
         plan = await fee_plans.create(caller.tenant, data)
         return created(plan, f"/fee-plans/{plan.id}")
