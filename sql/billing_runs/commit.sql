@@ -82,15 +82,20 @@ committed as (
     billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count, committed_at, abandoned_at, reverted_at,
     revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name, instalments, number_year, first_number
 ),
--- What each payer bears of the lines up to each line. All that a payer's invoices need is in one row, so that no join
--- depends on the statistics of tables that this statement fills.
+-- What each payer bears of the lines up to each line, in the end the payer's invoices. A payer whose share is less than a
+-- cent has no invoice, and the others bear all lines. All that a payer's invoices need is in one row, so that no join depends
+-- on the statistics of tables that this statement fills.
 borne as (
   select
     judged.student_id, full_name, judged.invoices, payer_id, payer_place, descriptions, categories, decimals,
     case
       when cardinality(shares) = 1 then sums_so_far
       else array(
-        select (split_by_shares(so_far, shares, decimals))[payer_place]
+        select
+          case
+            when place = cardinality(sums_so_far) then payer_totals[payer_place]
+            else (split_by_shares(so_far, shares, decimals))[payer_place]
+          end
         from unnest(sums_so_far) with ordinality as line (so_far, place)
         order by place
       )
@@ -101,10 +106,14 @@ borne as (
   cross join lateral (select currency_decimals(currency) as decimals) as unit
   cross join lateral (
     select
-      array_agg(payer_id order by share desc, payer_id) as payer_ids, array_agg(share order by share desc, payer_id) as shares
+      array_agg(payer_id order by share desc, payer_id) as payer_ids,
+      array_agg(share * 100 / shares_total order by share desc, payer_id) as shares,
+      array_agg(total order by share desc, payer_id) as payer_totals
     from (
-      select distinct payer_id, share from jsonb_to_recordset(judged.invoices) as invoice (payer_id uuid, share numeric)
-    ) as distinct_shares
+      select payer_id, share, sum(amount) as total, sum(share) over () as shares_total
+      from jsonb_to_recordset(judged.invoices) as invoice (payer_id uuid, share numeric, amount numeric)
+      group by payer_id, share
+    ) as totals
   ) as payers
   cross join unnest(payer_ids) with ordinality as payer (payer_id, payer_place)
   cross join lateral (
@@ -121,7 +130,9 @@ borne as (
 planned as materialized (
   select
     uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts, decimals,
-    row_number() over (order by full_name, borne.student_id, instalment, payer_place) - 1 as number
+    row_number() over (order by full_name, borne.student_id, instalment, payer_place) - 1 as number,
+    -- Instalments of nothing have no invoice, and the lines are on those that have one.
+    count(*) over (partition by borne.student_id, borne.payer_id)::int as invoices_count
   from borne
   join lateral jsonb_to_recordset(borne.invoices)
     as invoice (payer_id uuid, instalment int, due_date date, amount numeric(12, 2))
@@ -152,8 +163,8 @@ new_lines as (
     from (
       select
         place, descriptions[place] as description, categories[place] as category,
-        instalment_of(parts[place], instalment, instalments, decimals)
-          - coalesce(instalment_of(parts[place - 1], instalment, instalments, decimals), 0) as amount
+        instalment_of(parts[place], instalment, planned.invoices_count, decimals)
+          - coalesce(instalment_of(parts[place - 1], instalment, planned.invoices_count, decimals), 0) as amount
       from generate_series(1, cardinality(parts)) as place
     ) as differences
     where amount <> 0
