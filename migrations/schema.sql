@@ -203,7 +203,7 @@ CREATE FUNCTION bill_students(school uuid, plan uuid, of_version integer, of_per
       rules as materialized (
         select position as turn, kind, description, categories, percent, amount, from_rank
         from fee_plan_items
-        where fee_plan_id = plan and school_id = school and version = of_version and kind <> 'item'
+        where fee_plan_id = plan and school_id = school and version = of_version and kind in ('sibling', 'percentage', 'fixed')
       ),
       chosen as materialized (
         select id, created_at, coalesce(left_on <= issue_day, false) as has_left
@@ -929,7 +929,9 @@ CREATE FUNCTION lines_of_plan(plan uuid, school uuid, of_version integer, of_rul
         select coalesce(jsonb_agg(to_jsonb(line) order by fee_plan_items.position), '[]')
         from fee_plan_items
         cross join lateral (
-          select kind, description, category, categories, percent, amount, from_rank
+          select
+            kind, description, category, categories, percent, amount, from_rank, after_days, minimum, maximum_times,
+            days_before_due
         ) as line
         where fee_plan_id = plan and school_id = school and version = of_version
           and (fee_plan_items.kind <> 'item') = of_rules
@@ -2106,22 +2108,31 @@ CREATE TABLE fee_plan_items (
     from_rank integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    after_days integer,
+    minimum numeric(12,2),
+    maximum_times integer,
+    days_before_due integer,
+    CONSTRAINT fee_plan_items_after_days_in_range CHECK (((after_days >= 1) AND (after_days <= 365))),
     CONSTRAINT fee_plan_items_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
     CONSTRAINT fee_plan_items_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
     CONSTRAINT fee_plan_items_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
 '::text) IN (category)) = 0))),
+    CONSTRAINT fee_plan_items_days_before_due_in_range CHECK (((days_before_due >= 0) AND (days_before_due <= 365))),
     CONSTRAINT fee_plan_items_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
     CONSTRAINT fee_plan_items_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
 '::text) IN (description)) = 0))),
-    CONSTRAINT fee_plan_items_fields_of_kind CHECK (
+    CONSTRAINT fee_plan_items_fields_of_kind CHECK ((
 CASE kind
     WHEN 'item'::text THEN ((amount IS NOT NULL) AND (category IS NOT NULL) AND (num_nonnulls(categories, percent, from_rank) = 0))
     WHEN 'sibling'::text THEN ((num_nonnulls(percent, amount) = 1) AND (from_rank IS NOT NULL) AND (category IS NULL))
     WHEN 'percentage'::text THEN ((percent IS NOT NULL) AND (num_nonnulls(amount, from_rank, category) = 0))
-    ELSE ((amount IS NOT NULL) AND (num_nonnulls(percent, from_rank, category) = 0))
-END),
+    WHEN 'fixed'::text THEN ((amount IS NOT NULL) AND (num_nonnulls(percent, from_rank, category) = 0))
+    ELSE ((num_nonnulls(percent, amount) = 1) AND (num_nonnulls(categories, from_rank, category) = 0))
+END AND ((kind = 'late_fee'::text) = (after_days IS NOT NULL)) AND ((kind = 'late_fee'::text) = (maximum_times IS NOT NULL)) AND ((kind = 'early_discount'::text) = (days_before_due IS NOT NULL)) AND ((minimum IS NULL) OR ((kind = 'late_fee'::text) AND (percent IS NOT NULL))))),
     CONSTRAINT fee_plan_items_from_rank_in_range CHECK (((from_rank >= 1) AND (from_rank <= 20))),
-    CONSTRAINT fee_plan_items_kind_known CHECK ((kind = ANY (ARRAY['item'::text, 'sibling'::text, 'percentage'::text, 'fixed'::text]))),
+    CONSTRAINT fee_plan_items_kind_known CHECK ((kind = ANY (ARRAY['item'::text, 'sibling'::text, 'percentage'::text, 'fixed'::text, 'late_fee'::text, 'early_discount'::text]))),
+    CONSTRAINT fee_plan_items_maximum_times_in_range CHECK (((maximum_times >= 1) AND (maximum_times <= 36))),
+    CONSTRAINT fee_plan_items_minimum_positive CHECK (((minimum > (0)::numeric) AND (minimum <> 'NaN'::numeric))),
     CONSTRAINT fee_plan_items_percent_in_range CHECK (((percent > (0)::numeric) AND (percent <= (100)::numeric))),
     CONSTRAINT fee_plan_items_position_in_range CHECK ((("position" >= 1) AND ("position" <= 80)))
 );
@@ -2496,6 +2507,10 @@ CREATE INDEX closings_school_id_id_idx ON closings USING btree (school_id, id);
 
 CREATE UNIQUE INDEX closings_through_key ON closings USING btree (school_id, through) WHERE (reopened_at IS NULL);
 
+CREATE UNIQUE INDEX fee_plan_items_early_discount_key ON fee_plan_items USING btree (fee_plan_id, school_id, version) WHERE (kind = 'early_discount'::text);
+
+CREATE UNIQUE INDEX fee_plan_items_late_fee_key ON fee_plan_items USING btree (fee_plan_id, school_id, version, after_days) WHERE (kind = 'late_fee'::text);
+
 CREATE INDEX fee_plans_school_id_id_idx ON fee_plans USING btree (school_id, id);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
@@ -2656,7 +2671,7 @@ CREATE TRIGGER document_counters_set_updated_at BEFORE UPDATE ON document_counte
 
 CREATE TRIGGER fee_plan_items_are_audited AFTER INSERT OR DELETE OR UPDATE ON fee_plan_items FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
-CREATE TRIGGER fee_plan_items_fit_the_currency AFTER INSERT ON fee_plan_items FOR EACH ROW WHEN ((new.amount <> trunc(new.amount))) EXECUTE FUNCTION refuse_cents();
+CREATE TRIGGER fee_plan_items_fit_the_currency AFTER INSERT ON fee_plan_items FOR EACH ROW WHEN (((new.amount <> trunc(new.amount)) OR (new.minimum <> trunc(new.minimum)))) EXECUTE FUNCTION refuse_cents();
 
 CREATE TRIGGER fee_plan_items_never_truncated BEFORE TRUNCATE ON fee_plan_items FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 

@@ -14,17 +14,17 @@ new_plan as (
 ),
 new_items as (
   insert into fee_plan_items (
-    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank
+    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank,
+    after_days, minimum, maximum_times, days_before_due
   )
   select
-    school_id, new_plan.id, version, place, kind, description, category, categories, percent, amount, from_rank
+    new_plan.school_id, new_plan.id, new_plan.version, ordinality, kind, description, category, categories, percent, amount,
+    from_rank, after_days, minimum, maximum_times, days_before_due
   from new_plan
-  cross join rows from (
-    jsonb_to_recordset(:lines::jsonb) as (
-      kind text, description text, category text, categories text[], percent numeric, amount numeric, from_rank int
-    )
-  ) with ordinality as line (kind, description, category, categories, percent, amount, from_rank, place)
-  returning position, kind, description, category, categories, percent, amount, from_rank
+  cross join jsonb_populate_recordset(null::fee_plan_items, :lines::jsonb) with ordinality
+  returning
+    position, kind, description, category, categories, percent, amount, from_rank, after_days, minimum, maximum_times,
+    days_before_due
 ),
 answer as (
   select

@@ -12,16 +12,14 @@ changed as (
   returning id, school_id, name, version, created_at, updated_at
 ),
 lines as (
-  select 1 as turn, place, kind, description, category, categories, percent, amount, from_rank
-  from rows from (
-    jsonb_to_recordset(:lines::jsonb) as (
-      kind text, description text, category text, categories text[], percent numeric(7, 4), amount numeric(12, 2),
-      from_rank int
-    )
-  ) with ordinality as line (kind, description, category, categories, percent, amount, from_rank, place)
+  select
+    1 as turn, ordinality as place, kind, description, category, categories, percent, amount, from_rank, after_days, minimum,
+    maximum_times, days_before_due
+  from jsonb_populate_recordset(null::fee_plan_items, :lines::jsonb) with ordinality
   union all
   select
-    case kind when 'item' then 0 else 2 end, position, kind, description, category, categories, percent, amount, from_rank
+    case kind when 'item' then 0 else 2 end, position, kind, description, category, categories, percent, amount, from_rank,
+    after_days, minimum, maximum_times, days_before_due
   from changed
   join fee_plan_items on fee_plan_id = changed.id and fee_plan_items.school_id = changed.school_id
     and fee_plan_items.version = changed.version - case when :items_given or :rules_given then 1 else 0 end
@@ -30,11 +28,12 @@ lines as (
 ),
 new_items as (
   insert into fee_plan_items (
-    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank
+    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank,
+    after_days, minimum, maximum_times, days_before_due
   )
   select
     school_id, changed.id, version, row_number() over (order by turn, place), kind, description, category, categories,
-    percent, amount, from_rank
+    percent, amount, from_rank, after_days, minimum, maximum_times, days_before_due
   from changed
   cross join lines
   where :items_given or :rules_given

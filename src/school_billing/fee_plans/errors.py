@@ -1,6 +1,6 @@
 """The errors of fee plans, and which constraint of the schema means which error."""
 
-from school_billing.fee_plans.contracts import RANK_MOST
+from school_billing.fee_plans.contracts import DAYS_MOST, RANK_MOST, TIMES_MOST
 from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
 from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import SchoolNotFound, refuse_cents
@@ -48,4 +48,10 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "fee_plan_items_percent_in_range": breaks_rule("percent", _PERCENT),
     "fee_plan_items_amount_positive": breaks_rule("amount", "must be above zero"),
     "fee_plan_items_from_rank_in_range": breaks_rule("from_rank", f"must be 1 to {RANK_MOST}"),
+    "fee_plan_items_after_days_in_range": breaks_rule("after_days", f"must be 1 to {DAYS_MOST}"),
+    "fee_plan_items_minimum_positive": breaks_rule("minimum", "must be above zero"),
+    "fee_plan_items_maximum_times_in_range": breaks_rule("maximum_times", f"must be 1 to {TIMES_MOST}"),
+    "fee_plan_items_days_before_due_in_range": breaks_rule("days_before_due", f"must be 0 to {DAYS_MOST}"),
+    "fee_plan_items_late_fee_key": FeePlanChanged,
+    "fee_plan_items_early_discount_key": FeePlanChanged,
 }

@@ -14,6 +14,7 @@ async def test_a_change_of_items_or_rules_makes_a_version_and_a_new_name_does_no
     assert plan["rules"] == [
         {"kind": "sibling", "description": "Sibling discount", "categories": ["tuition"], "percent": "10.0000"}
         | {"amount": None, "from_rank": 2}
+        | dict.fromkeys(["after_days", "minimum", "maximum_times", "days_before_due"])
     ]
     assert await api.get(f"/fee-plans?school_id={school['id']}") == [plan]
     tag = (await api.client.get(f"/fee-plans/{plan['id']}")).headers["etag"]
@@ -31,8 +32,15 @@ async def test_a_change_of_items_or_rules_makes_a_version_and_a_new_name_does_no
     second = await change({"rules": fixed})
     assert (second["version"], second["items"]) == (2, plan["items"])
     assert [(rule["amount"], rule["percent"]) for rule in second["rules"]] == [("5.00", None), (None, "1.5000")]
+    late = {"kind": "late_fee", "percent": "2", "after_days": 7, "minimum": "5"}
+    early = {"kind": "early_discount", "amount": "3", "days_before_due": 0}
+    second = await change({"rules": [*fixed, late, early]})
+    assert [
+        (rule["description"], rule["after_days"], rule["minimum"], rule["maximum_times"], rule["days_before_due"])
+        for rule in second["rules"][2:]
+    ] == [("Late fee", 7, "5.00", 1, None), ("Early-payment discount", None, None, None, 0)]
     third = await change({"items": [{"category": "trip", "description": "Trip", "amount": "3"}]})
-    assert (third["version"], third["rules"], len(third["items"])) == (3, second["rules"], 1)
+    assert (third["version"], third["rules"], len(third["items"])) == (4, second["rules"], 1)
     stale = await api.client.patch(f"/fee-plans/{plan['id']}", json={"name": "x"}, headers={"If-Match": tag})
     problem(stale, 412)
     assert (await api.client.delete(f"/fee-plans/{plan['id']}")).status_code == 204
@@ -49,12 +57,27 @@ async def test_a_change_of_items_or_rules_makes_a_version_and_a_new_name_does_no
         ({"kind": "fixed", "percent": "1"}, "percent"),
         ({"kind": "fixed", "amount": "1", "from_rank": 2}, "from_rank"),
         ({"kind": "percentage", "percent": "101"}, "percent"),
+        ({"kind": "late_fee", "percent": "1"}, "after_days"),
+        ({"kind": "late_fee", "after_days": 7}, "percent"),
+        ({"kind": "late_fee", "amount": "1", "after_days": 7, "minimum": "1"}, "minimum"),
+        ({"kind": "late_fee", "amount": "1", "after_days": 7, "categories": ["a"]}, "categories"),
+        ({"kind": "early_discount", "amount": "1"}, "days_before_due"),
+        ({"kind": "early_discount", "amount": "1", "days_before_due": 1, "maximum_times": 2}, "maximum_times"),
     ],
 )
 async def test_a_rule_has_what_its_kind_needs(api: Api, rule: Json, field: str) -> None:
     body = {"name": "x", "items": [{"category": "a", "description": "a", "amount": "1"}], "rules": [rule]}
     fields = wrong_fields(await api.client.post("/fee-plans", json=body | {"school_id": (await api.school())["id"]}))
     assert f"rules[0].{field}" in fields
+
+
+async def test_late_fees_of_a_plan_differ_in_their_days_and_early_discounts_are_one(api: Api) -> None:
+    late = {"kind": "late_fee", "amount": "1", "after_days": 7}
+    early = {"kind": "early_discount", "amount": "1", "days_before_due": 1}
+    rules = [late, late | {"after_days": 14}, early, late | {"percent": "1"} | {"amount": None}, early]
+    body = {"name": "x", "items": [{"category": "a", "description": "a", "amount": "1"}], "rules": rules}
+    response = await api.client.post("/fee-plans", json=body | {"school_id": (await api.school())["id"]})
+    assert wrong_fields(response) == ["rules[3].after_days", "rules[4].kind"]
 
 
 async def test_a_school_without_cents_has_plans_and_awards_without_cents(api: Api) -> None:
