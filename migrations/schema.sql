@@ -598,6 +598,22 @@ CREATE FUNCTION is_ascending(days date[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT (bool_and((pairs.day > pairs.before)) IS NOT FALSE) FROM (SELECT given.day, lag(given.day) OVER (ORDER BY given.place) AS before FROM unnest(is_ascending.days) WITH ORDINALITY given(day, place)) pairs);
 
+CREATE FUNCTION is_method(value text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    begin
+      return is_plain_line(value, 50) and value = lower(value) and value !~ '[\s-]';
+    end
+  $$;
+
+CREATE FUNCTION is_plain_line(value text, most integer) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    begin
+      return is_plain_text(value, most) and position(E'\n' in value) = 0;
+    end
+  $$;
+
 CREATE FUNCTION is_plain_text(value text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $_$
@@ -611,6 +627,14 @@ CREATE FUNCTION is_plain_text(value text) RETURNS boolean
       );
     end
   $_$;
+
+CREATE FUNCTION is_plain_text(value text, most integer) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    begin
+      return char_length(value) between 1 and most and is_plain_text(value);
+    end
+  $$;
 
 CREATE FUNCTION keep_an_administrator() RETURNS trigger
     LANGUAGE plpgsql
@@ -790,15 +814,11 @@ CREATE TABLE payments (
     reason text,
     CONSTRAINT payments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
     CONSTRAINT payments_kind_known CHECK ((kind = ANY (ARRAY['PAYMENT'::text, 'REFUND'::text]))),
-    CONSTRAINT payments_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
-    CONSTRAINT payments_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
+    CONSTRAINT payments_method_plain CHECK (is_method(method)),
     CONSTRAINT payments_paid_at_in_calendar CHECK ((paid_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
     CONSTRAINT payments_paid_at_not_in_future CHECK ((paid_at <= updated_at)),
-    CONSTRAINT payments_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
-    CONSTRAINT payments_reason_plain CHECK (is_plain_text(reason)),
-    CONSTRAINT payments_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
-    CONSTRAINT payments_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
-'::text) IN (reference)) = 0))),
+    CONSTRAINT payments_reason_plain CHECK (is_plain_text(reason, 500)),
+    CONSTRAINT payments_reference_plain CHECK (is_plain_line(reference, 255)),
     CONSTRAINT payments_refunds_of_receipts_name_their_payment CHECK (((reverses_id IS NOT NULL) = ((receipt_id IS NOT NULL) AND (kind = 'REFUND'::text))))
 );
 
@@ -814,13 +834,9 @@ CREATE TABLE receipt_refunds (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT receipt_refunds_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT receipt_refunds_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
-    CONSTRAINT receipt_refunds_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
-    CONSTRAINT receipt_refunds_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
-    CONSTRAINT receipt_refunds_reason_plain CHECK (is_plain_text(reason)),
-    CONSTRAINT receipt_refunds_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
-    CONSTRAINT receipt_refunds_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
-'::text) IN (reference)) = 0))),
+    CONSTRAINT receipt_refunds_method_plain CHECK (is_method(method)),
+    CONSTRAINT receipt_refunds_reason_plain CHECK (is_plain_text(reason, 500)),
+    CONSTRAINT receipt_refunds_reference_plain CHECK (is_plain_line(reference, 255)),
     CONSTRAINT receipt_refunds_refunded_at_not_in_future CHECK ((refunded_at <= updated_at))
 );
 
@@ -848,26 +864,18 @@ END) STORED NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     number text,
     CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT receipts_external_reference_length CHECK (((char_length(external_reference) >= 1) AND (char_length(external_reference) <= 255))),
-    CONSTRAINT receipts_external_reference_plain CHECK ((is_plain_text(external_reference) AND (POSITION(('
-'::text) IN (external_reference)) = 0))),
-    CONSTRAINT receipts_method_length CHECK (((char_length(method) >= 1) AND (char_length(method) <= 50))),
-    CONSTRAINT receipts_method_plain CHECK ((is_plain_text(method) AND (method = lower(method)) AND (method !~ '[\s-]'::text))),
+    CONSTRAINT receipts_external_reference_plain CHECK (is_plain_line(external_reference, 255)),
+    CONSTRAINT receipts_method_plain CHECK (is_method(method)),
     CONSTRAINT receipts_none_refunded_when_reversed CHECK (((reversed_at IS NULL) OR (refunded_total = (0)::numeric))),
     CONSTRAINT receipts_payer_has_name CHECK (((payer_id IS NULL) = (payer_name IS NULL))),
     CONSTRAINT receipts_received_at_in_calendar CHECK ((received_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
     CONSTRAINT receipts_received_at_not_in_future CHECK ((received_at <= updated_at)),
-    CONSTRAINT receipts_reference_length CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 255))),
-    CONSTRAINT receipts_reference_plain CHECK ((is_plain_text(reference) AND (POSITION(('
-'::text) IN (reference)) = 0))),
-    CONSTRAINT receipts_reverse_reason_length CHECK (((char_length(reverse_reason) >= 1) AND (char_length(reverse_reason) <= 500))),
-    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason)),
+    CONSTRAINT receipts_reference_plain CHECK (is_plain_line(reference, 255)),
+    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason, 500)),
     CONSTRAINT receipts_reversed_after_received CHECK ((reversed_at >= received_at)),
     CONSTRAINT receipts_reversed_at_not_in_future CHECK ((reversed_at <= updated_at)),
     CONSTRAINT receipts_reversed_has_reason CHECK (((reversed_at IS NULL) = (reverse_reason IS NULL))),
-    CONSTRAINT receipts_source_length CHECK (((char_length(source) >= 1) AND (char_length(source) <= 50))),
-    CONSTRAINT receipts_source_plain CHECK ((is_plain_text(source) AND (POSITION(('
-'::text) IN (source)) = 0))),
+    CONSTRAINT receipts_source_plain CHECK (is_plain_line(source, 50)),
     CONSTRAINT receipts_spent_at_most_amount CHECK (((allocated_total + refunded_total) <= amount)),
     CONSTRAINT receipts_totals_not_negative CHECK (((allocated_total >= (0)::numeric) AND (refunded_total >= (0)::numeric)))
 )
@@ -1026,14 +1034,16 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
               where invoice_id = invoices.id and school_id = invoices.school_id
             )
         where id = any(moved) and school_id = school;
+        -- A new receipt has its total already.
         if new.receipt_id is not null then
           update receipts
-          set allocated_total = (
-                select sum(case kind when 'PAYMENT' then payments.amount else -payments.amount end)
-                from payments
-                where receipt_id = receipts.id and payments.school_id = receipts.school_id
-              )
-          where id = new.receipt_id and school_id = school;
+          set allocated_total = allocated.total
+          from (
+            select sum(case kind when 'PAYMENT' then amount else -amount end) as total
+            from payments
+            where receipt_id = new.receipt_id and payments.school_id = school
+          ) as allocated
+          where id = new.receipt_id and school_id = school and allocated_total <> allocated.total;
         end if;
       end if;
       if new.kind = 'REFUND' and new.receipt_id is not null then
@@ -1469,6 +1479,23 @@ CREATE FUNCTION refuse_truncate() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION refuse_unspent_total() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      if new.refunded_total <> 0
+         or not exists (select 1 from payments where receipt_id = new.id and payments.school_id = new.school_id)
+      then
+        raise exception 'the totals of receipt % follow from its movements', new.id
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'receipts_totals_follow_movements',
+                table = 'receipts';
+      end if;
+      return null;
+    end
+  $$;
+
 CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, dated_at timestamp with time zone, why text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -1670,8 +1697,7 @@ CREATE TABLE schools (
     payment_instructions text,
     invoice_prefix text,
     iban text,
-    CONSTRAINT schools_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
-    CONSTRAINT schools_address_plain CHECK (is_plain_text(address)),
+    CONSTRAINT schools_address_plain CHECK (is_plain_text(address, 500)),
     CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
     CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT schools_iban_is_valid CHECK (
@@ -1680,11 +1706,8 @@ CASE
     ELSE passes_mod_97(iban)
 END),
     CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
-    CONSTRAINT schools_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT schools_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))),
-    CONSTRAINT schools_payment_instructions_length CHECK (((char_length(payment_instructions) >= 1) AND (char_length(payment_instructions) <= 1000))),
-    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions)),
+    CONSTRAINT schools_name_plain CHECK (is_plain_line(name, 255)),
+    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions, 1000)),
     CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
 );
 
@@ -1773,8 +1796,7 @@ CREATE TABLE adjustments (
     CONSTRAINT adjustments_adjusted_at_not_in_future CHECK ((adjusted_at <= updated_at)),
     CONSTRAINT adjustments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
     CONSTRAINT adjustments_kind_known CHECK ((kind = ANY (ARRAY['CREDIT_NOTE'::text, 'DISCOUNT'::text, 'WRITE_OFF'::text]))),
-    CONSTRAINT adjustments_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
-    CONSTRAINT adjustments_reason_plain CHECK (is_plain_text(reason))
+    CONSTRAINT adjustments_reason_plain CHECK (is_plain_text(reason, 500))
 );
 
 CREATE TABLE invoices (
@@ -1821,8 +1843,7 @@ END) STORED NOT NULL,
     CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
     CONSTRAINT invoices_total_amount_positive CHECK (((total_amount > (0)::numeric) AND (total_amount <> 'NaN'::numeric))),
     CONSTRAINT invoices_void_has_reason CHECK (((voided_at IS NULL) = (void_reason IS NULL))),
-    CONSTRAINT invoices_void_reason_length CHECK (((char_length(void_reason) >= 1) AND (char_length(void_reason) <= 500))),
-    CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason))
+    CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason, 500))
 )
 WITH (fillfactor='90');
 
@@ -1923,12 +1944,8 @@ CREATE TABLE adjustment_lines (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT adjustment_lines_amount_is_number CHECK ((amount <> 'NaN'::numeric)),
-    CONSTRAINT adjustment_lines_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
-    CONSTRAINT adjustment_lines_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
-'::text) IN (category)) = 0))),
-    CONSTRAINT adjustment_lines_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
-    CONSTRAINT adjustment_lines_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
-'::text) IN (description)) = 0))),
+    CONSTRAINT adjustment_lines_category_plain CHECK (is_plain_line(category, 50)),
+    CONSTRAINT adjustment_lines_description_plain CHECK (is_plain_line(description, 255)),
     CONSTRAINT adjustment_lines_position_in_range CHECK ((("position" >= 1) AND ("position" <= 100)))
 );
 
@@ -1944,9 +1961,7 @@ CREATE TABLE api_keys (
     revoked_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT api_keys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
-    CONSTRAINT api_keys_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))),
+    CONSTRAINT api_keys_name_plain CHECK (is_plain_line(name, 100)),
     CONSTRAINT api_keys_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'accountant'::text, 'viewer'::text])))
 );
 
@@ -1965,17 +1980,12 @@ CREATE TABLE awards (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT awards_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT awards_approved_by_length CHECK (((char_length(approved_by) >= 1) AND (char_length(approved_by) <= 100))),
-    CONSTRAINT awards_approved_by_plain CHECK ((is_plain_text(approved_by) AND (POSITION(('
-'::text) IN (approved_by)) = 0))),
-    CONSTRAINT awards_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
-    CONSTRAINT awards_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
-'::text) IN (description)) = 0))),
+    CONSTRAINT awards_approved_by_plain CHECK (is_plain_line(approved_by, 100)),
+    CONSTRAINT awards_description_plain CHECK (is_plain_line(description, 255)),
     CONSTRAINT awards_end_after_they_begin CHECK ((valid_to >= valid_from)),
     CONSTRAINT awards_percent_in_range CHECK (((percent > (0)::numeric) AND (percent <= (100)::numeric))),
     CONSTRAINT awards_percent_or_amount CHECK ((num_nonnulls(percent, amount) = 1)),
-    CONSTRAINT awards_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
-    CONSTRAINT awards_reason_plain CHECK (is_plain_text(reason)),
+    CONSTRAINT awards_reason_plain CHECK (is_plain_text(reason, 500)),
     CONSTRAINT awards_valid_from_in_calendar CHECK (((valid_from >= '1900-01-01'::date) AND (valid_from <= '2999-12-31'::date))),
     CONSTRAINT awards_valid_to_in_calendar CHECK (((valid_to >= '1900-01-01'::date) AND (valid_to <= '2999-12-31'::date)))
 );
@@ -2035,11 +2045,8 @@ END) STORED NOT NULL,
     CONSTRAINT billing_runs_due_dates_in_range CHECK (((cardinality(due_dates) >= 1) AND (cardinality(due_dates) <= 36))),
     CONSTRAINT billing_runs_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT billing_runs_one_end CHECK ((num_nonnulls(committed_at, abandoned_at) <= 1)),
-    CONSTRAINT billing_runs_period_length CHECK (((char_length(period) >= 1) AND (char_length(period) <= 50))),
-    CONSTRAINT billing_runs_period_plain CHECK ((is_plain_text(period) AND (POSITION(('
-'::text) IN (period)) = 0))),
-    CONSTRAINT billing_runs_revert_reason_length CHECK (((char_length(revert_reason) >= 1) AND (char_length(revert_reason) <= 500))),
-    CONSTRAINT billing_runs_revert_reason_plain CHECK (is_plain_text(revert_reason)),
+    CONSTRAINT billing_runs_period_plain CHECK (is_plain_line(period, 50)),
+    CONSTRAINT billing_runs_revert_reason_plain CHECK (is_plain_text(revert_reason, 500)),
     CONSTRAINT billing_runs_reverted_after_commit CHECK (((reverted_at IS NULL) OR (committed_at IS NOT NULL))),
     CONSTRAINT billing_runs_reverted_has_reason CHECK (((reverted_at IS NULL) = (revert_reason IS NULL)))
 );
@@ -2073,10 +2080,8 @@ CREATE TABLE closings (
     reopen_reason text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT closings_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
-    CONSTRAINT closings_reason_plain CHECK (is_plain_text(reason)),
-    CONSTRAINT closings_reopen_reason_length CHECK (((char_length(reopen_reason) >= 1) AND (char_length(reopen_reason) <= 500))),
-    CONSTRAINT closings_reopen_reason_plain CHECK (is_plain_text(reopen_reason)),
+    CONSTRAINT closings_reason_plain CHECK (is_plain_text(reason, 500)),
+    CONSTRAINT closings_reopen_reason_plain CHECK (is_plain_text(reopen_reason, 500)),
     CONSTRAINT closings_reopened_has_reason CHECK (((reopened_at IS NULL) = (reopen_reason IS NULL))),
     CONSTRAINT closings_through_in_calendar CHECK (((through >= '1900-01-01'::date) AND (through <= '2999-12-31'::date))),
     CONSTRAINT closings_tie CHECK ((((((((((opening_balance + invoiced) - credited) - discounted) - written_off) - received) + refunded) - voided) = closing_balance) AND ((((((bucket_0 + bucket_1) + bucket_2) + bucket_3) + bucket_4) - unallocated) = closing_balance)))
@@ -2114,13 +2119,9 @@ CREATE TABLE fee_plan_items (
     days_before_due integer,
     CONSTRAINT fee_plan_items_after_days_in_range CHECK (((after_days >= 1) AND (after_days <= 365))),
     CONSTRAINT fee_plan_items_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT fee_plan_items_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
-    CONSTRAINT fee_plan_items_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
-'::text) IN (category)) = 0))),
+    CONSTRAINT fee_plan_items_category_plain CHECK (is_plain_line(category, 50)),
     CONSTRAINT fee_plan_items_days_before_due_in_range CHECK (((days_before_due >= 0) AND (days_before_due <= 365))),
-    CONSTRAINT fee_plan_items_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
-    CONSTRAINT fee_plan_items_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
-'::text) IN (description)) = 0))),
+    CONSTRAINT fee_plan_items_description_plain CHECK (is_plain_line(description, 255)),
     CONSTRAINT fee_plan_items_fields_of_kind CHECK ((
 CASE kind
     WHEN 'item'::text THEN ((amount IS NOT NULL) AND (category IS NOT NULL) AND (num_nonnulls(categories, percent, from_rank) = 0))
@@ -2144,9 +2145,7 @@ CREATE TABLE fee_plans (
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT fee_plans_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT fee_plans_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))),
+    CONSTRAINT fee_plans_name_plain CHECK (is_plain_line(name, 255)),
     CONSTRAINT fee_plans_version_positive CHECK ((version > 0))
 );
 
@@ -2171,12 +2170,8 @@ CREATE TABLE invoice_lines (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT invoice_lines_amount_is_number CHECK ((amount <> 'NaN'::numeric)),
-    CONSTRAINT invoice_lines_category_length CHECK (((char_length(category) >= 1) AND (char_length(category) <= 50))),
-    CONSTRAINT invoice_lines_category_plain CHECK ((is_plain_text(category) AND (POSITION(('
-'::text) IN (category)) = 0))),
-    CONSTRAINT invoice_lines_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 255))),
-    CONSTRAINT invoice_lines_description_plain CHECK ((is_plain_text(description) AND (POSITION(('
-'::text) IN (description)) = 0))),
+    CONSTRAINT invoice_lines_category_plain CHECK (is_plain_line(category, 50)),
+    CONSTRAINT invoice_lines_description_plain CHECK (is_plain_line(description, 255)),
     CONSTRAINT invoice_lines_position_in_range CHECK ((("position" >= 1) AND ("position" <= 100)))
 );
 
@@ -2200,19 +2195,12 @@ CREATE TABLE payers (
     language text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT payers_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
-    CONSTRAINT payers_email_shape CHECK ((is_plain_text(email) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
-    CONSTRAINT payers_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
-    CONSTRAINT payers_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
-'::text) IN (external_id)) = 0))),
+    CONSTRAINT payers_email_shape CHECK ((is_plain_line(email, 254) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
+    CONSTRAINT payers_external_id_plain CHECK (is_plain_line(external_id, 255)),
     CONSTRAINT payers_kind_known CHECK ((kind = ANY (ARRAY['PERSON'::text, 'ORGANISATION'::text]))),
     CONSTRAINT payers_language_shape CHECK ((language ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
-    CONSTRAINT payers_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CONSTRAINT payers_name_plain CHECK ((is_plain_text(name) AND (POSITION(('
-'::text) IN (name)) = 0))),
-    CONSTRAINT payers_phone_length CHECK (((char_length(phone) >= 1) AND (char_length(phone) <= 50))),
-    CONSTRAINT payers_phone_plain CHECK ((is_plain_text(phone) AND (POSITION(('
-'::text) IN (phone)) = 0)))
+    CONSTRAINT payers_name_plain CHECK (is_plain_line(name, 255)),
+    CONSTRAINT payers_phone_plain CHECK (is_plain_line(phone, 50))
 );
 
 CREATE TABLE students (
@@ -2224,15 +2212,9 @@ CREATE TABLE students (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     group_name text,
     left_on date,
-    CONSTRAINT students_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
-    CONSTRAINT students_external_id_plain CHECK ((is_plain_text(external_id) AND (POSITION(('
-'::text) IN (external_id)) = 0))),
-    CONSTRAINT students_full_name_length CHECK (((char_length(full_name) >= 1) AND (char_length(full_name) <= 255))),
-    CONSTRAINT students_full_name_plain CHECK ((is_plain_text(full_name) AND (POSITION(('
-'::text) IN (full_name)) = 0))),
-    CONSTRAINT students_group_name_length CHECK (((char_length(group_name) >= 1) AND (char_length(group_name) <= 100))),
-    CONSTRAINT students_group_name_plain CHECK ((is_plain_text(group_name) AND (POSITION(('
-'::text) IN (group_name)) = 0))),
+    CONSTRAINT students_external_id_plain CHECK (is_plain_line(external_id, 255)),
+    CONSTRAINT students_full_name_plain CHECK (is_plain_line(full_name, 255)),
+    CONSTRAINT students_group_name_plain CHECK (is_plain_line(group_name, 100)),
     CONSTRAINT students_left_on_in_calendar CHECK (((left_on >= '1900-01-01'::date) AND (left_on <= '2999-12-31'::date)))
 );
 
@@ -2791,7 +2773,7 @@ CREATE TRIGGER receipt_refunds_stay BEFORE DELETE OR UPDATE ON receipt_refunds F
 
 CREATE TRIGGER receipts_are_audited AFTER INSERT OR DELETE ON receipts FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
-CREATE TRIGGER receipts_begin_unspent BEFORE INSERT ON receipts FOR EACH ROW WHEN (((new.allocated_total <> (0)::numeric) OR (new.refunded_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total('receipts_totals_follow_movements');
+CREATE TRIGGER receipts_begin_as_allocated AFTER INSERT ON receipts FOR EACH ROW WHEN (((new.allocated_total <> (0)::numeric) OR (new.refunded_total <> (0)::numeric))) EXECUTE FUNCTION refuse_unspent_total();
 
 CREATE TRIGGER receipts_changes_are_audited AFTER UPDATE ON receipts FOR EACH ROW WHEN (((new.allocated_total = old.allocated_total) AND (new.refunded_total = old.refunded_total))) EXECUTE FUNCTION append_to_audit_log();
 

@@ -28,19 +28,6 @@ place as (
       select count(*) from invoices where invoices.id = any(:invoice_ids::uuid[]) and invoices.school_id = schools.id
     ) = cardinality(:invoice_ids::uuid[])
 ),
-new_receipt as (
-  insert into receipts (
-    school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at
-  )
-  select
-    school_id, payer_id, payer_name, :amount::numeric(12, 2), :method::text, :reference::text, :source::text,
-    :external_reference::text, coalesce(:received_at::timestamptz, start_of_day(:received_on::date, time_zone), now())
-  from place
-  where :receipt_id::uuid is null
-  returning
-    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, received_at as allocated_at
-),
 known_receipt as (
   select
     id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
@@ -53,23 +40,23 @@ known_receipt as (
     and receipts.reversed_at is null
   for no key update
 ),
-receipt as (
+-- What there is to allocate. A new receipt is recorded with its total, so after it is known what it pays.
+money as (
   select
-    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
-  from new_receipt
+    school_id, payer_id, :amount::numeric(12, 2) as unallocated,
+    coalesce(:received_at::timestamptz, start_of_day(:received_on::date, time_zone), now()) as allocated_at
+  from place
+  where :receipt_id::uuid is null
   union all
-  select
-    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+  select school_id, payer_id, unallocated, allocated_at
   from known_receipt
 ),
 candidates as (
   select unnest(:invoice_ids::uuid[]) as id
   union all
   select invoices.id
-  from receipt
-  join invoices on invoices.payer_id = receipt.payer_id and invoices.school_id = receipt.school_id
+  from money
+  join invoices on invoices.payer_id = money.payer_id and invoices.school_id = money.school_id
   where :rule::text = 'oldest_due_first'
     and balance_due > 0
     and (:tenant::uuid is null or invoices.school_id = :tenant)
@@ -80,7 +67,7 @@ locked as (
   select id, student_id, description, issued_at, due_date, balance_due, refunds_total, reversals_total
   from invoices
   where invoices.id = any(array(select candidates.id from candidates))
-    and invoices.school_id = (select school_id from receipt)
+    and invoices.school_id = (select school_id from money)
     and (:tenant::uuid is null or invoices.school_id = :tenant)
   order by invoices.id
   for no key update
@@ -91,7 +78,7 @@ in_turn as (
     unallocated - coalesce(sum(balance_due) over (
       order by due_date, issued_at, locked.id rows between unbounded preceding and 1 preceding
     ), 0) as left_for_it
-  from receipt
+  from money
   cross join locked
   where :rule = 'oldest_due_first'
     and balance_due > 0
@@ -103,6 +90,31 @@ planned as (
   union all
   select invoice_id, amount
   from unnest(:invoice_ids::uuid[], :invoice_amounts::numeric[]) as given (invoice_id, amount)
+),
+new_receipt as (
+  insert into receipts (
+    school_id, payer_id, payer_name, amount, method, reference, source, external_reference, received_at, allocated_total
+  )
+  select
+    place.school_id, place.payer_id, payer_name, :amount::numeric(12, 2), :method::text, :reference::text, :source::text,
+    :external_reference::text, allocated_at, coalesce((select sum(planned.amount) from planned), 0)
+  from place
+  cross join money
+  where :receipt_id::uuid is null
+  returning
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, received_at as allocated_at
+),
+receipt as (
+  select
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+  from new_receipt
+  union all
+  select
+    id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+  from known_receipt
 ),
 new_payments as (
   insert into payments (school_id, invoice_id, receipt_id, amount, method, reference, paid_at)
@@ -128,9 +140,11 @@ new_allocations as (
   join students on students.id = locked.student_id and students.school_id = (select school_id from receipt)
     and (:tenant::uuid is null or students.school_id = :tenant)
 ),
+-- What triggers add to a known receipt, at the end of the statement.
 added as (
   select coalesce(sum(amount), 0.00) as amount, count(*) as payments
   from new_payments
+  where :receipt_id::uuid is not null
 ),
 answer as (
   select

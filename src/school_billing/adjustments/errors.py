@@ -6,8 +6,15 @@ from functools import partial
 from typing import Self
 
 from school_billing.invoices.errors import InvoiceIsVoid, InvoiceNotFound, OverRefund
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import NumberIsFixed, refuse_cents
 
 
@@ -82,8 +89,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "adjustments_kind_known": breaks_rule("kind", "must be one of CREDIT_NOTE, DISCOUNT, WRITE_OFF"),
     "adjustments_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", _CREATE): refuse_cents("amount"),
-    "adjustments_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "adjustments_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "adjustments_reason_plain": not_plain("reason", 500),
     "adjustments_adjusted_at_not_in_future": breaks_rule("adjusted_at", "must not be in the future"),
     "adjustments_follow_invoice": breaks_rule("adjusted_at", "must not be before the invoice's issued_at"),
     "adjustments_are_fixed": AdjustmentIsFixed,
@@ -92,10 +98,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "adjustment_lines_adjustment_id_fkey": AdjustmentNotFound,
     "adjustment_lines_position_key": AdjustmentIsFixed,
     "adjustment_lines_position_in_range": breaks_rule("lines", "must be 1 to 100 lines"),
-    "adjustment_lines_description_length": breaks_rule("lines", "must have descriptions of 1 to 255 characters"),
-    "adjustment_lines_description_plain": breaks_rule("lines", PLAIN_TEXT),
-    "adjustment_lines_category_length": breaks_rule("lines", "must have categories of 1 to 50 characters"),
-    "adjustment_lines_category_plain": breaks_rule("lines", PLAIN_TEXT),
+    "adjustment_lines_description_plain": breaks_rule("lines", "must have plain descriptions of 1 to 255 characters"),
+    "adjustment_lines_category_plain": breaks_rule("lines", "must have plain categories of 1 to 50 characters"),
     "adjustment_lines_amount_is_number": breaks_rule("lines", "must have amounts"),
     "adjustment_lines_sum_to_amount": AdjustmentIsFixed,
     "adjustment_lines_are_fixed": AdjustmentIsFixed,

@@ -1,8 +1,7 @@
 """The errors of API keys, and which constraint of the schema means which error."""
 
 from school_billing.auth.errors import UNKNOWN_ROLE
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, not_plain
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -27,8 +26,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "api_keys_pkey": DuplicateId,
     "api_keys_key_hash_key": DuplicateId,
     "api_keys_name_key": DuplicateName,
-    "api_keys_name_length": breaks_rule("name", "must have 1 to 100 characters"),
-    "api_keys_name_plain": breaks_rule("name", PLAIN_TEXT),
+    "api_keys_name_plain": not_plain("name", 100),
     "api_keys_role_known": UNKNOWN_ROLE,
     "api_keys_school_id_fkey": SchoolNotFound,
     ("api_keys_school_id_fkey", "schools/delete"): SchoolHasApiKeys,

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule, not_plain
 from school_billing.schools.errors import refuse_cents
 from school_billing.students.errors import StudentNotFound
 
@@ -27,16 +26,13 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "awards_student_id_fkey": partial(StudentNotFound, "There is no such student in the award's school."),
     ("awards_student_id_fkey", "students/delete"): StudentHasAwards,
     "awards_student_is_fixed": breaks_rule("student_id", "cannot change: delete the award and add another one"),
-    "awards_description_length": breaks_rule("description", "must have 1 to 255 characters"),
-    "awards_description_plain": breaks_rule("description", PLAIN_TEXT),
+    "awards_description_plain": not_plain("description", 255),
     "awards_percent_or_amount": breaks_rule("percent", "is required, or else amount"),
     "awards_percent_in_range": breaks_rule("percent", "must be a percentage above zero, at most 100"),
     "awards_amount_positive": breaks_rule("amount", "must be above zero"),
     "awards_valid_from_in_calendar": breaks_rule("valid_from", _CALENDAR),
     "awards_valid_to_in_calendar": breaks_rule("valid_to", _CALENDAR),
     "awards_end_after_they_begin": breaks_rule("valid_to", "must not be before valid_from"),
-    "awards_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "awards_reason_plain": breaks_rule("reason", PLAIN_TEXT),
-    "awards_approved_by_length": breaks_rule("approved_by", "must have 1 to 100 characters"),
-    "awards_approved_by_plain": breaks_rule("approved_by", PLAIN_TEXT),
+    "awards_reason_plain": not_plain("reason", 500),
+    "awards_approved_by_plain": not_plain("approved_by", 100),
 }

@@ -9,8 +9,8 @@ from school_billing.platform.web.errors import (
     NotFound,
     PreconditionFailed,
     breaks_rule,
+    not_plain,
 )
-from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.students.errors import StudentNotFound
 
 
@@ -63,8 +63,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "billing_runs_period_key": DuplicateId,
     "billing_runs_fee_plan_id_fkey": FeePlanNotFound,
     ("billing_runs_fee_plan_id_fkey", "fee_plans/delete"): FeePlanUsed,
-    "billing_runs_period_length": breaks_rule("period", "must have 1 to 50 characters"),
-    "billing_runs_period_plain": breaks_rule("period", PLAIN_TEXT),
+    "billing_runs_period_plain": not_plain("period", 50),
     "billing_runs_due_dates_in_range": breaks_rule("due_dates", "must be 1 to 36 days"),
     "billing_runs_due_dates_in_calendar": breaks_rule("due_dates", "must be between 1900-01-01 and 2999-12-31"),
     "billing_runs_due_dates_ascending": breaks_rule("due_dates", "must be in order"),
@@ -73,8 +72,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "billing_runs_one_end": BillingRunAbandoned,
     "billing_runs_reverted_after_commit": BillingRunNotCommitted,
     "billing_runs_reverted_has_reason": breaks_rule("reason", "must be given"),
-    "billing_runs_revert_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "billing_runs_revert_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "billing_runs_revert_reason_plain": not_plain("reason", 500),
     "billing_runs_are_fixed": BillingRunCommitted,
     "billing_run_rows_pkey": DuplicateId,
     "billing_run_rows_student_id_key": DuplicateId,

@@ -1,7 +1,14 @@
 """The errors of closings, and which constraint of the schema means which error."""
 
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -56,10 +63,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "closings_through_key": AlreadyClosed,
     "closings_day_is_over": breaks_rule("through", "must be a day that is over in the school's time zone"),
     "closings_through_in_calendar": breaks_rule("through", "must be between 1900-01-01 and 2999-12-31"),
-    "closings_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "closings_reason_plain": breaks_rule("reason", PLAIN_TEXT),
-    "closings_reopen_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "closings_reopen_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "closings_reason_plain": not_plain("reason", 500),
+    "closings_reopen_reason_plain": not_plain("reason", 500),
     "closings_reopened_has_reason": breaks_rule("reason", "must be given for a reopened closing"),
     "closings_tie": FiguresDoNotTie,
     "closings_are_fixed": ClosingIsFixed,

@@ -1,8 +1,15 @@
 """The errors of fee plans, and which constraint of the schema means which error."""
 
 from school_billing.fee_plans.contracts import DAYS_MOST, RANK_MOST, TIMES_MOST
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import SchoolNotFound, refuse_cents
 
 
@@ -28,8 +35,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "fee_plans_pkey": DuplicateId,
     "fee_plans_school_id_fkey": SchoolNotFound,
     ("fee_plans_school_id_fkey", "schools/delete"): SchoolHasFeePlans,
-    "fee_plans_name_length": breaks_rule("name", "must have 1 to 255 characters"),
-    "fee_plans_name_plain": breaks_rule("name", PLAIN_TEXT),
+    "fee_plans_name_plain": not_plain("name", 255),
     "fee_plans_version_positive": FeePlanChanged,
     ("amounts_fit_the_currency", "fee_plans/create"): refuse_cents("items"),
     ("amounts_fit_the_currency", "fee_plans/update"): refuse_cents("items"),
@@ -41,10 +47,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "fee_plan_items_position_in_range": breaks_rule("items", "must be at most 50, with at most 30 rules"),
     "fee_plan_items_kind_known": breaks_rule("rules", "must have known kinds"),
     "fee_plan_items_fields_of_kind": breaks_rule("rules", "must have the fields of their kinds"),
-    "fee_plan_items_description_length": breaks_rule("items", "must have descriptions of 1 to 255 characters"),
-    "fee_plan_items_description_plain": breaks_rule("items", PLAIN_TEXT),
-    "fee_plan_items_category_length": breaks_rule("items", "must have categories of 1 to 50 characters"),
-    "fee_plan_items_category_plain": breaks_rule("items", PLAIN_TEXT),
+    "fee_plan_items_description_plain": breaks_rule("items", "must have plain descriptions of 1 to 255 characters"),
+    "fee_plan_items_category_plain": breaks_rule("items", "must have plain categories of 1 to 50 characters"),
     "fee_plan_items_percent_in_range": breaks_rule("percent", _PERCENT),
     "fee_plan_items_amount_positive": breaks_rule("amount", "must be above zero"),
     "fee_plan_items_from_rank_in_range": breaks_rule("from_rank", f"must be 1 to {RANK_MOST}"),

@@ -7,8 +7,15 @@ from typing import Self
 
 from school_billing.invoices.contracts import Invoice
 from school_billing.payers.errors import PayerNotFound
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import NumberIsFixed, refuse_cents
 from school_billing.students.errors import StudentNotFound
 
@@ -147,9 +154,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),
     "invoices_issued_at_in_calendar": breaks_rule("issued_at", _CALENDAR),
     "invoices_description_length": breaks_rule("description", "must have at most 500 characters"),
-    "invoices_void_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "invoices_description_plain": breaks_rule("description", PLAIN_TEXT),
-    "invoices_void_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "invoices_description_plain": not_plain("description", 500),
+    "invoices_void_reason_plain": not_plain("reason", 500),
     "invoices_void_has_reason": breaks_rule("reason", "must be given for a void invoice"),
     "invoices_payments_not_negative": TotalsDiffer,
     "invoices_adjustments_not_negative": TotalsDiffer,
@@ -168,10 +174,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoice_lines_invoice_id_fkey": InvoiceNotFound,
     "invoice_lines_position_key": InvoiceHasLines,
     "invoice_lines_position_in_range": breaks_rule("lines", "must be 1 to 100 lines"),
-    "invoice_lines_description_length": breaks_rule("lines", "must have descriptions of 1 to 255 characters"),
-    "invoice_lines_description_plain": breaks_rule("lines", PLAIN_TEXT),
-    "invoice_lines_category_length": breaks_rule("lines", "must have categories of 1 to 50 characters"),
-    "invoice_lines_category_plain": breaks_rule("lines", PLAIN_TEXT),
+    "invoice_lines_description_plain": breaks_rule("lines", "must have plain descriptions of 1 to 255 characters"),
+    "invoice_lines_category_plain": breaks_rule("lines", "must have plain categories of 1 to 50 characters"),
     "invoice_lines_amount_is_number": breaks_rule("lines", "must have amounts"),
     "invoice_lines_sum_to_total": InvoiceHasLines,
     "invoice_lines_are_fixed": InvoiceLinesAreFixed,

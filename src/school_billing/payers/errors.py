@@ -14,9 +14,9 @@ from school_billing.platform.web.errors import (
     InvalidBody,
     NotFound,
     breaks_rule,
+    not_plain,
     require_each_once,
 )
-from school_billing.platform.web.types import PLAIN_TEXT
 from school_billing.schools.errors import SchoolNotFound
 from school_billing.students.errors import DuplicateExternalId, StudentNotFound
 
@@ -67,14 +67,10 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payers_school_id_external_id_key": DuplicatePayer,
     "payers_payment_reference_key": DuplicateId,
     "payers_kind_known": breaks_rule("kind", f"must be one of {', '.join(PayerKind)}"),
-    "payers_name_length": breaks_rule("name", "must have 1 to 255 characters"),
-    "payers_name_plain": breaks_rule("name", PLAIN_TEXT),
-    "payers_email_length": breaks_rule("email", "must have 3 to 254 characters"),
+    "payers_name_plain": not_plain("name", 255),
     "payers_email_shape": breaks_rule("email", "must be an email address such as marge@springfield.example"),
-    "payers_phone_length": breaks_rule("phone", "must have 1 to 50 characters"),
-    "payers_phone_plain": breaks_rule("phone", PLAIN_TEXT),
-    "payers_external_id_length": breaks_rule("external_id", "must have 1 to 255 characters"),
-    "payers_external_id_plain": breaks_rule("external_id", PLAIN_TEXT),
+    "payers_phone_plain": not_plain("phone", 50),
+    "payers_external_id_plain": not_plain("external_id", 255),
     "payers_language_shape": breaks_rule("language", "must be a language tag such as en or es-MX"),
     "student_payers_pkey": DuplicateId,
     "student_payers_payer_id_key": breaks_rule("payers", "must name each payer once"),

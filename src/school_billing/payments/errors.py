@@ -3,8 +3,15 @@
 from functools import partial
 
 from school_billing.invoices.errors import InvoiceNotFound
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import refuse_cents
 
 
@@ -33,12 +40,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", "payments/create"): refuse_cents("amount"),
     ("amounts_fit_the_currency", "payments/update"): refuse_cents("amount"),
-    "payments_method_length": breaks_rule("method", "must have 1 to 50 characters"),
-    "payments_reference_length": breaks_rule("reference", "must have 1 to 255 characters"),
     "payments_method_plain": breaks_rule("method", "must be in lower case, with _ between words"),
-    "payments_reference_plain": breaks_rule("reference", PLAIN_TEXT),
-    "payments_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "payments_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "payments_reference_plain": not_plain("reference", 255),
+    "payments_reason_plain": not_plain("reason", 500),
     "payments_belong_to_receipt": BelongsToReceipt,
     "payments_paid_at_in_calendar": breaks_rule("paid_at", "must be 1900-01-01 or later"),
     "payments_paid_at_not_in_future": breaks_rule("paid_at", "must not be in the future"),

@@ -5,8 +5,15 @@ from functools import partial
 from school_billing.invoices.errors import OverRefund
 from school_billing.payers.errors import PayerNotFound
 from school_billing.payments.errors import PaymentNotFound
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import NumberIsFixed, SchoolNotFound, refuse_cents
 
 
@@ -110,17 +117,12 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "receipts_amount_positive": breaks_rule("amount", "must be above zero"),
     ("amounts_fit_the_currency", "receipts/allocate"): refuse_cents("amount"),
     ("amounts_fit_the_currency", "receipts/refund"): refuse_cents("amount"),
-    "receipts_method_length": breaks_rule("method", "must have 1 to 50 characters"),
     "receipts_method_plain": _METHOD,
-    "receipts_reference_length": breaks_rule("reference", "must have 1 to 255 characters"),
-    "receipts_reference_plain": breaks_rule("reference", PLAIN_TEXT),
-    "receipts_source_length": breaks_rule("source", "must have 1 to 50 characters"),
-    "receipts_source_plain": breaks_rule("source", PLAIN_TEXT),
-    "receipts_external_reference_length": breaks_rule("external_reference", "must have 1 to 255 characters"),
-    "receipts_external_reference_plain": breaks_rule("external_reference", PLAIN_TEXT),
+    "receipts_reference_plain": not_plain("reference", 255),
+    "receipts_source_plain": not_plain("source", 50),
+    "receipts_external_reference_plain": not_plain("external_reference", 255),
     "receipts_external_reference_key": ReceiptKnown,
-    "receipts_reverse_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "receipts_reverse_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "receipts_reverse_reason_plain": not_plain("reason", 500),
     "receipts_received_at_in_calendar": breaks_rule("received_at", "must be 1900-01-01 or later"),
     "receipts_received_at_not_in_future": breaks_rule("received_at", _NOT_IN_FUTURE),
     "receipts_reversed_at_not_in_future": breaks_rule("reversed_at", _NOT_IN_FUTURE),
@@ -145,12 +147,9 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "receipt_refunds_pkey": DuplicateId,
     "receipt_refunds_receipt_id_fkey": ReceiptNotFound,
     "receipt_refunds_amount_positive": breaks_rule("amount", "must be above zero"),
-    "receipt_refunds_method_length": breaks_rule("method", "must have 1 to 50 characters"),
     "receipt_refunds_method_plain": _METHOD,
-    "receipt_refunds_reference_length": breaks_rule("reference", "must have 1 to 255 characters"),
-    "receipt_refunds_reference_plain": breaks_rule("reference", PLAIN_TEXT),
-    "receipt_refunds_reason_length": breaks_rule("reason", "must have 1 to 500 characters"),
-    "receipt_refunds_reason_plain": breaks_rule("reason", PLAIN_TEXT),
+    "receipt_refunds_reference_plain": not_plain("reference", 255),
+    "receipt_refunds_reason_plain": not_plain("reason", 500),
     "receipt_refunds_refunded_at_not_in_future": breaks_rule("refunded_at", _NOT_IN_FUTURE),
     "receipt_refunds_are_fixed": ReceiptIsFixed,
     "payments_receipt_id_fkey": ReceiptNotFound,

@@ -9,8 +9,8 @@ from school_billing.platform.web.errors import (
     InUse,
     NotFound,
     breaks_rule,
+    not_plain,
 )
-from school_billing.platform.web.types import PLAIN_TEXT
 
 
 class SchoolNotFound(NotFound):
@@ -63,12 +63,9 @@ def refuse_cents(field: str) -> ErrorFactory:
 
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "schools_pkey": DuplicateId,
-    "schools_name_length": breaks_rule("name", "must have 1 to 255 characters"),
-    "schools_name_plain": breaks_rule("name", PLAIN_TEXT),
-    "schools_address_length": breaks_rule("address", "must have 1 to 500 characters"),
-    "schools_address_plain": breaks_rule("address", PLAIN_TEXT),
-    "schools_payment_instructions_length": breaks_rule("payment_instructions", "must have 1 to 1000 characters"),
-    "schools_payment_instructions_plain": breaks_rule("payment_instructions", PLAIN_TEXT),
+    "schools_name_plain": not_plain("name", 255),
+    "schools_address_plain": not_plain("address", 500),
+    "schools_payment_instructions_plain": not_plain("payment_instructions", 1000),
     "schools_iban_is_valid": breaks_rule("iban", "must be an IBAN with the right check digits"),
     "schools_currency_is_iso_4217": breaks_rule("currency", "must be an ISO 4217 code such as USD"),
     "schools_currency_fits_the_books": breaks_rule(

@@ -1,7 +1,14 @@
 """The errors of students, and which constraint of the schema means which error."""
 
-from school_billing.platform.web.errors import Conflict, ConstraintErrors, DuplicateId, InUse, NotFound, breaks_rule
-from school_billing.platform.web.types import PLAIN_TEXT
+from school_billing.platform.web.errors import (
+    Conflict,
+    ConstraintErrors,
+    DuplicateId,
+    InUse,
+    NotFound,
+    breaks_rule,
+    not_plain,
+)
 from school_billing.schools.errors import SchoolNotFound
 
 
@@ -27,11 +34,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "students_school_id_fkey": SchoolNotFound,
     ("students_school_id_fkey", "schools/delete"): SchoolHasStudents,
     "students_school_id_external_id_key": DuplicateExternalId,
-    "students_full_name_length": breaks_rule("full_name", "must have 1 to 255 characters"),
-    "students_full_name_plain": breaks_rule("full_name", PLAIN_TEXT),
-    "students_external_id_length": breaks_rule("external_id", "must have 1 to 255 characters"),
-    "students_external_id_plain": breaks_rule("external_id", PLAIN_TEXT),
-    "students_group_name_length": breaks_rule("group_name", "must have 1 to 100 characters"),
-    "students_group_name_plain": breaks_rule("group_name", PLAIN_TEXT),
+    "students_full_name_plain": not_plain("full_name", 255),
+    "students_external_id_plain": not_plain("external_id", 255),
+    "students_group_name_plain": not_plain("group_name", 100),
     "students_left_on_in_calendar": breaks_rule("left_on", "must be between 1900-01-01 and 2999-12-31"),
 }

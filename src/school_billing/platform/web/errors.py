@@ -293,6 +293,11 @@ def breaks_rule(field: str, rule: str) -> ErrorFactory:
     return partial(InvalidBody, None, [FieldError(field, rule)])
 
 
+def not_plain(field: str, most: int) -> ErrorFactory:
+    """Return a factory of the error that `field` of the body is no plain text of 1 to `most` characters."""
+    return breaks_rule(field, f"must have 1 to {most} characters, none of them invisible, and no blanks around them")
+
+
 def error_classes() -> dict[str, type[ApiError]]:
     """Return every error that has a code of its own, by the code."""
     kinds: list[type[ApiError]] = [ApiError]

@@ -33,8 +33,6 @@ HIDDEN = re.compile(
     "|(?<![\u0590-\u1fff\u2070-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0590-\u1fff\u2070-\U0010ffff])"
     "|^[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-PLAIN_TEXT = "must have no invisible characters, and no blanks around it"
-"""What the checks of the database say about text."""
 
 _LINE_BREAK = re.compile("\n")
 _LINE_BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")

@@ -1,0 +1,94 @@
+drop trigger if exists receipts_begin_as_allocated on receipts;
+drop function if exists refuse_unspent_total();
+create or replace trigger receipts_begin_unspent
+  before insert on receipts
+  for each row when (new.allocated_total <> 0 or new.refunded_total <> 0)
+  execute function refuse_handwritten_total('receipts_totals_follow_movements');
+
+-- As in 0021.
+-- Updates the totals of the invoice, or of both invoices if a payment moves to another one, and the total of the receipt
+-- whose money a payment is: each is the sum of what is there. If a check of an invoice or a receipt refuses that, the whole
+-- statement fails. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is
+-- taken back. `old` is null in an insert, and `new` in a delete. Payments of receipts are only ever added.
+create or replace function move_invoice_totals() returns trigger
+  language plpgsql
+  set search_path = public, pg_temp
+  -- Otherwise PostgreSQL plans the UPDATE again for each list.
+  set plan_cache_mode = force_generic_plan
+  as $function$
+    declare
+      school uuid := coalesce(new.school_id, old.school_id);
+      moved uuid[] := array[new.invoice_id, old.invoice_id];
+      is_counted boolean := false;
+      earliest timestamptz;
+    begin
+      if new.receipt_id is not null then
+        -- All payments of the statement are there when the trigger of the first one runs. It counts them together, and the
+        -- other triggers find the totals right: one UPDATE for each payment would take three times as long.
+        select
+          greatest(received_at, issued_at),
+          allocated_total = (
+            select sum(case kind when 'PAYMENT' then amount else -amount end)
+            from payments
+            where receipt_id = new.receipt_id and payments.school_id = school
+          )
+          and payments_total + refunds_total = (
+            select sum(amount) from payments where invoice_id = new.invoice_id and payments.school_id = school
+          )
+        into earliest, is_counted
+        from receipts
+        join invoices on invoices.id = new.invoice_id and invoices.school_id = receipts.school_id
+        where receipts.id = new.receipt_id and receipts.school_id = school;
+        if not is_counted then
+          perform 1 from receipts where id = new.receipt_id and school_id = school for no key update;
+          moved := array(
+            select invoice_id
+            from payments
+            where receipt_id = new.receipt_id and school_id = school and created_at = new.created_at
+          );
+        end if;
+      end if;
+      if not is_counted then
+        -- The invoices are locked before the sums are read, so that these have what others paid, and in the order of their
+        -- ids, so that two statements do not deadlock.
+        perform 1 from invoices where id = any(moved) and school_id = school order by id for no key update;
+        update invoices
+        set (payments_total, refunds_total) = (
+              select
+                coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0),
+                coalesce(sum(amount) filter (where kind = 'REFUND'), 0)
+              from payments
+              where invoice_id = invoices.id and school_id = invoices.school_id
+            )
+        where id = any(moved) and school_id = school;
+        if new.receipt_id is not null then
+          update receipts
+          set allocated_total = (
+                select sum(case kind when 'PAYMENT' then payments.amount else -payments.amount end)
+                from payments
+                where receipt_id = receipts.id and payments.school_id = receipts.school_id
+              )
+          where id = new.receipt_id and school_id = school;
+        end if;
+      end if;
+      if new.kind = 'REFUND' and new.receipt_id is not null then
+        select paid_at into earliest
+        from payments
+        where id = new.reverses_id and school_id = school and kind = 'PAYMENT'
+          and (receipt_id, invoice_id, amount) = (new.receipt_id, new.invoice_id, new.amount);
+        if not found then
+          raise exception 'payment % takes back another allocation than %', new.id, new.reverses_id
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'payments_take_back_a_whole_allocation',
+                  table = 'payments';
+        end if;
+      end if;
+      if new.paid_at < earliest then
+        raise exception 'payment % is dated %, before %', new.id, new.paid_at, earliest
+          using errcode = 'integrity_constraint_violation',
+                constraint = 'payments_follow_receipt_and_invoice',
+                table = 'payments';
+      end if;
+      return null;
+    end
+  $function$;
