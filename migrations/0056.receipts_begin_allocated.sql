@@ -1,4 +1,5 @@
--- A new receipt is recorded with what its payments allocate. An UPDATE of the same row would take a tenth of the statement.
+-- A new receipt is recorded with what its payments allocate: an UPDATE of the same row would take a tenth of the statement.
+-- And money of a receipt is refunded from the receipt alone.
 --
 -- contract: receipts_begin_as_allocated takes the place of receipts_begin_unspent
 set local lock_timeout = '2s';
@@ -6,7 +7,7 @@ set local lock_timeout = '2s';
 -- Updates the totals of the invoice, or of both invoices if a payment moves to another one, and the total of the receipt
 -- whose money a payment is: each is the sum of what is there. If a check of an invoice or a receipt refuses that, the whole
 -- statement fails. An allocation is dated neither before its receipt nor before its invoice, and only the whole of it is
--- taken back. `old` is null in an insert, and `new` in a delete. Payments of receipts are only ever added.
+-- taken back. A payment without a receipt is refunded without one. `old` is null in an insert, and `new` in a delete. Payments of receipts are only ever added.
 create or replace function move_invoice_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
@@ -18,6 +19,7 @@ create or replace function move_invoice_totals() returns trigger
       moved uuid[] := array[new.invoice_id, old.invoice_id];
       is_counted boolean := false;
       earliest timestamptz;
+      beyond numeric;
     begin
       if new.receipt_id is not null then
         -- All payments of the statement are there when the trigger of the first one runs. It counts them together, and the
@@ -68,6 +70,22 @@ create or replace function move_invoice_totals() returns trigger
             where receipt_id = new.receipt_id and payments.school_id = school
           ) as allocated
           where id = new.receipt_id and school_id = school and allocated_total <> allocated.total;
+        end if;
+      end if;
+      if coalesce(new.receipt_id, old.receipt_id) is null and (tg_op <> 'INSERT' or new.kind = 'REFUND') then
+        -- Otherwise the receipt could not be reversed any more.
+        select sum(case kind when 'REFUND' then amount else -amount end) into beyond
+        from payments
+        where invoice_id = any(moved) and school_id = school and receipt_id is null
+        group by invoice_id
+        order by 1 desc
+        limit 1;
+        if beyond > 0 then
+          raise exception 'payment % refunds money of receipts', coalesce(new.id, old.id)
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'payments_refund_no_money_of_receipts',
+                  table = 'payments',
+                  detail = json_build_object('beyond', amount_text(beyond));
         end if;
       end if;
       if new.kind = 'REFUND' and new.receipt_id is not null then

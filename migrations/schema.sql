@@ -994,6 +994,7 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
       moved uuid[] := array[new.invoice_id, old.invoice_id];
       is_counted boolean := false;
       earliest timestamptz;
+      beyond numeric;
     begin
       if new.receipt_id is not null then
         -- All payments of the statement are there when the trigger of the first one runs. It counts them together, and the
@@ -1044,6 +1045,22 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
             where receipt_id = new.receipt_id and payments.school_id = school
           ) as allocated
           where id = new.receipt_id and school_id = school and allocated_total <> allocated.total;
+        end if;
+      end if;
+      if coalesce(new.receipt_id, old.receipt_id) is null and (tg_op <> 'INSERT' or new.kind = 'REFUND') then
+        -- Otherwise the receipt could not be reversed any more.
+        select sum(case kind when 'REFUND' then amount else -amount end) into beyond
+        from payments
+        where invoice_id = any(moved) and school_id = school and receipt_id is null
+        group by invoice_id
+        order by 1 desc
+        limit 1;
+        if beyond > 0 then
+          raise exception 'payment % refunds money of receipts', coalesce(new.id, old.id)
+            using errcode = 'integrity_constraint_violation',
+                  constraint = 'payments_refund_no_money_of_receipts',
+                  table = 'payments',
+                  detail = json_build_object('beyond', amount_text(beyond));
         end if;
       end if;
       if new.kind = 'REFUND' and new.receipt_id is not null then

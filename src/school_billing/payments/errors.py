@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from school_billing.invoices.errors import InvoiceNotFound
+from school_billing.invoices.errors import InvoiceNotFound, OverRefund
 from school_billing.platform.web.errors import (
     Conflict,
     ConstraintErrors,
@@ -31,6 +31,15 @@ class InvoiceInUse(InUse):
     """The invoice has payments and cannot be deleted. Refund them, or take back what receipts pay, and void it."""
 
 
+def refunds_money_of_receipts(beyond: str) -> OverRefund:
+    """Return the error of a refund on the invoice of money that came with a receipt."""
+    return OverRefund(
+        f"{beyond} more would be refunded than was paid on the invoice without a receipt. Take money of a receipt back"
+        " with POST /payments/{id}/reverse, then refund it with POST /receipts/{id}/refunds.",
+        figures={"beyond": beyond},
+    )
+
+
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_pkey": DuplicateId,
     "payments_invoice_id_fkey": partial(InvoiceNotFound, "There is no such invoice in the payment's school."),
@@ -44,6 +53,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "payments_reference_plain": not_plain("reference", 255),
     "payments_reason_plain": not_plain("reason", 500),
     "payments_belong_to_receipt": BelongsToReceipt,
+    "payments_refund_no_money_of_receipts": refunds_money_of_receipts,
     "payments_paid_at_in_calendar": breaks_rule("paid_at", "must be 1900-01-01 or later"),
     "payments_paid_at_not_in_future": breaks_rule("paid_at", "must not be in the future"),
 }

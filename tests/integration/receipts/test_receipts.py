@@ -307,14 +307,24 @@ async def test_a_bounced_cheque_brings_the_debts_back(api: Api, family: Family, 
     problem(claim, 409, "receipt_reversed")
 
 
-async def test_money_that_was_refunded_on_its_invoice_is_not_taken_back(api: Api, family: Family) -> None:
-    receipt = await api.receipt(family.payer, "200.00")  # It pays Lisa.
-    await api.refund(family.invoices[1], "10.00")
-    payment = receipt["allocations"][0]["payment_id"]
-    refused = await api.client.post(f"/payments/{payment}/reverse", json={"reason": "Meant for Bart"})
-    assert problem(refused, 409, "over_refund")["paid_total"] == "190.00"
-    problem(await api.client.post(f"/receipts/{receipt['id']}/reverse", json={"reason": "x"}), 409, "over_refund")
-    assert balances(await api.get(f"/receipts/{receipt['id']}")) == ("200.00", "200.00", "0.00", "0.00")
+async def test_money_of_a_receipt_is_refunded_from_the_receipt_alone(api: Api, family: Family) -> None:
+    """Refunded on an invoice that is then voided, the receipt could not be reversed any more."""
+    lisa = family.invoices[1]
+    receipt = await api.receipt(family.payer, "150.00")  # It pays Lisa.
+    paid = await api.pay(lisa, "50.00")
+    refund = {"invoice_id": lisa["id"], "kind": "REFUND", "amount": "60.00"}
+    refused = problem(await api.client.post("/payments", json=refund), 409, "over_refund")
+    assert refused["beyond"] == "10.00"
+    assert "POST /receipts/{id}/refunds" in refused["detail"]
+    given_back = await api.refund(lisa, "50.00")
+    larger = await api.client.patch(f"/payments/{given_back['id']}", json={"amount": "50.01"})
+    smaller = await api.client.patch(f"/payments/{paid['id']}", json={"amount": "49.99"})
+    moved = await api.client.patch(f"/payments/{paid['id']}", json={"invoice_id": family.invoices[0]["id"]})
+    deleted = await api.client.delete(f"/payments/{paid['id']}")
+    beyond = [problem(answer, 409, "over_refund")["beyond"] for answer in (larger, smaller, moved, deleted)]
+    assert beyond == ["0.01", "0.01", "50.00", "50.00"]
+    await post(api, f"/receipts/{receipt['id']}/reverse", reason="Bounced")
+    assert (await api.reload(lisa))["paid_total"] == "0.00"
 
 
 async def test_no_movement_is_dated_before_an_earlier_one(api: Api, family: Family) -> None:
