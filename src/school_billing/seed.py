@@ -1,11 +1,18 @@
 """The first administrator and the demo schools. Seeding again changes nothing."""
 
+from uuid import UUID
+
 import msgspec
 
 from school_billing.auth.passwords import hash_password
+from school_billing.billing_runs.contracts import BillingRunIn, Period
+from school_billing.billing_runs.repository import BillingRuns
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
+from school_billing.platform.web.conditional import ANY_VERSION
+from school_billing.schools.days import Day, Moment
+from school_billing.students.contracts import GroupName
 from school_billing.users.contracts import User
 
 
@@ -17,15 +24,22 @@ class Seeded(msgspec.Struct, frozen=True):
     payments: int
 
 
+class Unbilled(msgspec.Struct, frozen=True):
+    """A fee plan of Riverside Academy that no run has billed."""
+
+    id: UUID
+    school_id: UUID
+    name: GroupName
+    """Also the group of its students."""
+
+
 FIRST_ADMINISTRATOR = Query("users/seed", User)
 SPRINGFIELD = Query("demo/springfield", Seeded)
-RIVERSIDE = Query("demo/riverside", Seeded)
-FAMILIES = Query("demo/families", Seeded)
-DEMO = {
-    "Springfield Elementary": SPRINGFIELD,
-    "Riverside Academy": RIVERSIDE,
-    "the families of Riverside Academy": FAMILIES,
-}
+RIVERSIDE = Query("demo/riverside", int)
+RIVERSIDE_PLANS = Query("demo/riverside_plans", Unbilled)
+RIVERSIDE_MONEY = Query("demo/riverside_money", Seeded)
+SCHOOL_YEAR = [*(Day(2025, month, 15) for month in range(9, 13)), *(Day(2026, month, 15) for month in range(1, 7))]
+"""The due dates of Riverside Academy."""
 
 
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
@@ -38,10 +52,32 @@ async def seed(settings: Settings, *, demo: bool) -> list[str]:
         )
         lines.append(f"added the administrator {name}" if added else f"the administrator {name} already exists")
         if demo:
-            for name, query in DEMO.items():
-                seeded = await database.one(query)
-                counts = (
-                    f"{seeded.students} students, {seeded.invoices} invoices, {seeded.payments} payments and refunds"
-                )
-                lines.append(f"added {name}: {counts}" if seeded.students else f"already there: {name}")
+            springfield = await database.one(SPRINGFIELD)
+            lines.append(_line("Springfield Elementary", springfield if springfield.students else None))
+            lines.append(_line("Riverside Academy", await _seed_riverside(database)))
     return lines
+
+
+def _line(name: str, seeded: Seeded | None) -> str:
+    """Return what happened to a demo school."""
+    if seeded is None:
+        return f"already there: {name}"
+    counts = f"{seeded.students} students, {seeded.invoices} invoices, {seeded.payments} payments and refunds"
+    return f"added {name}: {counts}"
+
+
+async def _seed_riverside(database: Database) -> Seeded | None:
+    """Add the school, bill its school year, and pay. Each step does what is missing, so an interrupted seed goes on."""
+    await database.one(RIVERSIDE)
+    runs = BillingRuns(database)
+    for plan in await database.all(RIVERSIDE_PLANS):
+        run = BillingRunIn(
+            plan_id=plan.id,
+            period=Period("2025/26"),
+            due_dates=SCHOOL_YEAR,
+            group=plan.name,
+            issued_at=Moment.parse("2025-09-01"),
+        )
+        preview = await runs.create(None, plan.school_id, run)
+        await runs.commit(None, preview.id, ANY_VERSION, all_or_nothing=True)
+    return await database.one_or_none(RIVERSIDE_MONEY)

@@ -124,9 +124,38 @@ async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
             "select status, count(*) from invoices where school_id = %s group by status", [RIVERSIDE]
         ).fetchall()
     counts: dict[str, int] = dict(statuses)
-    assert sum(counts.values()) == 3230  # 312 students * 10 months + 110 for families
+    assert sum(counts.values()) == 3230  # 10 months * (312 + 5 students with one payer or none, and 3 with two)
     assert (counts["VOID"], counts["WRITTEN_OFF"]) == (1, 1)
     assert min(counts[status] for status in ("PENDING", "PARTIAL", "PAID")) > 50
+
+
+async def test_riverside_is_billed_by_runs(seeded: Settings) -> None:
+    with psycopg.connect(seeded.database_url) as connection:
+        runs = connection.execute(
+            "select status, sum(total_amount), sum(invoices_count) from billing_runs group by status"
+        ).fetchall()
+        lines = connection.execute(
+            """
+            select invoice_lines.category, count(distinct student_id), sum(amount)
+            from invoice_lines
+            join invoices on invoices.id = invoice_id
+            where billing_run_id is not null and invoice_lines.category in ('award', 'discount')
+            group by invoice_lines.category
+            """
+        ).fetchall()
+        students: dict[str, int] = dict(
+            connection.execute(
+                "select group_name, count(*) from students where school_id = %s group by group_name", [RIVERSIDE]
+            ).fetchall()
+        )
+    assert set(students) == {"Infantil", "Primaria", "Secundaria"}
+    fees = {"Infantil": 3800, "Primaria": 4200, "Secundaria": 4655}
+    whole = sum((Decimal(fees[stage]) * number for stage, number in students.items()), Decimal(0))
+    taken_off = {category: amount for category, _, amount in lines}
+    # The siblings Mateo, Sofía and Nadia have 10 % less tuition; 5 students have a scholarship.
+    assert {(category, number) for category, number, _ in lines} == {("award", 5), ("discount", 3)}
+    assert taken_off["discount"] == -Decimal("0.10") * (3600 + 4055 + 3200)
+    assert runs == [("COMMITTED", whole + sum(taken_off.values()), 3230)]
 
 
 async def test_riverside_has_families_whose_receipts_add_up(seeded: Settings) -> None:
@@ -140,8 +169,8 @@ async def test_riverside_has_families_whose_receipts_add_up(seeded: Settings) ->
         ("Amina Okafor", 1, Decimal("0.00"), Decimal("0.00"), 0),
         ("Elena Ruiz Martín", 1, Decimal("1160.00"), Decimal("0.00"), 0),  # 6 * 210.00 - 100.00
         ("Kenji Sato", 1, Decimal("380.00"), Decimal("0.00"), 0),  # 2 * 190.00
-        ("Layla Haddad", 2, Decimal("2536.50"), Decimal("309.00"), 1),  # 3 * 845.50; 2000.00 - 2 * 845.50
-        ("María Molina Ortega", 3, Decimal("0.00"), Decimal("34.50"), 0),  # 1300.00 - 1265.50
+        ("Layla Haddad", 2, Decimal("2440.50"), Decimal("373.00"), 1),  # 3 * 813.50; 2000.00 - 2 * 813.50
+        ("María Molina Ortega", 3, Decimal("0.00"), Decimal("111.05"), 0),  # 1300.00 - 1188.95
         ("Ribera Logística S.A.", 2, Decimal("400.00"), Decimal("0.00"), 0),  # June is not paid yet.
         ("Thomas Müller", 1, Decimal("0.00"), Decimal("0.00"), 0),
     ]

@@ -104,7 +104,8 @@ WITHOUT_TENANT = {
     "ledger/verify_totals": "the same",
     "demo/springfield": "adds a tenant of its own; no request runs it",
     "demo/riverside": "the same",
-    "demo/families": "the same",
+    "demo/riverside_plans": "the same",
+    "demo/riverside_money": "the same",
 }
 
 
