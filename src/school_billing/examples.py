@@ -35,6 +35,7 @@ _SIBLING_RULE = {"kind": "sibling", "description": "Sibling discount", "categori
     "percent": "10.0000",
     "amount": None,
     "from_rank": 2,
+    **dict.fromkeys(("after_days", "minimum", "maximum_times", "days_before_due")),
 }
 _AWARD = {
     "student_id": STUDENT,
