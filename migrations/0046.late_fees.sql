@@ -296,7 +296,7 @@ create or replace function bill_late_fees(
         from invoices
         where school_id = school and fee_plan_id = plan and late_invoice_id is not null and voided_at is null
       ),
-      tiers as (
+      tiers as materialized (
         select
           late.id, student_id, payer_id, due_date, issued_at, base, turn, description, percent, after_days, tier,
           case
