@@ -48,7 +48,7 @@ class BillingRunAbandoned(Conflict):
 
 
 class StudentsChanged(PreconditionFailed):
-    """The plan, the awards, the payers or the enrolment of a student changed since the preview. Make a new preview."""
+    """The plan, the awards, the payers, the payments or the enrolment changed since the preview. Make a new preview."""
 
     code = "students_changed"
 
