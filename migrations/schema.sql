@@ -178,6 +178,152 @@ CREATE FUNCTION audit_link(previous bytea, tip bytea, digest bytea) RETURNS byte
     LANGUAGE sql IMMUTABLE
     RETURN sha256((COALESCE(previous, tip, '\x'::bytea) || digest));
 
+CREATE FUNCTION bill_late_fees(school uuid, plan uuid, of_version integer, due_dates date[], issue_day date, of_group text, of_students uuid[]) RETURNS TABLE(student_id uuid, verdict text, reason text, sibling_rank integer, items_total numeric, discounts_total numeric, total_amount numeric, lines jsonb, invoices jsonb)
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    AS $$
+    #variable_conflict use_column
+    declare
+      decimals int;
+      issued_until timestamptz;
+    begin
+      select currency_decimals(currency), end_of_day(issue_day, time_zone) into decimals, issued_until
+      from schools
+      where id = school;
+      return query
+      with rules as materialized (
+        select position as turn, description, percent, amount, minimum, after_days, maximum_times
+        from fee_plan_items
+        where fee_plan_id = plan and school_id = school and version = of_version and kind = 'late_fee'
+      ),
+      chosen as materialized (
+        select id
+        from students
+        where school_id = school
+          and (of_group is null or group_name = of_group)
+          and (of_students is null or id = any(of_students))
+      ),
+      credits as materialized (
+        select payer_id, sum(unallocated) as credit
+        from receipts
+        where school_id = school and payer_id is not null and unallocated > 0
+        group by payer_id
+      ),
+      overdue as materialized (
+        select
+          id, student_id, invoices.payer_id, due_date, issued_at, issue_day - due_date as days,
+          -- What the credit leaves of it: the part of the running sum that is beyond the credit. No credit is a null.
+          greatest(
+            least(
+              balance_due,
+              sum(balance_due) over (
+                partition by invoices.payer_id
+                order by due_date, issued_at, id
+                rows between unbounded preceding and current row
+              ) - credit
+            ),
+            0
+          ) as base,
+          fee_plan_id = plan and late_invoice_id is null as is_of_plan
+        from invoices
+        left join credits on credits.payer_id = invoices.payer_id
+        where school_id = school and balance_due > 0 and due_date < issue_day and issued_at <= issued_until
+      ),
+      late as materialized (
+        select id, student_id, payer_id, due_date, issued_at, days, base
+        from overdue
+        where is_of_plan
+          and student_id in (select chosen.id from chosen)
+      ),
+      charged as materialized (
+        select late_invoice_id, late_after_days, instalment
+        from invoices
+        where school_id = school and fee_plan_id = plan and late_invoice_id is not null and voided_at is null
+      ),
+      tiers as materialized (
+        select
+          late.id, student_id, payer_id, due_date, issued_at, base, turn, description, percent, after_days, tier,
+          case
+            when base = 0 then 0
+            when percent is null then rules.amount
+            else greatest(round(base * percent / 100, decimals), minimum)
+          end::numeric(12, 2) as amount,
+          (late.id, after_days, tier) in (
+            select late_invoice_id, late_after_days, instalment from charged
+          ) as is_charged
+        from late
+        left join rules on days >= after_days
+        left join lateral generate_series(1, least(maximum_times, days / after_days)) as tier on true
+      ),
+      -- A fee that is charged already, or of nothing, is none.
+      fees as (
+        select
+          student_id, payer_id, due_date, issued_at, id, base, turn, description, percent, after_days, tier,
+          case when not is_charged then nullif(amount, 0) end as amount,
+          -- The most that keeps a fee from being charged.
+          case
+            when tier is null then 1
+            when is_charged then 2
+            when base = 0 then 3
+            when amount = 0 then 4
+            else 5
+          end as progress
+        from tiers
+      )
+      select
+        student_id,
+        case max(progress) when 5 then 'will_create' when 2 then 'already_billed' else 'skipped' end,
+        case max(progress) when 1 then 'not_late_enough' when 3 then 'covered_by_credit' when 4 then 'nothing_to_bill' end,
+        1, coalesce(sum(amount), 0.00), 0.00, coalesce(sum(amount), 0.00),
+        coalesce(
+          jsonb_agg(
+            jsonb_strip_nulls(
+              jsonb_build_object(
+                'description', description, 'category', 'late_fee', 'amount', amount_text(amount),
+                'base', amount_text(base), 'percent', percent::text, 'late_invoice_id', id, 'after_days', after_days,
+                'tier', tier
+              )
+            )
+            order by due_date, issued_at, id, turn, tier
+          ) filter (where amount > 0),
+          '[]'
+        ),
+        coalesce(
+          jsonb_agg(
+            jsonb_build_object(
+              'payer_id', payer_id, 'share', '100.0000', 'instalment', tier, 'due_date', due_dates[1],
+              'amount', amount_text(amount), 'late_invoice_id', id
+            )
+            order by due_date, issued_at, id, turn, tier
+          ) filter (where amount > 0),
+          '[]'
+        )
+      from fees
+      group by student_id;
+    end
+  $$;
+
+CREATE FUNCTION bill_run(of_kind text, school uuid, plan uuid, of_version integer, of_period text, due_dates date[], issue_day date, of_group text, of_students uuid[]) RETURNS TABLE(student_id uuid, verdict text, reason text, sibling_rank integer, items_total numeric, discounts_total numeric, total_amount numeric, lines jsonb, invoices jsonb)
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    #variable_conflict use_column
+    begin
+      if of_kind = 'LATE_FEES' then
+        return query
+        select
+          student_id, verdict, reason, sibling_rank, items_total, discounts_total, total_amount, lines, invoices
+        from bill_late_fees(school, plan, of_version, due_dates, issue_day, of_group, of_students);
+      else
+        return query
+        select
+          student_id, verdict, reason, sibling_rank, items_total, discounts_total, total_amount, lines, invoices
+        from bill_students(school, plan, of_version, of_period, due_dates, issue_day, of_group, of_students);
+      end if;
+    end
+  $$;
+
 CREATE FUNCTION bill_students(school uuid, plan uuid, of_version integer, of_period text, due_dates date[], issue_day date, of_group text, of_students uuid[]) RETURNS TABLE(student_id uuid, verdict text, reason text, sibling_rank integer, items_total numeric, discounts_total numeric, total_amount numeric, lines jsonb, invoices jsonb)
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -290,6 +436,8 @@ CREATE FUNCTION bill_students(school uuid, plan uuid, of_version integer, of_per
         select distinct student_id
         from invoices
         where school_id = school and fee_plan_id = plan and period = of_period and voided_at is null
+          -- The period of a late fee is a day, which a period could be called, too.
+          and late_invoice_id is null
       ),
       judged as (
         select
@@ -1847,11 +1995,14 @@ END) STORED NOT NULL,
     fee_plan_id uuid,
     period text,
     instalment integer,
+    late_invoice_id uuid,
+    late_after_days integer,
     CONSTRAINT invoices_adjustments_not_negative CHECK (((credited_total >= (0)::numeric) AND (discounted_total >= (0)::numeric) AND (written_off_total >= (0)::numeric) AND (reversals_total >= (0)::numeric))),
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT invoices_late_fees_are_whole CHECK (((num_nonnulls(late_invoice_id, late_after_days) = ANY (ARRAY[0, 2])) AND ((late_invoice_id IS NULL) OR (billing_run_id IS NOT NULL)))),
     CONSTRAINT invoices_none_adjusted_when_void CHECK (((voided_at IS NULL) OR (((credited_total + discounted_total) + written_off_total) = (0)::numeric))),
     CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
     CONSTRAINT invoices_of_runs_are_whole CHECK ((num_nonnulls(billing_run_id, fee_plan_id, period, instalment) = ANY (ARRAY[0, 4]))),
@@ -2056,11 +2207,13 @@ END) STORED NOT NULL,
     first_number bigint,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'FEES'::text NOT NULL,
     CONSTRAINT billing_runs_due_after_issue CHECK ((due_dates[1] >= issued_on)),
     CONSTRAINT billing_runs_due_dates_ascending CHECK (is_ascending(due_dates)),
     CONSTRAINT billing_runs_due_dates_in_calendar CHECK (((due_dates[1] >= '1900-01-01'::date) AND (due_dates[cardinality(due_dates)] <= '2999-12-31'::date))),
     CONSTRAINT billing_runs_due_dates_in_range CHECK (((cardinality(due_dates) >= 1) AND (cardinality(due_dates) <= 36))),
     CONSTRAINT billing_runs_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT billing_runs_kind_known CHECK ((kind = ANY (ARRAY['FEES'::text, 'LATE_FEES'::text]))),
     CONSTRAINT billing_runs_one_end CHECK ((num_nonnulls(committed_at, abandoned_at) <= 1)),
     CONSTRAINT billing_runs_period_plain CHECK (is_plain_line(period, 50)),
     CONSTRAINT billing_runs_revert_reason_plain CHECK (is_plain_text(revert_reason, 500)),
@@ -2516,9 +2669,13 @@ CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (cr
 
 CREATE INDEX invoices_adjusted_idx ON invoices USING btree (school_id, student_id, id) WHERE ((credited_total > (0)::numeric) OR (discounted_total > (0)::numeric) OR (written_off_total > (0)::numeric) OR (reversals_total > (0)::numeric));
 
-CREATE UNIQUE INDEX invoices_billed_once_key ON invoices USING btree (fee_plan_id, school_id, period, student_id, instalment, payer_id) NULLS NOT DISTINCT WHERE ((billing_run_id IS NOT NULL) AND (voided_at IS NULL));
+CREATE UNIQUE INDEX invoices_billed_once_key ON invoices USING btree (fee_plan_id, school_id, period, student_id, instalment, payer_id) NULLS NOT DISTINCT WHERE ((billing_run_id IS NOT NULL) AND (voided_at IS NULL) AND (late_invoice_id IS NULL));
 
 CREATE INDEX invoices_billing_run_id_school_id_idx ON invoices USING btree (billing_run_id, school_id, fee_plan_id, period) WHERE (billing_run_id IS NOT NULL);
+
+CREATE UNIQUE INDEX invoices_late_fee_key ON invoices USING btree (late_invoice_id, school_id, late_after_days, instalment) WHERE ((late_invoice_id IS NOT NULL) AND (voided_at IS NULL));
+
+CREATE INDEX invoices_late_invoice_id_school_id_idx ON invoices USING btree (late_invoice_id, school_id) WHERE (late_invoice_id IS NOT NULL);
 
 CREATE UNIQUE INDEX invoices_number_key ON invoices USING btree (number, school_id) WHERE (number IS NOT NULL);
 
@@ -2642,6 +2799,8 @@ CREATE TRIGGER billing_run_rows_set_updated_at BEFORE UPDATE ON billing_run_rows
 
 CREATE TRIGGER billing_runs_are_audited AFTER INSERT OR DELETE OR UPDATE ON billing_runs FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
+CREATE TRIGGER billing_runs_keep_their_kind BEFORE UPDATE OF kind ON billing_runs FOR EACH ROW WHEN ((new.kind <> old.kind)) EXECUTE FUNCTION refuse_change_of_movement('billing_runs_are_fixed');
+
 CREATE TRIGGER billing_runs_never_truncated BEFORE TRUNCATE ON billing_runs FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER billing_runs_set_updated_at BEFORE UPDATE ON billing_runs FOR EACH ROW EXECUTE FUNCTION set_updated_at();
@@ -2717,6 +2876,8 @@ CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount 
 CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN (((new.refunds_total > (0)::numeric) OR (new.reversals_total > (0)::numeric))) EXECUTE FUNCTION refuse_impossible_balance();
 
 CREATE TRIGGER invoices_issued_before_allocations AFTER UPDATE OF issued_at ON invoices FOR EACH ROW WHEN ((new.issued_at > old.issued_at)) EXECUTE FUNCTION keep_issue_before_allocations();
+
+CREATE TRIGGER invoices_keep_their_late_invoice BEFORE UPDATE OF late_invoice_id, late_after_days ON invoices FOR EACH ROW WHEN (((new.late_invoice_id IS DISTINCT FROM old.late_invoice_id) OR (new.late_after_days IS DISTINCT FROM old.late_after_days))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
 
 CREATE TRIGGER invoices_keep_their_number BEFORE UPDATE OF number ON invoices FOR EACH ROW WHEN ((new.number IS DISTINCT FROM old.number)) EXECUTE FUNCTION refuse_change_of_movement('invoices_number_is_fixed');
 
@@ -2899,6 +3060,9 @@ ALTER TABLE ONLY invoice_lines
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_billing_run_id_fkey FOREIGN KEY (billing_run_id, school_id, fee_plan_id, period) REFERENCES billing_runs(id, school_id, fee_plan_id, period) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY invoices
+    ADD CONSTRAINT invoices_late_invoice_id_fkey FOREIGN KEY (late_invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_payer_id_fkey FOREIGN KEY (payer_id, school_id) REFERENCES payers(id, school_id) ON DELETE RESTRICT;

@@ -75,6 +75,11 @@ class Api:
         body = {"plan_id": plan["id"], "period": period, "due_dates": ["2026-10-15"], "issued_at": "2026-09-01"}
         return await self._post(f"/schools/{plan['school_id']}/billing-runs", body | fields)
 
+    async def late_fees(self, plan: Json, issued_at: str, **fields: Any) -> Json:
+        """Preview a run of the late fees of a plan."""
+        body = {"plan_id": plan["id"], "due_date": "2099-12-31", "issued_at": issued_at}
+        return await self._post(f"/schools/{plan['school_id']}/late-fee-runs", body | fields)
+
     async def commit(self, run: Json, **fields: Any) -> Json:
         """Commit a billing run."""
         response = await self.client.post(f"/billing-runs/{run['id']}/commit", json=fields)

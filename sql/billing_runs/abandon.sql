@@ -10,7 +10,7 @@ abandoned as (
     and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
     and status = 'PREVIEW'
   returning
-    id, school_id, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status, counts,
+    id, school_id, kind, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status, counts,
     totals, total_amount, invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 ),
 gone as (
@@ -21,6 +21,6 @@ gone as (
     and (:tenant::uuid is null or billing_run_rows.school_id = :tenant)
 )
 select
-  id, school_id, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
+  id, school_id, kind, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
   invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 from abandoned

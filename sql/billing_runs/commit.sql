@@ -9,7 +9,7 @@ with author as materialized (select written_by(:request_actor, :request_id) as n
 run as materialized (
   select
     billing_runs.id, billing_runs.school_id, fee_plan_id, plan_version, version, fee_plans.name as plan_name, period, group_name, student_ids,
-    due_dates, billing_runs.issued_at, issued_on, cardinality(due_dates) as instalments
+    kind, due_dates, billing_runs.issued_at, issued_on, cardinality(due_dates) as instalments
   from billing_runs
   join fee_plans on fee_plans.id = fee_plan_id and fee_plans.school_id = billing_runs.school_id
   where (select noted from author)
@@ -23,8 +23,8 @@ run as materialized (
 billed as materialized (
   select student_id, lines, invoices
   from run
-  cross join lateral bill_students(
-    run.school_id, fee_plan_id, version, period, due_dates, issued_on, group_name, student_ids
+  cross join lateral bill_run(
+    kind, run.school_id, fee_plan_id, version, period, due_dates, issued_on, group_name, student_ids
   )
   where verdict = 'will_create'
 ),
@@ -77,17 +77,33 @@ committed as (
     and (:tenant::uuid is null or billing_runs.school_id = :tenant)
     and not (:all_or_nothing::boolean and changed > 0)
   returning
-    billing_runs.id, billing_runs.school_id, billing_runs.fee_plan_id as plan_id, billing_runs.plan_version,
+    billing_runs.id, billing_runs.school_id, billing_runs.kind, billing_runs.fee_plan_id as plan_id, billing_runs.plan_version,
     billing_runs.period, billing_runs.group_name as "group", billing_runs.due_dates, billing_runs.issued_at, status, counts,
     billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count, committed_at, abandoned_at, reverted_at,
     revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name, instalments, number_year, first_number
+),
+-- What is billed at once: all lines of a student, or one late fee, which is a line with an invoice of its own.
+charges as (
+  select student_id, full_name, turn, charged.lines, charged.invoices
+  from committed
+  cross join judged
+  cross join lateral (
+    select 1 as turn, judged.lines, judged.invoices
+    where kind = 'FEES'
+    union all
+    select turn, jsonb_build_array(line), jsonb_build_array(invoice)
+    from rows from (jsonb_array_elements(judged.lines), jsonb_array_elements(judged.invoices)) with ordinality
+      as fee (line, invoice, turn)
+    where kind = 'LATE_FEES'
+  ) as charged
+  where holds
 ),
 -- What each payer bears of the lines up to each line, in the end the payer's invoices. A payer whose share is less than a
 -- cent has no invoice, and the others bear all lines. All that a payer's invoices need is in one row, so that no join depends
 -- on the statistics of tables that this statement fills.
 borne as (
   select
-    judged.student_id, full_name, judged.invoices, payer_id, payer_place, descriptions, categories, decimals,
+    student_id, full_name, turn, charges.lines, charges.invoices, payer_id, payer_place, descriptions, categories, decimals,
     case
       when cardinality(shares) = 1 then sums_so_far
       else array(
@@ -102,7 +118,7 @@ borne as (
     end as parts
   from committed
   join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
-  cross join judged
+  cross join charges
   cross join lateral (select currency_decimals(currency) as decimals) as unit
   cross join lateral (
     select
@@ -111,7 +127,7 @@ borne as (
       array_agg(total order by share desc, payer_id) as payer_totals
     from (
       select payer_id, share, sum(amount) as total, sum(share) over () as shares_total
-      from jsonb_to_recordset(judged.invoices) as invoice (payer_id uuid, share numeric, amount numeric)
+      from jsonb_to_recordset(charges.invoices) as invoice (payer_id uuid, share numeric, amount numeric)
       group by payer_id, share
     ) as totals
   ) as payers
@@ -122,31 +138,54 @@ borne as (
       array_agg(line ->> 'category' order by place) as categories, array_agg(so_far order by place) as sums_so_far
     from (
       select place, line, sum((line ->> 'amount')::numeric) over (order by place) as so_far
-      from jsonb_array_elements(judged.lines) with ordinality as listed (line, place)
+      from jsonb_array_elements(charges.lines) with ordinality as listed (line, place)
     ) as sums
   ) as lines
-  where holds
 ),
 planned as materialized (
   select
     uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts, decimals,
-    row_number() over (order by full_name, borne.student_id, instalment, payer_place) - 1 as number,
+    late_invoice_id, (borne.lines -> 0 ->> 'after_days')::int as late_after_days,
+    row_number() over (order by full_name, borne.student_id, turn, instalment, payer_place) - 1 as number,
     -- Instalments of nothing have no invoice, and the lines are on those that have one.
-    count(*) over (partition by borne.student_id, borne.payer_id)::int as invoices_count
+    count(*) over (partition by borne.student_id, turn, borne.payer_id)::int as invoices_count
   from borne
   join lateral jsonb_to_recordset(borne.invoices)
-    as invoice (payer_id uuid, instalment int, due_date date, amount numeric(12, 2))
+    as invoice (payer_id uuid, instalment int, due_date date, amount numeric(12, 2), late_invoice_id uuid)
     on invoice.payer_id is not distinct from borne.payer_id
 ),
 new_invoices as (
   insert into invoices (
     id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id, fee_plan_id,
-    period, instalment
+    period, instalment, late_invoice_id, late_after_days
   )
   select
     planned.id, committed.school_id, student_id, payer_id, amount, issued_at, due_date,
-    plan_name || ', ' || period || case when instalments > 1 then format(' (%s/%s)', instalment, instalments) else '' end,
-    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment
+    case
+      when planned.late_invoice_id is not null then (
+        -- What the late invoice is called is cut, so that all fits in 500 characters. No joiner may then be the last.
+        select
+          format(
+            '%s for %s due %s', descriptions[1],
+            rtrim(
+              left(
+                coalesce(invoices.number, nullif(translate(description, E'\n', ' '), ''), 'an invoice'),
+                480 - char_length(descriptions[1])
+              ),
+              U&' \200c\200d'
+            ),
+            to_char(invoices.due_date, 'YYYY-MM-DD')
+          )
+        from invoices
+        where invoices.id = planned.late_invoice_id
+          and invoices.school_id = committed.school_id
+          and (:tenant::uuid is null or invoices.school_id = :tenant)
+      )
+      when instalments > 1 then format('%s, %s (%s/%s)', plan_name, period, instalment, instalments)
+      else plan_name || ', ' || period
+    end,
+    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment,
+    late_invoice_id, late_after_days
   from committed
   join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join planned
@@ -183,6 +222,6 @@ marked as (
     and (:tenant::uuid is null or billing_run_rows.school_id = :tenant)
 )
 select
-  id, school_id, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
+  id, school_id, kind, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
   invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 from committed

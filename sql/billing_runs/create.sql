@@ -1,23 +1,37 @@
 -- The new run with what it would do: one row, or none if the tenant has no such school or plan, no student of the school is
--- in :group, or :student_ids has a student of another school. Its rows, one for each student, are ordered by name. An
--- idempotency key is claimed before anything else happens.
+-- in :group, :student_ids has a student of another school, or the run is for late fees and the plan has none. Its rows, one
+-- for each student, are ordered by name. The :period of late fees is the day of issue. An idempotency key is claimed before
+-- anything else happens.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 place as materialized (
   select
-    schools.id as school_id, fee_plans.id as fee_plan_id, version, issued_at,
-    (issued_at at time zone time_zone)::date as issued_on
+    schools.id as school_id, fee_plans.id as fee_plan_id, version, issued_at, issued_on,
+    coalesce(:period::text, to_char(issued_on, 'YYYY-MM-DD')) as period
   from schools
   join fee_plans on fee_plans.school_id = schools.id
   cross join lateral (
     select coalesce(:issued_at::timestamptz, start_of_day(:issued_on::date, time_zone), now()) as issued_at
   ) as issue
+  cross join lateral (select (issued_at at time zone time_zone)::date as issued_on) as day
   where (select granted from claim)
     and (select noted from author)
     and schools.id = :school_id
     and fee_plans.id = :plan_id
     and (:tenant::uuid is null or schools.id = :tenant)
     and (:tenant::uuid is null or fee_plans.school_id = :tenant)
+    and (
+      :kind::text = 'FEES'
+      or exists (
+        select 1
+        from fee_plan_items
+        where fee_plan_id = fee_plans.id
+          and fee_plan_items.school_id = fee_plans.school_id
+          and (:tenant::uuid is null or fee_plan_items.school_id = :tenant)
+          and fee_plan_items.version = fee_plans.version
+          and kind = 'late_fee'
+      )
+    )
     and (
       :group::text is null
       or exists (select 1 from students where students.school_id = schools.id and group_name = :group)
@@ -33,8 +47,8 @@ billed as materialized (
   select
     student_id, verdict, reason, sibling_rank, items_total, discounts_total, total_amount, lines, invoices
   from place
-  cross join lateral bill_students(
-    place.school_id, fee_plan_id, version, :period, :due_dates, issued_on, :group, :student_ids
+  cross join lateral bill_run(
+    :kind, place.school_id, fee_plan_id, version, period, :due_dates, issued_on, :group, :student_ids
   )
 ),
 counts as (
@@ -59,18 +73,18 @@ whole as (
 ),
 new_run as (
   insert into billing_runs (
-    school_id, fee_plan_id, plan_version, period, group_name, student_ids, due_dates, issued_at, issued_on, counts, totals,
-    total_amount, invoices_count
+    school_id, kind, fee_plan_id, plan_version, period, group_name, student_ids, due_dates, issued_at, issued_on, counts,
+    totals, total_amount, invoices_count
   )
   select
-    school_id, fee_plan_id, version, :period, :group, :student_ids, :due_dates::date[], issued_at, issued_on, counts, totals,
-    total_amount, invoices_count
+    school_id, :kind, fee_plan_id, version, period, :group, :student_ids, :due_dates::date[], issued_at, issued_on, counts,
+    totals, total_amount, invoices_count
   from place
   cross join counts
   cross join sums
   cross join whole
   returning
-    id, school_id, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status,
+    id, school_id, kind, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status,
     counts, totals, total_amount, invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 ),
 new_rows as (
@@ -88,7 +102,7 @@ new_rows as (
   order by full_name, students.id
 )
 select
-  id, school_id, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
+  id, school_id, kind, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,
   invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 from new_run
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(new_run))

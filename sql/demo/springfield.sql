@@ -105,16 +105,22 @@ new_plan as (
 ),
 new_items as (
   insert into fee_plan_items (
-    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank
+    school_id, fee_plan_id, version, position, kind, description, category, categories, percent, amount, from_rank,
+    after_days, maximum_times
   )
-  select school_id, new_plan.id, 1, position, kind, description, category, categories::text[], percent, amount, from_rank
+  select
+    school_id, new_plan.id, 1, position, kind, description, category, categories::text[], percent, amount, from_rank,
+    after_days, maximum_times
   from new_plan
   cross join (
     values
-      (1, 'item', 'Tuition', 'tuition', null, null, 400.00, null),
-      (2, 'item', 'Meals', 'meals', null, null, 90.00, null),
-      (3, 'sibling', 'Sibling discount', null, '{tuition}', 10.0000, null, 2)
-  ) as planned (position, kind, description, category, categories, percent, amount, from_rank)
+      (1, 'item', 'Tuition', 'tuition', null, null, 400.00, null, null, null),
+      (2, 'item', 'Meals', 'meals', null, null, 90.00, null, null, null),
+      (3, 'sibling', 'Sibling discount', null, '{tuition}', 10.0000, null, 2, null, null),
+      (4, 'late_fee', 'Late fee', null, null, null, 10.00, null, 14, 3)
+  ) as planned (
+    position, kind, description, category, categories, percent, amount, from_rank, after_days, maximum_times
+  )
 ),
 new_award as (
   insert into awards (

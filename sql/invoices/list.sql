@@ -3,13 +3,14 @@
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
   void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-  paid_total, balance_due, created_at, updated_at
+  paid_total, balance_due, late_invoice_id, created_at, updated_at
 from invoices
 where (:tenant::uuid is null or invoices.school_id = :tenant)
   and (:school_id::uuid is null or invoices.school_id = :school_id)
   and (:student_id::uuid is null or student_id = :student_id)
   and (:payer_id::uuid is null or payer_id = :payer_id)
   and (:billing_run_id::uuid is null or billing_run_id = :billing_run_id)
+  and (:late_invoice_id::uuid is null or late_invoice_id = :late_invoice_id)
   and (:number::text is null or number = :number)
   and (:statuses::text[] is null or status = any(:statuses))
   and (:open::boolean is null or (balance_due > 0) = :open)

@@ -35,6 +35,7 @@ _SIBLING_RULE = {"kind": "sibling", "description": "Sibling discount", "categori
     "percent": "10.0000",
     "amount": None,
     "from_rank": 2,
+    **dict.fromkeys(("after_days", "minimum", "maximum_times", "days_before_due")),
 }
 _AWARD = {
     "student_id": STUDENT,
@@ -48,6 +49,7 @@ _AWARD = {
     "approved_by": "Bursary committee, 2026-05-12",
 }
 _RUN = {
+    "kind": "FEES",
     "plan_version": 1,
     "group": None,
     "due_dates": ["2026-10-15", "2026-11-15"],
@@ -150,6 +152,7 @@ EXAMPLES: Mapping[str, object] = {
     "AwardPatch": {"valid_to": "2027-07-31"},
     **{f"{run}.{name}": value for run in ("BillingRun", "RevertedRun") for name, value in _RUN.items()},
     "BillingRunIn": {"plan_id": PLAN, "period": "2099 autumn term", "due_dates": ["2099-10-15", "2099-11-15"]},
+    "LateFeeRunIn": {"plan_id": PLAN, "due_date": "2099-10-15"},
     "CategoryTotal.amount": "400.00",
     "RunLine.amount": "400.00",
     "RunInvoice.amount": "175.00",
@@ -186,6 +189,8 @@ EXAMPLES: Mapping[str, object] = {
         "balance_due": "0.00",
     },
     "Invoice.number": None,
+    "Invoice.late_invoice_id": None,
+    "ListedInvoice.late_invoice_id": None,
     "Invoice.lines": [],
     "InvoiceIn": {"student_id": STUDENT, "total_amount": "800.00", "due_date": "2026-02-28"},
     "ListedInvoice.number": None,

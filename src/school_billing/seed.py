@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from school_billing.auth.passwords import hash_password
-from school_billing.billing_runs.contracts import BillingRunIn, Period
+from school_billing.billing_runs.contracts import BillingRunIn, LateFeeRunIn, Period, RunKind
 from school_billing.billing_runs.repository import BillingRuns
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
@@ -67,17 +67,22 @@ def _line(name: str, seeded: Seeded | None) -> str:
 
 
 async def _seed_riverside(database: Database) -> Seeded | None:
-    """Add the school, bill its school year, and pay. Each step does what is missing, so an interrupted seed goes on."""
+    """Add the school, bill its year, pay, and charge late fees. Each step does what is missing, so a seed can go on."""
     await database.one(RIVERSIDE)
     runs = BillingRuns(database)
-    for plan in await database.all(RIVERSIDE_PLANS):
-        run = BillingRunIn(
-            plan_id=plan.id,
-            period=Period("2025/26"),
-            due_dates=SCHOOL_YEAR,
-            group=plan.name,
-            issued_at=Moment.parse("2025-09-01"),
-        )
+
+    async def bill(plan: Unbilled, run: BillingRunIn | LateFeeRunIn) -> None:
         preview = await runs.create(None, plan.school_id, run)
         await runs.commit(None, preview.id, ANY_VERSION, all_or_nothing=True)
-    return await database.one_or_none(RIVERSIDE_MONEY)
+
+    for plan in await database.all(RIVERSIDE_PLANS, kind=RunKind.FEES.value):
+        issued = Moment.parse("2025-09-01")
+        year = Period("2025/26")
+        await bill(
+            plan, BillingRunIn(plan_id=plan.id, period=year, due_dates=SCHOOL_YEAR, group=plan.name, issued_at=issued)
+        )
+    seeded = await database.one_or_none(RIVERSIDE_MONEY)
+    for plan in await database.all(RIVERSIDE_PLANS, kind=RunKind.LATE_FEES.value):
+        issued = Moment.parse("2026-07-01")
+        await bill(plan, LateFeeRunIn(plan_id=plan.id, due_date=Day(2026, 7, 15), issued_at=issued))
+    return seeded

@@ -123,8 +123,12 @@ async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
         statuses = connection.execute(
             "select status, count(*) from invoices where school_id = %s group by status", [RIVERSIDE]
         ).fetchall()
+        ((late_fees,),) = connection.execute(
+            "select count(*) from invoices where late_invoice_id is not null"
+        ).fetchall()
     counts: dict[str, int] = dict(statuses)
-    assert sum(counts.values()) == 3230  # 10 months * (312 + 5 students with one payer or none, and 3 with two)
+    # 10 months * (312 + 5 students with one payer or none, and 2 * 3 with two), and late fees
+    assert sum(counts.values()) == 3230 + late_fees
     assert (counts["VOID"], counts["WRITTEN_OFF"]) == (1, 1)
     assert min(counts[status] for status in ("PENDING", "PARTIAL", "PAID")) > 50
 
@@ -132,7 +136,14 @@ async def test_riverside_has_payments_of_every_kind(seeded: Settings) -> None:
 async def test_riverside_is_billed_by_runs(seeded: Settings) -> None:
     with psycopg.connect(seeded.database_url) as connection:
         runs = connection.execute(
-            "select status, sum(total_amount), sum(invoices_count) from billing_runs group by status"
+            """
+            select kind, status, sum(total_amount), sum(invoices_count)
+            from billing_runs
+            where school_id = %s
+            group by 1, 2
+            order by 1
+            """,
+            [RIVERSIDE],
         ).fetchall()
         lines = connection.execute(
             """
@@ -155,7 +166,12 @@ async def test_riverside_is_billed_by_runs(seeded: Settings) -> None:
     # The siblings Mateo, Sofía and Nadia have 10 % less tuition; 5 students have a scholarship.
     assert {(category, number) for category, number, _ in lines} == {("award", 5), ("discount", 3)}
     assert taken_off["discount"] == -Decimal("0.10") * (3600 + 4055 + 3200)
-    assert runs == [("COMMITTED", whole + sum(taken_off.values()), 3230)]
+    late_invoices = runs[1][3]
+    assert runs == [
+        ("FEES", "COMMITTED", whole + sum(taken_off.values()), 3230),
+        ("LATE_FEES", "COMMITTED", Decimal("12.00") * late_invoices, late_invoices),
+    ]
+    assert late_invoices > 100
 
 
 async def test_riverside_has_families_whose_receipts_add_up(seeded: Settings) -> None:
@@ -167,9 +183,10 @@ async def test_riverside_has_families_whose_receipts_add_up(seeded: Settings) ->
     assert balances == [
         # The payer, how many children, what is open, what is unallocated, and receipts that were reversed.
         ("Amina Okafor", 1, Decimal("0.00"), Decimal("0.00"), 0),
-        ("Elena Ruiz Martín", 1, Decimal("1160.00"), Decimal("0.00"), 0),  # 6 * 210.00 - 100.00
-        ("Kenji Sato", 1, Decimal("380.00"), Decimal("0.00"), 0),  # 2 * 190.00
-        ("Layla Haddad", 2, Decimal("2440.50"), Decimal("373.00"), 1),  # 3 * 813.50; 2000.00 - 2 * 813.50
+        ("Elena Ruiz Martín", 1, Decimal("1220.00"), Decimal("0.00"), 0),  # 6 * 210.00 - 100.00 + 5 late fees
+        ("Kenji Sato", 1, Decimal("392.00"), Decimal("0.00"), 0),  # 2 * 190.00 + 1 late fee
+        # 3 * 813.50 + 3 late fees, because the credit covers one invoice; 2000.00 - 2 * 813.50
+        ("Layla Haddad", 2, Decimal("2476.50"), Decimal("373.00"), 1),
         ("María Molina Ortega", 3, Decimal("0.00"), Decimal("111.05"), 0),  # 1300.00 - 1188.95
         ("Ribera Logística S.A.", 2, Decimal("400.00"), Decimal("0.00"), 0),  # June is not paid yet.
         ("Thomas Müller", 1, Decimal("0.00"), Decimal("0.00"), 0),

@@ -1,9 +1,8 @@
 """The bodies of /billing-runs."""
 
 from collections.abc import Sequence
-from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -40,15 +39,25 @@ class RunStatus(StrEnum):
     """Its invoices are void, but for those on which something had happened."""
 
 
+class RunKind(StrEnum):
+    """What a billing run bills."""
+
+    FEES = "FEES"
+    """The items of a plan, for a period."""
+    LATE_FEES = "LATE_FEES"
+    """The late fees of a plan, on its invoices that are overdue."""
+
+
 class Verdict(StrEnum):
     """What a billing run does with a student."""
 
     WILL_CREATE = "will_create"
     """The commit makes the invoices."""
     ALREADY_BILLED = "already_billed"
-    """The student has an invoice of this plan and period that is not void."""
+    """The student has an invoice of this plan and period that is not void, or has all late fees that are due."""
     SKIPPED = "skipped"
-    """`left`: the student left on the day of issue or before. `nothing_to_bill`: discounts take all."""
+    """`left`: the student left on the day of issue or before. `nothing_to_bill`: discounts take all, or the late fee is
+    less than a cent. `not_late_enough`: no late fee is due yet. `covered_by_credit`: the payer paid in advance."""
     FAILED = "failed"
     """`total_too_large`, or `too_many_lines`: no invoice can have this."""
     CREATED = "created"
@@ -72,7 +81,7 @@ class CategoryTotal(Struct, frozen=True):
     """The sum of the lines of a category."""
 
     category: Category
-    """That of the items, `discount` for the rules of the plan, and `award` for awards."""
+    """That of the items, `discount` for the rules of the plan, `award` for awards, and `late_fee` for late fees."""
     amount: Money
 
 
@@ -81,9 +90,11 @@ class BillingRun(Struct, frozen=True):
 
     id: UUID
     school_id: UUID
+    kind: RunKind
     plan_id: UUID
     plan_version: int
     period: Period
+    """Of late fees, the day of issue, such as 2026-12-01."""
     group: GroupName | None
     """The group that is billed; null if it is the whole school, or a list of students."""
     due_dates: list[DueDate]
@@ -112,27 +123,35 @@ class RunLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount: Money
     """Negative if it is a discount."""
     base: Money | None = None
-    """The sum of the items from which a discount is taken."""
+    """The sum of the items from which a discount is taken, or what is overdue on the late invoice."""
     percent: Percent | None = None
-    """The percentage of a discount, if it has one."""
+    """The percentage of a discount or late fee, if it has one."""
     sibling_rank: int | None = None
     """The rank of the student among siblings, of a sibling discount."""
     award_id: UUID | None = None
     cut: Money | None = None
     """What the discount could not take, because earlier ones had left less of the items."""
+    late_invoice_id: UUID | None = None
+    """Of a late fee: the invoice that is overdue."""
+    after_days: int | None = None
+    """Of a late fee: that of its rule."""
+    tier: int | None = None
+    """Of a late fee: how often its rule is charged on the late invoice, this time included."""
 
 
-class RunInvoice(Struct, frozen=True):
-    """An invoice of a student: of one payer and one instalment."""
+class RunInvoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An invoice of a student: of one payer and one instalment, or one late fee."""
 
     payer_id: UUID | None
     """Null if the student has no payers and pays for himself."""
     share: Share
     """The payer's share, in percent."""
     instalment: int
-    """1 for the first due date."""
+    """1 for the first due date. Of a late fee, its tier."""
     due_date: DueDate
     amount: Money
+    late_invoice_id: UUID | None = None
+    """Of a late fee: the invoice that is overdue."""
 
 
 class RunRow(Struct, frozen=True):
@@ -180,23 +199,18 @@ class RevertedRun(BillingRun, frozen=True):
     """At most 500 of them. GET /invoices?billing_run_id= lists all."""
 
 
-class BillingRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The plan to bill, and its students: a group, a list, or the whole school if neither is given."""
+class _RunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The plan of a run, and its students: a group, a list, or the whole school if neither is given."""
 
     plan_id: UUID
-    period: Period
-    due_dates: Annotated[list[Day], Meta(min_length=1, max_length=INSTALMENTS_MOST)]
-    """One for each instalment, in order. None is before the day of issue."""
     group: GroupName | None = None
     student_ids: Annotated[list[UUID], Meta(min_length=1, max_length=STUDENTS_MOST)] | None = None
     issued_at: Moment | None = None
     """The moment of the preview by default. A day means its beginning."""
 
-    def require_sense(self) -> None:
-        """Raise InvalidBody if fields contradict each other."""
-        errors = [
-            FieldError(f"due_dates[{place}]", "must be after the one before") for place in _not_after(self.due_dates)
-        ]
+    def require_sense(self, errors: Sequence[FieldError] = ()) -> None:
+        """Raise InvalidBody if fields contradict each other, or if there are errors already."""
+        errors = [*errors]
         if self.group is not None and self.student_ids is not None:
             errors.append(FieldError("student_ids", "must be left out with a group"))
         seen: set[UUID] = set()
@@ -208,8 +222,35 @@ class BillingRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise InvalidBody(errors=errors[:100])
 
 
-def _not_after(days: Sequence[date]) -> list[int]:
-    return [place for place in range(1, len(days)) if days[place] <= days[place - 1]]
+class BillingRunIn(_RunIn, frozen=True, kw_only=True):
+    """The plan to bill, and its students: a group, a list, or the whole school if neither is given."""
+
+    kind: ClassVar[RunKind] = RunKind.FEES
+    period: Period
+    due_dates: Annotated[list[Day], Meta(min_length=1, max_length=INSTALMENTS_MOST)]
+    """One for each instalment, in order. None is before the day of issue."""
+
+    def require_sense(self, errors: Sequence[FieldError] = ()) -> None:
+        """Raise InvalidBody if fields contradict each other, or if there are errors already."""
+        places = range(1, len(self.due_dates))
+        wrong = [place for place in places if self.due_dates[place] <= self.due_dates[place - 1]]
+        super().require_sense(
+            [*errors, *(FieldError(f"due_dates[{one}]", "must be after the one before") for one in wrong)]
+        )
+
+
+class LateFeeRunIn(_RunIn, frozen=True, kw_only=True):
+    """The plan of the late fees, and its students: a group, a list, or the whole school if neither is given."""
+
+    kind: ClassVar[RunKind] = RunKind.LATE_FEES
+    period: ClassVar[None] = None
+    due_date: Day
+    """When the fees are due. It is not before the day of issue."""
+
+    @property
+    def due_dates(self) -> list[Day]:
+        """The day on which all of the run's invoices are due."""
+        return [self.due_date]
 
 
 class RunCommit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,8 +13,10 @@ from school_billing.auth.guards import ACCOUNTANTS, READERS
 from school_billing.billing_runs.contracts import (
     BillingRun,
     BillingRunIn,
+    LateFeeRunIn,
     RevertedRun,
     RunCommit,
+    RunKind,
     RunRevert,
     RunRow,
     Verdict,
@@ -41,6 +43,7 @@ from school_billing.schools.errors import PeriodClosed, SchoolNotFound
 
 OfSchool = Annotated[UUID | None, QueryParameter(description="Only runs of this school.")]
 OfPlan = Annotated[UUID | None, QueryParameter(description="Only runs of this fee plan.")]
+OfKind = Annotated[RunKind | None, QueryParameter(description="Only runs of this kind.")]
 OfPeriod = Annotated[str | None, QueryParameter(max_length=50, description="Only runs of this period.")]
 WithVerdict = Annotated[Verdict | None, QueryParameter(description="Only students with this verdict.")]
 
@@ -73,6 +76,28 @@ class BillingRunController(Controller):
         run = await billing_runs.create(caller.tenant, school_id, data)
         return created(run, f"/billing-runs/{run.id}")
 
+    @post(
+        "/schools/{school_id:str}/late-fee-runs",
+        access=ACCOUNTANTS,
+        summary="Preview a run of late fees",
+        errors=(SchoolNotFound, FeePlanNotFound, IdempotencyKeyReused, IdempotencyKeyInFlight),
+    )
+    async def create_late_fee_run(
+        self,
+        school_id: FromPath[UUID],
+        data: JSONBody[LateFeeRunIn],
+        billing_runs: NamedDependency[BillingRuns],
+        caller: NamedDependency[Caller],
+    ) -> WithETag[BillingRun]:
+        """Say which late fees of a plan are due on its overdue invoices. Nothing is billed yet.
+
+        It is a billing run of the kind LATE_FEES, and is committed, abandoned and reverted as any other. Every student
+        of the school, or of the group, who has an overdue invoice of the plan has a row. What a payer has paid in
+        advance counts first. Each fee is charged once, on an invoice of its own to the payer of the late one.
+        """
+        run = await billing_runs.create(caller.tenant, school_id, data)
+        return created(run, f"/billing-runs/{run.id}")
+
     @get("/billing-runs", access=READERS, summary="List billing runs")
     async def list_billing_runs(
         self,
@@ -81,10 +106,11 @@ class BillingRunController(Controller):
         caller: NamedDependency[Caller],
         school_id: OfSchool = None,
         plan_id: OfPlan = None,
+        kind: OfKind = None,
         period: OfPeriod = None,
     ) -> Response[list[BillingRun]]:
         """List billing runs, newest last."""
-        return page.answer(await billing_runs.list(caller.tenant, page, school_id, plan_id, period))
+        return page.answer(await billing_runs.list(caller.tenant, page, school_id, plan_id, kind, period))
 
     @get(
         "/billing-runs/{billing_run_id:str}",
@@ -142,8 +168,9 @@ class BillingRunController(Controller):
     ) -> WithETag[BillingRun]:
         """Make exactly the invoices of the preview, all at once.
 
-        Each student is computed again. If the plan, an award, a payer, a share, a sibling or the enrolment changed the
-        result, the student is `changed` and not billed. With all_or_nothing, the answer is then a 412 and bills nobody.
+        Each student is computed again. If the plan, an award, a payer, a share, a sibling, the enrolment or, for late
+        fees, a payment changed the result, the student is `changed` and not billed. With all_or_nothing, the answer is
+        then a 412 and bills nobody.
 
         A run is committed once. Send the request again after a broken connection: the answer is the same, and nobody is
         billed twice.

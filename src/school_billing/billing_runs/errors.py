@@ -1,10 +1,13 @@
 """The errors of billing runs, and which constraint of the schema means which error."""
 
+from functools import partial
+
 from school_billing.fee_plans.errors import FeePlanNotFound
 from school_billing.platform.web.errors import (
     Conflict,
     ConstraintErrors,
     DuplicateId,
+    ErrorFactory,
     InUse,
     NotFound,
     PreconditionFailed,
@@ -45,7 +48,7 @@ class BillingRunAbandoned(Conflict):
 
 
 class StudentsChanged(PreconditionFailed):
-    """The plan, the awards, the payers or the enrolment of a student changed since the preview. Make a new preview."""
+    """The plan, the awards, the payers, the payments or the enrolment changed since the preview. Make a new preview."""
 
     code = "students_changed"
 
@@ -58,16 +61,22 @@ class StudentHasBillingRuns(InUse):
     """The student is part of a billing run and cannot be deleted. Abandon the run first, or set left_on."""
 
 
+def due_before_issue(field: str) -> ErrorFactory:
+    """Return a factory of the error that a due date is before the day of issue."""
+    return breaks_rule(field, "must not be before the day of issue")
+
+
 CONSTRAINT_ERRORS: ConstraintErrors = {
     "billing_runs_pkey": DuplicateId,
     "billing_runs_period_key": DuplicateId,
     "billing_runs_fee_plan_id_fkey": FeePlanNotFound,
     ("billing_runs_fee_plan_id_fkey", "fee_plans/delete"): FeePlanUsed,
     "billing_runs_period_plain": not_plain("period", 50),
+    "billing_runs_kind_known": breaks_rule("kind", "must be known"),
     "billing_runs_due_dates_in_range": breaks_rule("due_dates", "must be 1 to 36 days"),
     "billing_runs_due_dates_in_calendar": breaks_rule("due_dates", "must be between 1900-01-01 and 2999-12-31"),
     "billing_runs_due_dates_ascending": breaks_rule("due_dates", "must be in order"),
-    "billing_runs_due_after_issue": breaks_rule("due_dates[0]", "must not be before the day of issue"),
+    "billing_runs_due_after_issue": due_before_issue("due_dates[0]"),
     "billing_runs_issued_at_in_calendar": breaks_rule("issued_at", "must be between 1900-01-01 and 2999-12-31"),
     "billing_runs_one_end": BillingRunAbandoned,
     "billing_runs_reverted_after_commit": BillingRunNotCommitted,
@@ -86,4 +95,6 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_of_runs_come_with_the_commit": BillingRunCommitted,
     "invoices_run_is_fixed": BillingRunCommitted,
     "invoices_billed_once_key": AlreadyBilled,
+    "invoices_late_fees_are_whole": BillingRunNotFound,
+    "invoices_late_fee_key": partial(AlreadyBilled, "The invoice has this late fee. Void the fee first."),
 }

@@ -12,8 +12,11 @@ from school_billing.auth.contracts import Tenant
 from school_billing.billing_runs.contracts import (
     BillingRun,
     BillingRunIn,
+    LateFeeRunIn,
     RevertedRun,
+    RunKind,
     RunRow,
+    RunStatus,
     Verdict,
 )
 from school_billing.billing_runs.errors import (
@@ -22,9 +25,12 @@ from school_billing.billing_runs.errors import (
     BillingRunNotCommitted,
     BillingRunNotFound,
     StudentsChanged,
+    due_before_issue,
 )
+from school_billing.fee_plans.contracts import RuleKind
 from school_billing.fee_plans.errors import FeePlanNotFound
 from school_billing.fee_plans.repository import FeePlans
+from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.idempotency import once
@@ -55,29 +61,36 @@ class BillingRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, tenant: Tenant, school_id: UUID, run: BillingRunIn) -> BillingRun:
+    async def create(self, tenant: Tenant, school_id: UUID, run: BillingRunIn | LateFeeRunIn) -> BillingRun:
         """Make a preview.
 
         Raises:
-            InvalidBody: The fields contradict each other, or the school has no such group or students.
+            InvalidBody: The fields contradict each other, the school has no such group or students, or the plan has no
+                late fees to charge.
             SchoolNotFound, FeePlanNotFound: There is no such school, or no such plan in the school.
         """
         run.require_sense()
         issued = run.issued_at or Moment()
         started = perf_counter()
-        async with once(self._database):
-            created = await self._database.one_or_none(
-                CREATE,
-                tenant=tenant,
-                school_id=school_id,
-                plan_id=run.plan_id,
-                period=run.period,
-                due_dates=run.due_dates,
-                group=run.group,
-                student_ids=run.student_ids,
-                issued_at=issued.instant,
-                issued_on=issued.day,
-            )
+        try:
+            async with once(self._database):
+                created = await self._database.one_or_none(
+                    CREATE,
+                    tenant=tenant,
+                    school_id=school_id,
+                    kind=run.kind.value,
+                    plan_id=run.plan_id,
+                    period=run.period,
+                    due_dates=run.due_dates,
+                    group=run.group,
+                    student_ids=run.student_ids,
+                    issued_at=issued.instant,
+                    issued_on=issued.day,
+                )
+        except ConstraintViolated as violated:
+            if run.kind is RunKind.LATE_FEES and violated.constraint == "billing_runs_due_after_issue":
+                raise due_before_issue("due_date")() from violated
+            raise
         if created is None:
             await self._refuse(tenant, school_id, run)
         return _logged("billing_run_previewed", whole(created), started)
@@ -89,11 +102,23 @@ class BillingRuns:
         )
 
     async def list(
-        self, tenant: Tenant, page: Page, school_id: UUID | None, plan_id: UUID | None, period: str | None
+        self,
+        tenant: Tenant,
+        page: Page,
+        school_id: UUID | None,
+        plan_id: UUID | None,
+        kind: RunKind | None,
+        period: str | None,
     ) -> Listed[BillingRun]:
         """Return a page of runs."""
         listed = await page.read(
-            self._database, LIST, tenant=tenant, school_id=school_id, plan_id=plan_id, period=period
+            self._database,
+            LIST,
+            tenant=tenant,
+            school_id=school_id,
+            plan_id=plan_id,
+            kind=kind and kind.value,
+            period=period,
         )
         return replace(listed, rows=[whole(run) for run in listed.rows])
 
@@ -134,6 +159,10 @@ class BillingRuns:
             StudentsChanged: Something changed since the preview, and all or nothing is to be billed.
         """
         started = perf_counter()
+        run = await self.get(tenant, billing_run_id)
+        if run.status == RunStatus.PREVIEW:
+            # The statement says nothing until it is done, and takes seconds for a large school.
+            _log("billing_run_committing", run)
         committed = await self._database.one_or_none(
             COMMIT,
             tenant=tenant,
@@ -172,11 +201,14 @@ class BillingRuns:
             refuse_change(await self.get(tenant, billing_run_id), if_match, BillingRunNotCommitted())
         return _logged("billing_run_reverted", whole(reverted), started)
 
-    async def _refuse(self, tenant: Tenant, school_id: UUID, run: BillingRunIn) -> NoReturn:
+    async def _refuse(self, tenant: Tenant, school_id: UUID, run: BillingRunIn | LateFeeRunIn) -> NoReturn:
         """Raise the reason why there is no preview."""
         await Schools(self._database).get(tenant, school_id)
-        if (await FeePlans(self._database).get(tenant, run.plan_id)).school_id != school_id:
+        plan = await FeePlans(self._database).get(tenant, run.plan_id)
+        if plan.school_id != school_id:
             raise FeePlanNotFound("There is no such fee plan in the school.")
+        if run.kind is RunKind.LATE_FEES and all(rule.kind is not RuleKind.LATE_FEE for rule in plan.rules):
+            raise InvalidBody(errors=[FieldError("plan_id", "must be a fee plan that has a rule of the kind late_fee")])
         if run.group is not None:
             raise InvalidBody(errors=[FieldError("group", "must be the group of a student of the school")])
         strangers = await self._database.all(
@@ -194,13 +226,18 @@ def _require_seen(run: BillingRun, if_match: IfMatch) -> None:
 
 def _logged(event: str, run: Run, started: float) -> Run:
     """Write a line about what a statement did, and how long it took."""
+    _log(event, run, seconds=round(perf_counter() - started, 3))
+    return run
+
+
+def _log(event: str, run: BillingRun, **figures: float) -> None:
     students = {name: count for name in run.counts.__struct_fields__ if (count := getattr(run.counts, name))}
     log.info(
         event,
         billing_run_id=str(run.id),
         school_id=str(run.school_id),
+        kind=run.kind,
         students=students,
         invoices=run.invoices_count,
-        seconds=round(perf_counter() - started, 3),
+        **figures,
     )
-    return run

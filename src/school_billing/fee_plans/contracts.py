@@ -126,8 +126,8 @@ class FeeRuleIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     kind: RuleKind
     description: LineDescription | None = None
-    """What the line of the invoice says; "Discount", "Sibling discount", "Late fee" or "Early-payment discount" by
-    default."""
+    """What the line of the invoice says; by default "Discount", "Sibling discount", "Late fee" or "Early-payment
+    discount"."""
     categories: Categories | None = None
     percent: Percent | None = None
     """Of the sum of the items in its categories: other discounts do not change that sum. A late fee is taken of what is

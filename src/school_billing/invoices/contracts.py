@@ -82,6 +82,7 @@ class InvoiceFilters(Struct, frozen=True):
     issued_from: date | None = None
     issued_to: date | None = None
     billing_run_id: UUID | None = None
+    late_invoice_id: UUID | None = None
 
 
 class Line(Struct, frozen=True):
@@ -126,6 +127,8 @@ class ListedInvoice(Struct, frozen=True):
     """Payments less refunds."""
     balance_due: Money
     """The amount still owed: total_amount less what is credited, discounted, written off and paid; 0.00 if void."""
+    late_invoice_id: UUID | None
+    """Of a late fee: the invoice that was overdue. Null otherwise."""
     created_at: Instant
     updated_at: Instant
 

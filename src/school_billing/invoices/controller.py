@@ -79,6 +79,8 @@ IssuedTo = Annotated[
 ]
 OfRun = Annotated[UUID | None, QueryParameter(description="Only invoices that this billing run made.")]
 
+OfLateInvoice = Annotated[UUID | None, QueryParameter(description="Only the late fees that this invoice has.")]
+
 
 async def provide_invoice_filters(
     number: WithNumber = None,
@@ -90,9 +92,12 @@ async def provide_invoice_filters(
     issued_from: IssuedFrom = None,
     issued_to: IssuedTo = None,
     billing_run_id: OfRun = None,
+    late_invoice_id: OfLateInvoice = None,
 ) -> InvoiceFilters:
     """Read the filters of a list of invoices."""
-    return InvoiceFilters(number, status, open, overdue, due_from, due_to, issued_from, issued_to, billing_run_id)
+    return InvoiceFilters(
+        number, status, open, overdue, due_from, due_to, issued_from, issued_to, billing_run_id, late_invoice_id
+    )
 
 
 class InvoiceController(Controller):
@@ -257,7 +262,7 @@ class InvoiceController(Controller):
         caller: NamedDependency[Caller],
         if_match: NamedDependency[IfMatch],
     ) -> None:
-        """Delete an invoice. 409 if it has a number, payments or adjustments, refunded and reversed or not: void it."""
+        """Delete an invoice. 409 if it has a number, late fees, payments or adjustments, taken back or not: void it."""
         await invoices.delete(caller.tenant, invoice_id, if_match)
 
 

@@ -130,6 +130,10 @@ class PayerHasInvoices(InUse):
     """The payer has invoices and cannot be deleted. Delete the invoices first."""
 
 
+class InvoiceHasLateFees(InUse):
+    """The invoice has late fees, also if they are void, and cannot be deleted. Void it."""
+
+
 DATED_BY_WAITING = frozenset(
     {"invoices_paid_at_most_total_on_every_day", "invoices_refunded_at_most_paid_on_every_day"}
 )
@@ -144,6 +148,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_payer_id_fkey": partial(PayerNotFound, "There is no such payer in the invoice's school."),
     ("invoices_payer_id_fkey", "payers/delete"): PayerHasInvoices,
     "invoices_payer_is_fixed": breaks_rule("payer_id", "cannot change: void the invoice and add another one"),
+    "invoices_late_invoice_id_fkey": partial(InvoiceNotFound, "There is no such late invoice in the invoice's school."),
+    ("invoices_late_invoice_id_fkey", "invoices/delete"): InvoiceHasLateFees,
     "invoices_number_key": NumberIsFixed,
     "invoices_number_is_fixed": NumberIsFixed,
     "invoices_numbered_are_voided": InvoiceNumbered,

@@ -57,6 +57,8 @@ FUNCTIONS = (
     "instalment_of(numeric, bigint, integer, integer)",
     "discount_lines(numeric[], text[], jsonb, integer)",
     "bill_students(uuid, uuid, integer, text, date[], date, text, uuid[])",
+    "bill_late_fees(uuid, uuid, integer, date[], date, text, uuid[])",
+    "bill_run(text, uuid, uuid, integer, text, date[], date, text, uuid[])",
     "lines_of_plan(uuid, uuid, integer, boolean)",
     "lines_of_invoice(uuid, uuid)",
     "lines_of_adjustment(uuid, uuid)",

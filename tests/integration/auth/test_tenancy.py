@@ -50,10 +50,13 @@ async def other(api: Api, database_url: str) -> OtherSchool:
     receipt = await api.receipt(
         payer, "200.00", method=MARK, reference=f"Receipt {MARK}", source=MARK, external_reference=MARK, allocate="none"
     )
-    plan = await api.plan(school, (MARK, "10.00"), name=f"Plan {MARK}")
+    late_fee = {"kind": "late_fee", "amount": "1.00", "after_days": 7, "description": f"Late fee {MARK}"}
+    plan = await api.plan(school, (MARK, "10.00"), name=f"Plan {MARK}", rules=[late_fee])
     award = await api.award(student, amount="1.00", reason=MARK, approved_by=MARK, description=f"Award {MARK}")
     run = await api.preview(plan, f"Period {MARK}")
     await api.commit(run)
+    await api.commit(await api.late_fees(plan, "2026-11-01"))
+    (late,) = await api.get(f"/invoices?billing_run_id={run['id']}")
     credited = {"reason": f"Meals {MARK}", "lines": [{"description": f"Meals {MARK}", "amount": "1.00"}]}
     note = await api.client.post(f"/invoices/{unpaid['id']}/credit-notes", json=credited)
     closing = await api.client.post(
@@ -79,6 +82,7 @@ async def other(api: Api, database_url: str) -> OtherSchool:
         "plan_id": plan["id"],
         "award_id": award["id"],
         "billing_run_id": run["id"],
+        "late_invoice_id": late["id"],
         "note_number": note.json()["number"],
         "user_id": user.json()["id"],
         "api_key_id": key.json()["id"],
@@ -219,6 +223,7 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         ],
         "update_award": [{"amount": "2"}, {}],
         "create_billing_run": [{"plan_id": ids["plan_id"], "period": "x", "due_dates": ["2999-01-01"]}],
+        "create_late_fee_run": [{"plan_id": ids["plan_id"], "due_date": "2999-01-01"}],
         "commit_billing_run": [{}],
         "revert_billing_run": [{"reason": "x"}],
         "create_closing": [{"through": "2020-02-29"}],

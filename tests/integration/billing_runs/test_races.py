@@ -24,12 +24,16 @@ async def watcher(database_url: str) -> AsyncIterator[Psql]:
     await connection.close()
 
 
-async def billed_school(api: Api, students: int) -> tuple[Json, list[Json]]:
+async def billed_school(api: Api, students: int, kind: str = "FEES") -> tuple[Json, list[Json]]:
     """Return a plan of a school that numbers its invoices, and the students of the school."""
     school = await api.school(invoice_prefix="RACE")
     listed = [await api.student(school, full_name=f"Student {number}") for number in range(students)]
     await api.invoice(listed[0], "5.00")
-    return await api.plan(school, ("tuition", "100.00")), listed
+    late_fee = {"kind": "late_fee", "amount": "50.00", "after_days": 7, "maximum_times": 2}
+    plan = await api.plan(school, ("tuition", "100.00"), rules=[late_fee])
+    if kind == "LATE_FEES":
+        await api.commit(await api.preview(plan))
+    return plan, listed
 
 
 @asynccontextmanager
@@ -44,31 +48,40 @@ COUNTERS = "select 1 from document_counters where school_id = $1 for update"
 PLANS = "select 1 from fee_plans where school_id = $1 for update"
 
 
+async def preview(api: Api, plan: Json, kind: str) -> Json:
+    """Preview 100.00 for each student: as fees, or as late fees of invoices that are overdue."""
+    if kind == "FEES":
+        return await api.preview(plan, due_dates=["2026-10-01", "2026-11-01"])
+    return await api.late_fees(plan, "2026-11-15")
+
+
 async def totals(api: Api, plan: Json) -> list[str]:
-    """Return what the runs of the plan billed, without the first invoice of the school."""
+    """Return what the runs of the plan billed, without the first invoice of the school and what is late."""
     listed = await api.get(f"/invoices?school_id={plan['school_id']}&limit=500")
     numbers = [one["number"][-6:] for one in listed]
     assert sorted(numbers) == [f"{number:06}" for number in range(1, len(listed) + 1)]
-    return [one["total_amount"] for one in listed[1:]]
+    late = {one["late_invoice_id"] for one in listed}
+    return [one["total_amount"] for one in listed[1:] if one["id"] not in late]
 
 
-async def test_of_two_runs_that_are_committed_at_once_one_bills(api: Api, psql: Psql, watcher: Psql) -> None:
+@pytest.mark.parametrize("kind", ["FEES", "LATE_FEES"])
+async def test_of_two_runs_that_are_committed_at_once_one_bills(api: Api, psql: Psql, watcher: Psql, kind: str) -> None:
     """Between the previews the payer changes, so the unique index alone would let both bill the student."""
-    plan, (student,) = await billed_school(api, 1)
-    first = await api.preview(plan)
+    plan, (student,) = await billed_school(api, 1, kind)
+    first = await preview(api, plan, kind)
     async with held(psql, COUNTERS, plan["school_id"]):
         commits = [asyncio.create_task(api.commit(first)) for _ in range(2)]
         await until_waiting(watcher, 2)
         payer = await api.payer({"id": plan["school_id"]})
         await api.set_payers(student, {payer["id"]: "100"})
-        second = await api.preview(plan)
+        second = await preview(api, plan, kind)
         assert second["counts"] == {"will_create": 1}  # The first run has not committed yet.
         commits.append(asyncio.create_task(api.commit(second)))
         await until_waiting(watcher, 3)
     same, again, late = await asyncio.gather(*commits)
     assert same == again
     assert (same["counts"], late["counts"]) == ({"created": 1}, {"changed": 1})
-    assert await totals(api, plan) == ["100.00"]
+    assert await totals(api, plan) == ["50.00"] * 2
 
 
 async def test_a_commit_waits_for_a_change_of_the_plan_and_sees_it(api: Api, psql: Psql, watcher: Psql) -> None:
@@ -103,12 +116,12 @@ async def test_payments_and_receipts_go_on_during_a_commit(api: Api, psql: Psql,
     assert paid.json()["unallocated"] == "0.00"
 
 
-@pytest.mark.parametrize("killed", ["server", "connection"])
+@pytest.mark.parametrize(("killed", "kind"), [("server", "FEES"), ("connection", "LATE_FEES")])
 async def test_a_commit_that_is_killed_bills_everybody_or_nobody_and_then_everybody_once(
-    database_url: str, psql: Psql, watcher: Psql, api: Api, killed: str
+    database_url: str, psql: Psql, watcher: Psql, api: Api, killed: str, kind: str
 ) -> None:
-    plan, students = await billed_school(api, 3)
-    run = await api.preview(plan, due_dates=["2026-10-01", "2026-11-01"])
+    plan, students = await billed_school(api, 3, kind)
+    run = await preview(api, plan, kind)
     path = f"/billing-runs/{run['id']}/commit"
     with serve(database_url) as server:
         async with httpx.AsyncClient(base_url=server.url, headers=server.admin, timeout=30) as http:
@@ -125,7 +138,8 @@ async def test_a_commit_that_is_killed_bills_everybody_or_nobody_and_then_everyb
                         " datname = current_database()"
                     )
                     assert (await request).status_code == 503
-            assert len(await totals(api, plan)) in {0, 6}
+            # Late fees that nobody has make nothing late.
+            assert len(await totals(api, plan)) in {0 if kind == "FEES" else 3, 6}
     committed = await api.commit(run)
     assert committed["counts"] == {"created": 3}
     assert await totals(api, plan) == ["50.00"] * 6
