@@ -127,10 +127,21 @@ borne as (
   ) as lines
   where holds
 ),
+-- At most one row.
+early_rule as materialized (
+  select percent, amount, days_before_due
+  from run
+  join fee_plan_items on fee_plan_items.fee_plan_id = run.fee_plan_id and fee_plan_items.school_id = run.school_id
+    and fee_plan_items.version = run.plan_version and kind = 'early_discount'
+    and (:tenant::uuid is null or fee_plan_items.school_id = :tenant)
+),
 planned as materialized (
   select
     uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts, decimals,
     row_number() over (order by full_name, borne.student_id, instalment, payer_place) - 1 as number,
+    -- These two are over the order of the numbers, so that nothing is sorted twice.
+    sum(amount) over (partition by full_name, borne.student_id, instalment order by payer_place) as so_far,
+    sum(amount) over (partition by full_name, borne.student_id, instalment) as of_instalment,
     -- Instalments of nothing have no invoice, and the lines are on those that have one.
     count(*) over (partition by borne.student_id, borne.payer_id)::int as invoices_count
   from borne
@@ -141,15 +152,33 @@ planned as materialized (
 new_invoices as (
   insert into invoices (
     id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id, fee_plan_id,
-    period, instalment
+    period, instalment, early_discount, early_until
   )
   select
-    planned.id, committed.school_id, student_id, payer_id, amount, issued_at, due_date,
+    planned.id, committed.school_id, student_id, payer_id, planned.amount, issued_at, due_date,
     plan_name || ', ' || period || case when instalments > 1 then format(' (%s/%s)', instalment, instalments) else '' end,
-    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment
+    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment,
+    early.discount, early.until
   from committed
   join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join planned
+  -- An amount is split among the payers of an instalment like a line: by the difference of two rounded sums.
+  left join lateral (
+    select discount, until
+    from early_rule
+    cross join lateral (
+      select
+        case
+          when percent is not null then round(planned.amount * percent / 100, decimals)
+          else
+            round(early_rule.amount * so_far / of_instalment, decimals)
+              - round(early_rule.amount * (so_far - planned.amount) / of_instalment, decimals)
+        end as discount,
+        end_of_day(due_date - days_before_due, time_zone) as until
+    ) as offer
+    where discount > 0 and discount < planned.amount
+      and until >= issued_at
+  ) as early on true
   order by planned.number
   returning id
 ),

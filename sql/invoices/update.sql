@@ -24,7 +24,8 @@ updated as (
     )
   returning
     invoices.id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description,
-    voided_at, void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
+    voided_at, void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total,
+    payments_total, refunds_total,
     paid_total, balance_due, invoices.created_at, invoices.updated_at
 ),
 lines_before as (
@@ -48,8 +49,8 @@ new_lines as (
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total, paid_total,
-  balance_due, created_at, updated_at,
+  void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+  refunds_total, paid_total, balance_due, created_at, updated_at,
   case
     when :lines_given
       then (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines)
