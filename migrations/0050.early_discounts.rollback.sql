@@ -1,3 +1,4 @@
+drop trigger if exists invoices_early_adjustment_follows on invoices;
 drop trigger if exists payments_settle_early_discounts on payments;
 drop trigger if exists invoices_settle_their_early_discount on invoices;
 drop function if exists settle_early_discount();
@@ -52,28 +53,6 @@ create or replace trigger invoices_begin_unpaid
     or new.reversals_total <> 0
   )
   execute function refuse_handwritten_total();
-create or replace trigger invoices_totals_follow_payments
-  before update on invoices
-  for each row when (pg_trigger_depth() = 0 and (
-    new.payments_total is distinct from old.payments_total
-    or new.refunds_total is distinct from old.refunds_total
-    or new.credited_total is distinct from old.credited_total
-    or new.discounted_total is distinct from old.discounted_total
-    or new.written_off_total is distinct from old.written_off_total
-    or new.reversals_total is distinct from old.reversals_total
-  ))
-  execute function refuse_handwritten_total();
-create or replace trigger invoices_changes_are_audited
-  after update on invoices
-  for each row when (not (
-    new.payments_total is distinct from old.payments_total
-    or new.refunds_total is distinct from old.refunds_total
-    or new.credited_total is distinct from old.credited_total
-    or new.discounted_total is distinct from old.discounted_total
-    or new.written_off_total is distinct from old.written_off_total
-    or new.reversals_total is distinct from old.reversals_total
-  ))
-  execute function append_to_audit_log();
 create or replace trigger invoices_keep_their_run
   before update of billing_run_id, fee_plan_id, period, instalment on invoices
   for each row when (

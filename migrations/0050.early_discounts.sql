@@ -20,7 +20,7 @@ alter table invoices
   add constraint invoices_early_adjustment_id_fkey foreign key (early_adjustment_id, school_id)
     references adjustments (id, school_id) on delete restrict not valid;
 
--- As before, and a grant of an early discount that is reversed counts no more.
+-- As before, and the invoice knows the grant of its early discount, as long as that is not reversed.
 create or replace function move_adjusted_totals() returns trigger
   language plpgsql
   set search_path = public, pg_temp
@@ -34,7 +34,11 @@ create or replace function move_adjusted_totals() returns trigger
           discounted_total = discounted_total + case new.kind when 'DISCOUNT' then change else 0 end,
           written_off_total = written_off_total + case new.kind when 'WRITE_OFF' then change else 0 end,
           reversals_total = reversals_total + greatest(-change, 0),
-          early_adjustment_id = nullif(early_adjustment_id, new.reverses_id)
+          early_adjustment_id = case
+            -- Only settle_early_discount adds a discount from within a trigger.
+            when new.kind = 'DISCOUNT' and new.reverses_id is null and pg_trigger_depth() > 1 then new.id
+            else nullif(early_adjustment_id, new.reverses_id)
+          end
       where id = new.invoice_id and school_id = new.school_id
       returning issued_at into earliest;
       if new.reverses_id is not null then
@@ -92,7 +96,6 @@ create or replace function settle_early_discount() returns trigger
       taken_back numeric := 0;
       closed_until timestamptz;
       dated_at timestamptz;
-      grant_id uuid;
     begin
       if tg_table_name like 'payments%' then
         select
@@ -105,6 +108,8 @@ create or replace function settle_early_discount() returns trigger
         if not found then
           return null;
         end if;
+      elsif new.voided_at is not null or new.early_adjustment_id is not null and new.paid_total >= old.paid_total then
+        return null;
       else
         invoice := new;
       end if;
@@ -174,21 +179,19 @@ create or replace function settle_early_discount() returns trigger
         invoice.school_id, invoice.id, 'DISCOUNT',
         invoice.total_amount - settled.paid - settled.adjusted + taken_back, 'Early-payment discount', dated_at,
         greatest(now(), dated_at)
-      )
-      returning id into grant_id;
-      update invoices set early_adjustment_id = grant_id where id = invoice.id and school_id = invoice.school_id;
+      );
       return null;
     end
   $function$;
 
 create or replace trigger invoices_settle_their_early_discount
   after update of payments_total, refunds_total on invoices
-  for each row when (
-    new.early_discount is not null
-    and new.voided_at is null
-    and (new.early_adjustment_id is null or new.paid_total < old.paid_total)
-  )
+  for each row when (new.early_discount is not null)
   execute function settle_early_discount();
+create or replace trigger invoices_early_adjustment_follows
+  before update of early_adjustment_id on invoices
+  for each row when (pg_trigger_depth() = 0 and new.early_adjustment_id is distinct from old.early_adjustment_id)
+  execute function refuse_handwritten_total();
 -- The date alone moves no total.
 create or replace trigger payments_settle_early_discounts
   after update of paid_at on payments
@@ -208,30 +211,6 @@ create or replace trigger invoices_begin_unpaid
     or new.early_adjustment_id is not null
   )
   execute function refuse_handwritten_total();
-create or replace trigger invoices_totals_follow_payments
-  before update on invoices
-  for each row when (pg_trigger_depth() = 0 and (
-    new.payments_total is distinct from old.payments_total
-    or new.refunds_total is distinct from old.refunds_total
-    or new.credited_total is distinct from old.credited_total
-    or new.discounted_total is distinct from old.discounted_total
-    or new.written_off_total is distinct from old.written_off_total
-    or new.reversals_total is distinct from old.reversals_total
-    or new.early_adjustment_id is distinct from old.early_adjustment_id
-  ))
-  execute function refuse_handwritten_total();
-create or replace trigger invoices_changes_are_audited
-  after update on invoices
-  for each row when (not (
-    new.payments_total is distinct from old.payments_total
-    or new.refunds_total is distinct from old.refunds_total
-    or new.credited_total is distinct from old.credited_total
-    or new.discounted_total is distinct from old.discounted_total
-    or new.written_off_total is distinct from old.written_off_total
-    or new.reversals_total is distinct from old.reversals_total
-    or new.early_adjustment_id is distinct from old.early_adjustment_id
-  ))
-  execute function append_to_audit_log();
 create or replace trigger invoices_keep_their_run
   before update of billing_run_id, fee_plan_id, period, instalment, early_discount, early_until on invoices
   for each row when (

@@ -968,7 +968,11 @@ CREATE FUNCTION move_adjusted_totals() RETURNS trigger
           discounted_total = discounted_total + case new.kind when 'DISCOUNT' then change else 0 end,
           written_off_total = written_off_total + case new.kind when 'WRITE_OFF' then change else 0 end,
           reversals_total = reversals_total + greatest(-change, 0),
-          early_adjustment_id = nullif(early_adjustment_id, new.reverses_id)
+          early_adjustment_id = case
+            -- Only settle_early_discount adds a discount from within a trigger.
+            when new.kind = 'DISCOUNT' and new.reverses_id is null and pg_trigger_depth() > 1 then new.id
+            else nullif(early_adjustment_id, new.reverses_id)
+          end
       where id = new.invoice_id and school_id = new.school_id
       returning issued_at into earliest;
       if new.reverses_id is not null then
@@ -1682,7 +1686,6 @@ CREATE FUNCTION settle_early_discount() RETURNS trigger
       taken_back numeric := 0;
       closed_until timestamptz;
       dated_at timestamptz;
-      grant_id uuid;
     begin
       if tg_table_name like 'payments%' then
         select
@@ -1695,6 +1698,8 @@ CREATE FUNCTION settle_early_discount() RETURNS trigger
         if not found then
           return null;
         end if;
+      elsif new.voided_at is not null or new.early_adjustment_id is not null and new.paid_total >= old.paid_total then
+        return null;
       else
         invoice := new;
       end if;
@@ -1764,9 +1769,7 @@ CREATE FUNCTION settle_early_discount() RETURNS trigger
         invoice.school_id, invoice.id, 'DISCOUNT',
         invoice.total_amount - settled.paid - settled.adjusted + taken_back, 'Early-payment discount', dated_at,
         greatest(now(), dated_at)
-      )
-      returning id into grant_id;
-      update invoices set early_adjustment_id = grant_id where id = invoice.id and school_id = invoice.school_id;
+      );
       return null;
     end
   $$;
@@ -2832,9 +2835,11 @@ CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH 
 
 CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric) OR (new.credited_total <> (0)::numeric) OR (new.discounted_total <> (0)::numeric) OR (new.written_off_total <> (0)::numeric) OR (new.reversals_total <> (0)::numeric) OR (new.early_adjustment_id IS NOT NULL))) EXECUTE FUNCTION refuse_handwritten_total();
 
-CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total) OR (new.early_adjustment_id IS DISTINCT FROM old.early_adjustment_id)))) EXECUTE FUNCTION append_to_audit_log();
+CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoices_come_with_the_commit_of_their_run BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NOT NULL)) EXECUTE FUNCTION check_invoice_of_run();
+
+CREATE TRIGGER invoices_early_adjustment_follows BEFORE UPDATE OF early_adjustment_id ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.early_adjustment_id IS DISTINCT FROM old.early_adjustment_id))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN (((new.total_amount <> trunc(new.total_amount)) OR (new.early_discount <> trunc(new.early_discount)))) EXECUTE FUNCTION refuse_cents();
 
@@ -2852,13 +2857,13 @@ CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STA
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER invoices_settle_their_early_discount AFTER UPDATE OF payments_total, refunds_total ON invoices FOR EACH ROW WHEN (((new.early_discount IS NOT NULL) AND (new.voided_at IS NULL) AND ((new.early_adjustment_id IS NULL) OR (new.paid_total < old.paid_total)))) EXECUTE FUNCTION settle_early_discount();
+CREATE TRIGGER invoices_settle_their_early_discount AFTER UPDATE OF payments_total, refunds_total ON invoices FOR EACH ROW WHEN ((new.early_discount IS NOT NULL)) EXECUTE FUNCTION settle_early_discount();
 
 CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NULL)) EXECUTE FUNCTION number_document('INVOICE');
 
 CREATE CONSTRAINT TRIGGER invoices_total_follows_lines AFTER UPDATE OF total_amount ON invoices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION refuse_other_lines();
 
-CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total) OR (new.early_adjustment_id IS DISTINCT FROM old.early_adjustment_id)))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_void_in_open_periods BEFORE INSERT OR UPDATE OF voided_at ON invoices FOR EACH ROW WHEN ((new.voided_at IS NOT NULL)) EXECUTE FUNCTION refuse_closed_period('voided_at');
 
