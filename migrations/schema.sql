@@ -1048,6 +1048,22 @@ CREATE FUNCTION last_payment_of(invoice uuid, school uuid) RETURNS timestamp wit
     end
   $$;
 
+CREATE FUNCTION last_standing_payment_of(invoice uuid, school uuid) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return (
+        select max(paid_at)
+        from payments
+        where invoice_id = invoice and school_id = school and kind = 'PAYMENT'
+          and not exists (
+            select 1 from payments as later where later.reverses_id = payments.id and later.school_id = payments.school_id
+          )
+      );
+    end
+  $$;
+
 CREATE FUNCTION lines_of_adjustment(adjustment uuid, school uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_temp'
@@ -1107,7 +1123,12 @@ CREATE FUNCTION move_adjusted_totals() RETURNS trigger
       set credited_total = credited_total + case new.kind when 'CREDIT_NOTE' then change else 0 end,
           discounted_total = discounted_total + case new.kind when 'DISCOUNT' then change else 0 end,
           written_off_total = written_off_total + case new.kind when 'WRITE_OFF' then change else 0 end,
-          reversals_total = reversals_total + greatest(-change, 0)
+          reversals_total = reversals_total + greatest(-change, 0),
+          early_adjustment_id = case
+            -- Only settle_early_discount adds a discount from within a trigger.
+            when new.kind = 'DISCOUNT' and new.reverses_id is null and pg_trigger_depth() > 1 then new.id
+            else nullif(early_adjustment_id, new.reverses_id)
+          end
       where id = new.invoice_id and school_id = new.school_id
       returning issued_at into earliest;
       if new.reverses_id is not null then
@@ -1847,6 +1868,104 @@ CREATE FUNCTION set_updated_at() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION settle_early_discount() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      invoice record;
+      settled record;
+      taken_back numeric := 0;
+      closed_until timestamptz;
+      dated_at timestamptz;
+    begin
+      if tg_table_name like 'payments%' then
+        select
+          id, school_id, total_amount, written_off_total, refunds_total, reversals_total, issued_at, early_discount,
+          early_until, early_adjustment_id
+        into invoice
+        from invoices
+        where id = new.invoice_id and school_id = new.school_id and early_discount is not null and voided_at is null
+        for no key update;
+        if not found then
+          return null;
+        end if;
+      elsif new.voided_at is not null or new.early_adjustment_id is not null and new.paid_total >= old.paid_total then
+        return null;
+      else
+        invoice := new;
+      end if;
+      -- A credit note that releases money has not moved its total yet, so the adjustments are summed.
+      select paid, paid_in_time, adjusted, refunded_at into settled
+      from (
+        select
+          coalesce(sum(change), 0) as paid,
+          coalesce(sum(change) filter (where paid_at <= invoice.early_until), 0) as paid_in_time,
+          -- Of this transaction.
+          max(paid_at) filter (where kind = 'REFUND' and created_at = now()) as refunded_at
+        from payments
+        cross join lateral (select case kind when 'PAYMENT' then amount else -amount end as change) as movement
+        where invoice_id = invoice.id and school_id = invoice.school_id
+      ) as money
+      cross join (
+        select coalesce(sum(case when reverses_id is null then amount else -amount end), 0) as adjusted
+        from adjustments
+        where invoice_id = invoice.id and school_id = invoice.school_id
+      ) as adjustments;
+      if invoice.early_adjustment_id is not null
+         and least(settled.paid, settled.paid_in_time) + settled.adjusted >= invoice.total_amount
+      then
+        return null;
+      end if;
+      -- Money of an open period can settle an invoice whose other money is of a closed one.
+      select closes_at into closed_until
+      from closings
+      where school_id = invoice.school_id and reopened_at is null
+      order by through desc
+      limit 1;
+      if invoice.early_adjustment_id is not null then
+        insert into adjustments (school_id, invoice_id, reverses_id, kind, amount, reason, adjusted_at, updated_at)
+        select
+          school_id, invoice_id, id, kind, amount, 'The early payment was taken back', reversed_at,
+          greatest(now(), reversed_at)
+        from adjustments
+        cross join lateral (select greatest(adjusted_at, settled.refunded_at) as moved_at) as moved
+        cross join lateral (
+          select case when moved_at <= closed_until then now() else moved_at end as reversed_at
+        ) as dated
+        where id = invoice.early_adjustment_id and school_id = invoice.school_id
+        returning amount into taken_back;
+      end if;
+      dated_at := last_standing_payment_of(invoice.id, invoice.school_id);
+      if invoice.total_amount - settled.paid - settled.adjusted + taken_back not between 0.01 and invoice.early_discount
+         or dated_at > invoice.early_until
+         or dated_at is null
+         or invoice.written_off_total > 0
+         -- An adjustment cannot be dated ahead.
+         or invoice.issued_at > now()
+      then
+        return null;
+      end if;
+      dated_at := greatest(
+        dated_at, invoice.issued_at,
+        case
+          when invoice.refunds_total > 0 or invoice.reversals_total > 0 or taken_back > 0
+            then last_payment_of(invoice.id, invoice.school_id)
+        end
+      );
+      if dated_at <= closed_until then
+        dated_at := now();
+      end if;
+      insert into adjustments (school_id, invoice_id, kind, amount, reason, adjusted_at, updated_at)
+      values (
+        invoice.school_id, invoice.id, 'DISCOUNT',
+        invoice.total_amount - settled.paid - settled.adjusted + taken_back, 'Early-payment discount', dated_at,
+        greatest(now(), dated_at)
+      );
+      return null;
+    end
+  $$;
+
 CREATE FUNCTION split_by_shares(amount numeric, shares numeric[], decimals integer DEFAULT 2) RETURNS numeric[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT array_agg((parts.part + (CASE WHEN ((parts.turn)::numeric <= parts.units_left) THEN power(0.1, (split_by_shares.decimals)::numeric) ELSE (0)::numeric END)::numeric(18,2)) ORDER BY parts.place) AS array_agg FROM (SELECT given.place, rounded.part, row_number() OVER (ORDER BY (rounded.exact - rounded.part) DESC, given.place) AS turn, ((split_by_shares.amount - sum(rounded.part) OVER ()) * power((10)::numeric, (split_by_shares.decimals)::numeric)) AS units_left FROM (unnest(split_by_shares.shares) WITH ORDINALITY given(share, place) CROSS JOIN LATERAL (SELECT ((split_by_shares.amount * given.share) * 0.01) AS exact, trunc(((split_by_shares.amount * given.share) * 0.01), split_by_shares.decimals) AS part) rounded)) parts);
@@ -1997,10 +2116,15 @@ END) STORED NOT NULL,
     instalment integer,
     late_invoice_id uuid,
     late_after_days integer,
+    early_discount numeric(12,2),
+    early_until timestamp with time zone,
+    early_adjustment_id uuid,
     CONSTRAINT invoices_adjustments_not_negative CHECK (((credited_total >= (0)::numeric) AND (discounted_total >= (0)::numeric) AND (written_off_total >= (0)::numeric) AND (reversals_total >= (0)::numeric))),
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
+    CONSTRAINT invoices_early_discount_in_range CHECK (((early_discount > (0)::numeric) AND (early_discount < total_amount))),
+    CONSTRAINT invoices_early_discount_is_whole CHECK (((early_discount IS NULL) = (early_until IS NULL))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT invoices_late_fees_are_whole CHECK (((num_nonnulls(late_invoice_id, late_after_days) = ANY (ARRAY[0, 2])) AND ((late_invoice_id IS NULL) OR (billing_run_id IS NOT NULL)))),
     CONSTRAINT invoices_none_adjusted_when_void CHECK (((voided_at IS NULL) OR (((credited_total + discounted_total) + written_off_total) = (0)::numeric))),
@@ -2673,6 +2797,8 @@ CREATE UNIQUE INDEX invoices_billed_once_key ON invoices USING btree (fee_plan_i
 
 CREATE INDEX invoices_billing_run_id_school_id_idx ON invoices USING btree (billing_run_id, school_id, fee_plan_id, period) WHERE (billing_run_id IS NOT NULL);
 
+CREATE INDEX invoices_early_adjustment_id_school_id_idx ON invoices USING btree (early_adjustment_id, school_id) WHERE (early_adjustment_id IS NOT NULL);
+
 CREATE UNIQUE INDEX invoices_late_fee_key ON invoices USING btree (late_invoice_id, school_id, late_after_days, instalment) WHERE ((late_invoice_id IS NOT NULL) AND (voided_at IS NULL));
 
 CREATE INDEX invoices_late_invoice_id_school_id_idx ON invoices USING btree (late_invoice_id, school_id) WHERE (late_invoice_id IS NOT NULL);
@@ -2865,13 +2991,15 @@ CREATE TRIGGER invoices_adjusted_are_not_voided BEFORE UPDATE OF voided_at ON in
 
 CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
-CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric) OR (new.credited_total <> (0)::numeric) OR (new.discounted_total <> (0)::numeric) OR (new.written_off_total <> (0)::numeric) OR (new.reversals_total <> (0)::numeric))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric) OR (new.credited_total <> (0)::numeric) OR (new.discounted_total <> (0)::numeric) OR (new.written_off_total <> (0)::numeric) OR (new.reversals_total <> (0)::numeric) OR (new.early_adjustment_id IS NOT NULL))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoices_come_with_the_commit_of_their_run BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NOT NULL)) EXECUTE FUNCTION check_invoice_of_run();
 
-CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN ((new.total_amount <> trunc(new.total_amount))) EXECUTE FUNCTION refuse_cents();
+CREATE TRIGGER invoices_early_adjustment_follows BEFORE UPDATE OF early_adjustment_id ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.early_adjustment_id IS DISTINCT FROM old.early_adjustment_id))) EXECUTE FUNCTION refuse_handwritten_total();
+
+CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN (((new.total_amount <> trunc(new.total_amount)) OR (new.early_discount <> trunc(new.early_discount)))) EXECUTE FUNCTION refuse_cents();
 
 CREATE TRIGGER invoices_have_possible_balances AFTER UPDATE ON invoices FOR EACH ROW WHEN (((new.refunds_total > (0)::numeric) OR (new.reversals_total > (0)::numeric))) EXECUTE FUNCTION refuse_impossible_balance();
 
@@ -2883,11 +3011,13 @@ CREATE TRIGGER invoices_keep_their_number BEFORE UPDATE OF number ON invoices FO
 
 CREATE TRIGGER invoices_keep_their_payer BEFORE UPDATE OF payer_id ON invoices FOR EACH ROW WHEN ((new.payer_id IS DISTINCT FROM old.payer_id)) EXECUTE FUNCTION refuse_change_of_movement('invoices_payer_is_fixed');
 
-CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment ON invoices FOR EACH ROW WHEN (((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id) OR (new.period IS DISTINCT FROM old.period) OR (new.instalment IS DISTINCT FROM old.instalment))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
+CREATE TRIGGER invoices_keep_their_run BEFORE UPDATE OF billing_run_id, fee_plan_id, period, instalment, early_discount, early_until ON invoices FOR EACH ROW WHEN (((new.billing_run_id IS DISTINCT FROM old.billing_run_id) OR (new.fee_plan_id IS DISTINCT FROM old.fee_plan_id) OR (new.period IS DISTINCT FROM old.period) OR (new.instalment IS DISTINCT FROM old.instalment) OR (new.early_discount IS DISTINCT FROM old.early_discount) OR (new.early_until IS DISTINCT FROM old.early_until))) EXECUTE FUNCTION refuse_change_of_movement('invoices_run_is_fixed');
 
 CREATE TRIGGER invoices_never_truncated BEFORE TRUNCATE ON invoices FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER invoices_set_updated_at BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER invoices_settle_their_early_discount AFTER UPDATE OF payments_total, refunds_total ON invoices FOR EACH ROW WHEN ((new.early_discount IS NOT NULL)) EXECUTE FUNCTION settle_early_discount();
 
 CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NULL)) EXECUTE FUNCTION number_document('INVOICE');
 
@@ -2934,6 +3064,8 @@ CREATE TRIGGER payments_move_invoice_totals AFTER INSERT OR DELETE ON payments F
 CREATE TRIGGER payments_never_truncated BEFORE TRUNCATE ON payments FOR EACH STATEMENT EXECUTE FUNCTION refuse_truncate();
 
 CREATE TRIGGER payments_set_updated_at BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER payments_settle_early_discounts AFTER UPDATE OF paid_at ON payments FOR EACH ROW WHEN ((new.paid_at <> old.paid_at)) EXECUTE FUNCTION settle_early_discount();
 
 CREATE TRIGGER receipt_refunds_are_audited AFTER INSERT OR DELETE OR UPDATE ON receipt_refunds FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
@@ -3060,6 +3192,9 @@ ALTER TABLE ONLY invoice_lines
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_billing_run_id_fkey FOREIGN KEY (billing_run_id, school_id, fee_plan_id, period) REFERENCES billing_runs(id, school_id, fee_plan_id, period) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY invoices
+    ADD CONSTRAINT invoices_early_adjustment_id_fkey FOREIGN KEY (early_adjustment_id, school_id) REFERENCES adjustments(id, school_id) ON DELETE RESTRICT;
 
 ALTER TABLE ONLY invoices
     ADD CONSTRAINT invoices_late_invoice_id_fkey FOREIGN KEY (late_invoice_id, school_id) REFERENCES invoices(id, school_id) ON DELETE RESTRICT;

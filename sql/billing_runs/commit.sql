@@ -142,11 +142,22 @@ borne as (
     ) as sums
   ) as lines
 ),
+-- At most one row.
+early_rule as materialized (
+  select percent, amount, days_before_due
+  from run
+  join fee_plan_items on fee_plan_items.fee_plan_id = run.fee_plan_id and fee_plan_items.school_id = run.school_id
+    and fee_plan_items.version = run.plan_version and fee_plan_items.kind = 'early_discount'
+    and (:tenant::uuid is null or fee_plan_items.school_id = :tenant)
+),
 planned as materialized (
   select
     uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts, decimals,
     late_invoice_id, (borne.lines -> 0 ->> 'after_days')::int as late_after_days,
     row_number() over (order by full_name, borne.student_id, turn, instalment, payer_place) - 1 as number,
+    -- These two are over the order of the numbers, so that nothing is sorted twice.
+    sum(amount) over (partition by full_name, borne.student_id, turn, instalment order by payer_place) as so_far,
+    sum(amount) over (partition by full_name, borne.student_id, turn, instalment) as of_instalment,
     -- Instalments of nothing have no invoice, and the lines are on those that have one.
     count(*) over (partition by borne.student_id, turn, borne.payer_id)::int as invoices_count
   from borne
@@ -157,10 +168,10 @@ planned as materialized (
 new_invoices as (
   insert into invoices (
     id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id, fee_plan_id,
-    period, instalment, late_invoice_id, late_after_days
+    period, instalment, late_invoice_id, late_after_days, early_discount, early_until
   )
   select
-    planned.id, committed.school_id, student_id, payer_id, amount, issued_at, due_date,
+    planned.id, committed.school_id, student_id, payer_id, planned.amount, issued_at, due_date,
     case
       when planned.late_invoice_id is not null then (
         -- What the late invoice is called is cut, so that all fits in 500 characters. No joiner may then be the last.
@@ -185,10 +196,29 @@ new_invoices as (
       else plan_name || ', ' || period
     end,
     document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment,
-    late_invoice_id, late_after_days
+    late_invoice_id, late_after_days, early.discount, early.until
   from committed
   join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join planned
+  -- An amount is split among the payers of an instalment like a line: by the difference of two rounded sums.
+  left join lateral (
+    select discount, until
+    from early_rule
+    cross join lateral (
+      select
+        case
+          when percent is not null then round(planned.amount * percent / 100, decimals)
+          else
+            round(early_rule.amount * so_far / of_instalment, decimals)
+              - round(early_rule.amount * (so_far - planned.amount) / of_instalment, decimals)
+        end as discount,
+        end_of_day(due_date - days_before_due, time_zone) as until
+    ) as offer
+    where planned.late_invoice_id is null
+      and discount > 0
+      and discount < planned.amount
+      and until >= issued_at
+  ) as early on true
   order by planned.number
   returning id
 ),

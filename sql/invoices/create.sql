@@ -29,8 +29,8 @@ new_invoice as (
     and (:tenant::uuid is null or schools.id = :tenant)
   returning
     id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-    void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-    paid_total, balance_due, late_invoice_id, created_at, updated_at
+    void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+    refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at
 ),
 new_lines as (
   insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
@@ -43,15 +43,15 @@ new_lines as (
 answer as (
   select
     id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-    void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-    paid_total, balance_due, late_invoice_id, created_at, updated_at,
+    void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+    refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at,
     (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines) as lines
   from new_invoice
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-  paid_total, balance_due, late_invoice_id, created_at, updated_at,
+  void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+  refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at,
   lines
 from answer
 cross join lateral remember_answer(:request_idempotency_scope, :request_idempotency_key, :request_fingerprint, to_jsonb(answer))

@@ -11,8 +11,8 @@ deleted as (
     and payments_total = 0
   returning
     id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-    void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-    paid_total, balance_due, late_invoice_id, created_at, updated_at
+    void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+    refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at
 ),
 deleted_lines as (
   delete from invoice_lines
@@ -23,6 +23,6 @@ deleted_lines as (
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-  paid_total, balance_due, late_invoice_id, created_at, updated_at
+  void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+  refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at
 from deleted

@@ -2,8 +2,8 @@
 -- but not before it is issued.
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-  paid_total, balance_due, late_invoice_id, created_at, updated_at
+  void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+  refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at
 from invoices
 where (:tenant::uuid is null or invoices.school_id = :tenant)
   and (:school_id::uuid is null or invoices.school_id = :school_id)

@@ -24,8 +24,8 @@ updated as (
     )
   returning
     invoices.id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description,
-    voided_at, void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total,
-    paid_total, balance_due, late_invoice_id, invoices.created_at, invoices.updated_at
+    voided_at, void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total,
+    payments_total, refunds_total, paid_total, balance_due, late_invoice_id, invoices.created_at, invoices.updated_at
 ),
 lines_before as (
   delete from invoice_lines
@@ -48,8 +48,8 @@ new_lines as (
 )
 select
   id, school_id, student_id, payer_id, number, total_amount, status, issued_at, due_date, description, voided_at,
-  void_reason, credited_total, discounted_total, written_off_total, payments_total, refunds_total, paid_total,
-  balance_due, late_invoice_id, created_at, updated_at,
+  void_reason, early_discount, early_until, credited_total, discounted_total, written_off_total, payments_total,
+  refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at,
   case
     when :lines_given
       then (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines)

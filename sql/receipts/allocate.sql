@@ -4,7 +4,8 @@
 --
 -- By 'oldest_due_first' the money goes to the open invoices of the payer, in the order in which they are due; what is
 -- beyond them is left. By 'list' each invoice gets its amount, and the checks of invoices and of the receipt refuse one
--- too many. The receipt is locked first, then the invoices by id: a second receipt that pays them waits here, and then
+-- too many. An invoice with an early discount gets only what completes it, if the money is in time: a trigger grants the
+-- rest. The receipt is locked first, then the invoices by id: a second receipt that pays them waits here, and then
 -- sees what is left. Triggers move the totals at the end of the statement, so the answer adds what they add.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
@@ -64,7 +65,9 @@ candidates as (
     and issued_at <= now()
 ),
 locked as (
-  select id, student_id, description, issued_at, due_date, balance_due, refunds_total, reversals_total
+  select
+    id, school_id, student_id, description, issued_at, due_date, balance_due, refunds_total, reversals_total,
+    written_off_total, early_discount, early_until, early_adjustment_id
   from invoices
   where invoices.id = any(array(select candidates.id from candidates))
     and invoices.school_id = (select school_id from money)
@@ -72,19 +75,41 @@ locked as (
   order by invoices.id
   for no key update
 ),
-in_turn as (
+payable as (
   select
-    locked.id as invoice_id, balance_due,
-    unallocated - coalesce(sum(balance_due) over (
-      order by due_date, issued_at, locked.id rows between unbounded preceding and 1 preceding
-    ), 0) as left_for_it
+    locked.id as invoice_id, issued_at, due_date, balance_due, paid_at,
+    case
+      when early_discount is not null
+        and early_adjustment_id is null
+        and early_discount < balance_due
+        and written_off_total = 0
+        and greatest(paid_at, last_standing_payment_of(locked.id, locked.school_id)) <= early_until
+        then balance_due - early_discount
+      else balance_due
+    end as completed_by
   from money
   cross join locked
+  cross join lateral (
+    -- After the refunds and reversals of an invoice, because more than its total must not have been paid on an earlier day.
+    select greatest(
+      allocated_at, issued_at,
+      case when locked.refunds_total > 0 or reversals_total > 0 then last_payment_of(locked.id, locked.school_id) end
+    ) as paid_at
+  ) as dated
+),
+in_turn as (
+  select
+    invoice_id, completed_by,
+    unallocated - coalesce(sum(completed_by) over (
+      order by due_date, issued_at, invoice_id rows between unbounded preceding and 1 preceding
+    ), 0) as left_for_it
+  from money
+  cross join payable
   where :rule = 'oldest_due_first'
     and balance_due > 0
 ),
 planned as (
-  select invoice_id, least(balance_due, left_for_it) as amount
+  select invoice_id, least(completed_by, left_for_it) as amount
   from in_turn
   where left_for_it > 0
   union all
@@ -119,16 +144,11 @@ receipt as (
 new_payments as (
   insert into payments (school_id, invoice_id, receipt_id, amount, method, reference, paid_at)
   select
-    receipt.school_id, invoice_id, receipt.id, planned.amount, receipt.method, receipt.reference,
-    -- After the refunds and reversals of an invoice, because more than its total must not have been paid on an earlier day.
-    greatest(
-      receipt.allocated_at, issued_at,
-      case when locked.refunds_total > 0 or locked.reversals_total > 0 then last_payment_of(invoice_id, receipt.school_id) end
-    )
+    receipt.school_id, payable.invoice_id, receipt.id, planned.amount, receipt.method, receipt.reference, payable.paid_at
   from receipt
   cross join planned
-  join locked on locked.id = planned.invoice_id
-  order by invoice_id
+  join payable on payable.invoice_id = planned.invoice_id
+  order by payable.invoice_id
   returning id, invoice_id, amount, paid_at
 ),
 new_allocations as (

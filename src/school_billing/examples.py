@@ -180,6 +180,8 @@ EXAMPLES: Mapping[str, object] = {
     "status": "PARTIAL",
     "voided_at": None,
     "void_reason": None,
+    "early_discount": None,
+    "early_until": None,
     "create_invoice": {**_NONE_PAID, "status": "PENDING", "balance_due": "800.00"},
     "void_invoice": {
         **_NONE_PAID,

@@ -11,7 +11,8 @@ def test_every_language_has_every_label(language: str) -> None:
     assert labels(language).keys() == labels("en").keys()
     assert all(labels(language).values())
     assert "{to}" in labels(language)["until"]
-    assert all("{day}" in labels(language)[name] for name in ("forecast", "is_overdue"))
+    assert all("{day}" in labels(language)[name] for name in ("forecast", "is_overdue", "early_discount"))
+    assert "{amount}" in labels(language)["early_discount"]
 
 
 @pytest.mark.parametrize(

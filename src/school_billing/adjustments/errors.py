@@ -83,6 +83,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "adjustments_invoice_id_fkey": InvoiceNotFound,
     ("adjustments_invoice_id_fkey", "invoices/delete"): InvoiceHasAdjustments,
     "adjustments_reverses_id_fkey": AdjustmentNotFound,
+    "invoices_early_adjustment_id_fkey": AdjustmentNotFound,
     "adjustments_reverses_id_key": AdjustmentReversed,
     "adjustments_reverse_a_whole_adjustment": AdjustmentIsFixed,
     "adjustments_number_key": NumberIsFixed,

@@ -113,6 +113,10 @@ class ListedInvoice(Struct, frozen=True):
     description: Description | None
     voided_at: Instant | None
     void_reason: VoidReason | None
+    early_discount: Money | None
+    """What is taken off if the rest is paid no later than early_until; null if nothing is. It never changes."""
+    early_until: Instant | None
+    """The last moment at which a payment is early, the end of a day of the school; null without early_discount."""
     credited_total: Money
     """The sum of its credit notes, without those that were reversed."""
     discounted_total: Money

@@ -155,6 +155,8 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "invoices_numbered_are_voided": InvoiceNumbered,
     "invoices_issued_before_allocations": IssuedAfterAllocation,
     "invoices_issued_before_adjustments": IssuedAfterAdjustment,
+    "invoices_early_discount_is_whole": breaks_rule("early_until", "must be given with early_discount"),
+    "invoices_early_discount_in_range": breaks_rule("total_amount", "must be more than the early_discount"),
     "invoices_total_amount_positive": breaks_rule("total_amount", "must be above zero"),
     "amounts_fit_the_currency": refuse_cents("total_amount"),
     "invoices_due_date_in_calendar": breaks_rule("due_date", _CALENDAR),

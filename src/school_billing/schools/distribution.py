@@ -50,6 +50,7 @@ FUNCTIONS = (
     "end_of_day(date, text)",
     "updated_at_after(timestamp with time zone, integer)",
     "last_movement_of(uuid, uuid)",
+    "last_standing_payment_of(uuid, uuid)",
     "start_of_movement(date, uuid, uuid)",
     "document_number(text, text, integer, bigint)",
     "take_numbers(uuid, text, timestamp with time zone, integer)",

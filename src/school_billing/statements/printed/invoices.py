@@ -72,6 +72,10 @@ def _facts(formats: Formats, invoice: Invoice, student: Student) -> Iterable[Fac
         yield Fact(formats.label("external_id"), printable_text(student.external_id))
     yield Fact(formats.label("issued"), formats.long_day(formats.school_date(invoice.issued_at)))
     yield Fact(formats.label("due"), formats.long_day(invoice.due_date))
+    if invoice.early_discount and invoice.early_until:
+        amount = formats.money(invoice.early_discount)
+        day = formats.long_day(formats.school_date(invoice.early_until))
+        yield Fact(formats.label("early_payment"), formats.label("early_discount").format(amount=amount, day=day))
     if invoice.voided_at:
         yield Fact(formats.label("VOID"), formats.long_day(formats.school_date(invoice.voided_at)))
     if invoice.lines and invoice.description:
