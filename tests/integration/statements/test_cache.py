@@ -1,8 +1,10 @@
-"""The cache of statements, on a real Redis: never older than a write whose answer is known, and never an error."""
+"""The cache of statements, in memory and on a real Redis: never older than a write whose answer is known, and never an
+error."""
 
 import asyncio
 import hmac
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -16,6 +18,7 @@ import redis
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.platform.settings import Settings
+from school_billing.statements.cache import MemoryStore
 from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.repository import SCHOOL
 from tests.accounts import log_in
@@ -48,11 +51,10 @@ async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterato
         yield Api(client)
 
 
-async def outcomes(api: Api) -> dict[str, float]:
+async def outcomes(api: Api, store: str = "redis") -> dict[str, float]:
     lines = (await api.client.get("/metrics")).text.splitlines()
-    start = 'statement_cache_total{outcome="'
-    found = [line.removeprefix(start).split('"} ') for line in lines if line.startswith(start)]
-    return {outcome: float(value) for outcome, value in found}
+    found = [re.fullmatch(r'statement_cache_total\{outcome="(\w+)",store="(\w+)"\} (.+)', line) for line in lines]
+    return {one[1]: float(one[3]) for one in found if one and one[2] == store}
 
 
 async def test_a_statement_is_computed_once_until_something_changes(settings: Settings, shared_redis: str) -> None:
@@ -82,6 +84,49 @@ async def test_a_statement_is_computed_once_until_something_changes(settings: Se
         for path in paths:
             assert (await api.get(path))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
         assert (await outcomes(api))["miss"] == 10
+
+
+async def test_the_memory_of_a_worker_keeps_statements_of_schools_until_something_changes(
+    settings: Settings, database_url: str
+) -> None:
+    async with api_with(settings, "") as one, api_with(settings, "") as two:
+        school, other = await one.school(), await one.school()
+        student = await one.student(school)
+        invoice = await one.invoice(student, "100.00")
+        paths = [f"/schools/{school['id']}/statement{query}" for query in ("", "?limit=2", "?to=2026-12-31", ".html")]
+        for api in (one, two):
+            first = [await api.client.get(path) for path in paths]
+            assert await outcomes(api, "memory") == {"hit": 0, "miss": 4}
+            await api.student(other)  # What changes elsewhere changes nothing here.
+            again = [await api.client.get(path) for path in paths]
+            assert [answer.content for answer in again] == [answer.content for answer in first]
+            assert [answer.headers["etag"] for answer in again] == [answer.headers["etag"] for answer in first]
+            assert await outcomes(api, "memory") == {"hit": 4, "miss": 4}
+        # A student's statement, one of a moment, and that of another's school are not looked up.
+        await one.get(f"/students/{student['id']}/statement")
+        await one.get(f"/schools/{school['id']}/statement?as_of=2026-12-31")
+        token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN, other["id"])
+        problem(await one.client.get(paths[0], headers={"Authorization": f"Bearer {token}"}), 404)
+        assert await outcomes(one, "memory") == {"hit": 4, "miss": 4}
+        await two.pay(invoice, "40.00")
+        assert (await one.get(paths[0]))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
+        with psycopg.connect(database_url) as psql:
+            psql.execute("update students set full_name = 'Maggie' where id = %s", [student["id"]])
+        for api in (one, two):
+            assert (await api.get(paths[0]))["students"][0]["full_name"] == "Maggie"
+
+
+async def test_the_memory_is_bounded_and_forgets_what_was_not_used_for_longest() -> None:
+    store = MemoryStore(Settings(statement_cache_mb=1), lambda outcome: None)
+    statement = StatementDocument("é" * 150_000, None)  # 300,000 bytes, and half as much for the compressed ones.
+    for key in ("first", "second", "first", "third"):
+        assert (await store.get(key, SCHOOL) or await store.put(key, SCHOOL, statement)).content == statement.content
+    found = [await store.get(key, SCHOOL) is not None for key in ("first", "second", "third")]
+    assert found == [True, False, True]
+    too_large = StatementDocument("x" * 700_000, None)
+    assert (await store.put("large", SCHOOL, too_large)).content == too_large.content
+    assert await store.get("large", SCHOOL) is None
+    assert await store.get("third", SCHOOL) is not None
 
 
 CHANGES: list[tuple[str, str]] = [
@@ -134,11 +179,13 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}
 
 
+@pytest.mark.parametrize("store", ["redis", "memory"])
 async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known(
-    settings: Settings, shared_redis: str
+    settings: Settings, shared_redis: str, store: str
 ) -> None:
-    """Two services share the cache, as two processes would; each payer looks, at either, at what was just paid."""
-    async with api_with(settings, shared_redis) as one, api_with(settings, shared_redis) as two:
+    """Two services share Redis, or have their own memory; each payer looks, at either, at what was just paid."""
+    url = shared_redis if store == "redis" else ""
+    async with api_with(settings, url) as one, api_with(settings, url) as two:
         school = await one.school()
         students = [await one.student(school) for _ in range(3)]
         invoices = [await one.invoice(student, "100000.00") for student in students]
@@ -165,7 +212,7 @@ async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known
 
         await asyncio.gather(*(pay_and_look(seed) for seed in range(6)), only_look(), only_look())
         assert sum(paid.values()) == 150
-        hits = (await outcomes(one))["hit"] + (await outcomes(two))["hit"]
+        hits = (await outcomes(one, store))["hit"] + (await outcomes(two, store))["hit"]
         assert hits > 0
 
 
@@ -330,12 +377,14 @@ async def until_it_answers_again(api: Api, path: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_without_redis_nothing_is_asked(api: Api) -> None:
-    school = await api.school()
-    before = await queries(api)
-    await api.get(f"/schools/{school['id']}/statement")
-    assert await queries(api) - before == 2  # The session, and the statement.
-    assert await outcomes(api) == {"hit": 0, "miss": 0, "invalid": 0, "error": 0}
+async def test_without_a_store_nothing_is_asked(settings: Settings) -> None:
+    async with api_with(settings, "", statement_cache_mb=0) as api:
+        school = await api.school()
+        before = await queries(api)
+        await api.get(f"/schools/{school['id']}/statement")
+        assert await queries(api) - before == 2  # The session, and the statement.
+        assert await outcomes(api) == {"hit": 0, "miss": 0, "invalid": 0, "error": 0}
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 0}
 
 
 async def queries(api: Api) -> float:
