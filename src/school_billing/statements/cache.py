@@ -66,6 +66,8 @@ class Store(Protocol):
 
     queries: Collection[AnyQuery]
     """The queries whose rows are worth a look-up of their version."""
+    count: Callable[[str], None]
+    """Counts an outcome."""
 
     async def get(self, key: str, query: AnyQuery) -> StatementDocument | None:
         """Return the statement with this key, or None."""
@@ -80,13 +82,14 @@ class Store(Protocol):
 class CachedReader:
     """Reads statements from `store`, and the ones that are not there from `reader`.
 
-    `database` says which version there is.
+    `database` says which version there is. Requests for the same statement at the same time compute it once.
     """
 
     def __init__(self, reader: StatementReader, database: Database, store: Store) -> None:
         self._reader = reader
         self._database = database
         self._store = store
+        self._running: dict[str, asyncio.Future[StatementDocument | None]] = {}
 
     async def one_or_none(self, query: Query[Row], /, **values: Any) -> Row | None:
         """Read a row like Database.one_or_none, a statement from the store if it is there."""
@@ -100,23 +103,47 @@ class CachedReader:
         subject = next(values[name] for name in _SUBJECT[1:] if name in values)
         others = ",".join(f"{name}={value}" for name, value in values.items() if name not in _SUBJECT)
         key = f"{query.name.replace('statements/', 'statement:')}:{subject}:{changes}:{others}"
-        row = await self._store.get(key, query)
-        if row is None:
-            row = cast("StatementDocument | None", await self._reader.one_or_none(query, **values))
-            if row is not None:
-                row = await self._store.put(key, query, row)
-        return cast("Row | None", row)
+        return cast("Row | None", await self._once(key, cast("Query[StatementDocument]", query), values))
 
     def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
         """Read rows like Database.stream; they are never stored."""
         return self._reader.stream(query, school_id, **values)
 
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
+
+    async def _once(
+        self, key: str, query: Query[StatementDocument], values: dict[str, Any]
+    ) -> StatementDocument | None:
+        while (running := self._running.get(key)) is not None:
+            await asyncio.wait({running})  # Unlike `await running`, this leaves it to the others if this caller leaves.
+            if not running.cancelled():
+                self._store.count("shared")
+                return running.result()
+        running = self._running[key] = asyncio.Future()
+        try:
+            row = await self._store.get(key, query)
+            if row is None:
+                row = await self._reader.one_or_none(query, **values)
+                if row is not None:
+                    row = await self._store.put(key, query, row)
+            running.set_result(row)
+        except Exception as error:
+            running.set_exception(error)
+            running.exception()  # Otherwise asyncio logs an error that nobody waited for.
+            raise
+        finally:
+            del self._running[key]
+            running.cancel()  # This caller left before it had the statement, so one that waits computes it.
+        return row
+
 
 class MemoryStore:
-    """Keeps the statements of schools in the memory of the worker, and forgets the ones that were not used for longest.
+    """Keeps statements of schools in the memory of the worker, and forgets the ones that were not used for longest.
 
-    Those of students and payers take the database as long as a look-up of their version. `count` gets each outcome: hit
-    or miss.
+    Those of students and payers take the database as long as a look-up of their version. `count` gets each outcome:
+    hit, miss, or shared with a request that computed it.
     """
 
     queries: Collection[AnyQuery] = frozenset({SCHOOL, SCHOOL_AS_OF})
@@ -152,7 +179,8 @@ def _size(row: KeptStatement) -> int:
 class RedisStore:
     """Keeps statements in Redis.
 
-    `count` gets each outcome: hit, miss, invalid or error. An invalid entry is replaced like one that is not there.
+    `count` gets each outcome: hit, miss, shared, invalid or error. An invalid entry is replaced like one that is not
+    there.
     """
 
     queries: Collection[AnyQuery] = frozenset({STUDENT, STUDENT_AS_OF, PAYER, PAYER_AS_OF, SCHOOL, SCHOOL_AS_OF})

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+import asyncpg
+import httpx
 import msgspec
 import psycopg
 import pytest
@@ -35,7 +37,7 @@ def shared_redis() -> Iterator[str]:
 
 @asynccontextmanager
 async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterator[Api]:
-    """The API with a cache."""
+    """The API with statements in Redis, or in memory if the URL is empty."""
     service = create_app(
         Settings(
             database_url=settings.database_url,
@@ -71,9 +73,9 @@ async def test_a_statement_is_computed_once_until_something_changes(settings: Se
             f"/payers/{payer['id']}/statement",
         ]
         first = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 0, "miss": 5, "invalid": 0, "error": 0}
+        assert await outcomes(api) == {"hit": 0, "miss": 5, "shared": 0, "invalid": 0, "error": 0}
         again = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 5, "miss": 5, "invalid": 0, "error": 0}
+        assert await outcomes(api) == {"hit": 5, "miss": 5, "shared": 0, "invalid": 0, "error": 0}
         for one, two in zip(first, again, strict=True):
             assert one.content == two.content
             assert one.headers["etag"] == two.headers["etag"]
@@ -93,21 +95,21 @@ async def test_the_memory_of_a_worker_keeps_statements_of_schools_until_somethin
         school, other = await one.school(), await one.school()
         student = await one.student(school)
         invoice = await one.invoice(student, "100.00")
-        paths = [f"/schools/{school['id']}/statement{query}" for query in ("", "?limit=2", "?to=2026-12-31", ".html")]
+        paths = [f"/schools/{school['id']}/statement{query}" for query in ("", "?limit=2", "?to=2026-12-31")]
         for api in (one, two):
             first = [await api.client.get(path) for path in paths]
-            assert await outcomes(api, "memory") == {"hit": 0, "miss": 4}
+            assert await outcomes(api, "memory") == {"hit": 0, "miss": 3, "shared": 0}
             await api.student(other)  # What changes elsewhere changes nothing here.
             again = [await api.client.get(path) for path in paths]
             assert [answer.content for answer in again] == [answer.content for answer in first]
             assert [answer.headers["etag"] for answer in again] == [answer.headers["etag"] for answer in first]
-            assert await outcomes(api, "memory") == {"hit": 4, "miss": 4}
+            assert await outcomes(api, "memory") == {"hit": 3, "miss": 3, "shared": 0}
         # A student's statement, one of a moment, and that of another's school are not looked up.
         await one.get(f"/students/{student['id']}/statement")
-        await one.get(f"/schools/{school['id']}/statement?as_of=2026-12-31")
+        await one.get(f"/schools/{school['id']}/statement?as_of=2026-03-31T12:00:00Z")
         token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN, other["id"])
         problem(await one.client.get(paths[0], headers={"Authorization": f"Bearer {token}"}), 404)
-        assert await outcomes(one, "memory") == {"hit": 4, "miss": 4}
+        assert await outcomes(one, "memory") == {"hit": 3, "miss": 3, "shared": 0}
         await two.pay(invoice, "40.00")
         assert (await one.get(paths[0]))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
         with psycopg.connect(database_url) as psql:
@@ -127,6 +129,51 @@ async def test_the_memory_is_bounded_and_forgets_what_was_not_used_for_longest()
     assert (await store.put("large", SCHOOL, too_large)).content == too_large.content
     assert await store.get("large", SCHOOL) is None
     assert await store.get("third", SCHOOL) is not None
+
+
+async def test_requests_at_the_same_time_compute_a_statement_once(
+    settings: Settings, psql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async with api_with(settings, "", overdue_interval_seconds=0) as api, asyncio.timeout(30):
+        school = await api.school()
+        path = f"/schools/{school['id']}/statement"
+
+        async def ask(count: int) -> list["asyncio.Task[httpx.Response]"]:
+            """Ask so many times; return as soon as the version is read, and each waits for the statement."""
+            before = await queries(api, "statements/version")
+            tasks = [asyncio.create_task(api.client.get(path)) for _ in range(count)]
+            while await queries(api, "statements/version") < before + count:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.01)
+            return tasks
+
+        async def blocked() -> int:
+            """Return the process that computes the statement."""
+            waiting = "select pid from pg_locks where not granted and relation = 'receipts'::regclass"
+            while not (pids := await psql.fetch(waiting)):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.01)
+            (found,) = pids
+            return int(found["pid"])
+
+        async with psql.transaction():
+            await psql.execute("lock table receipts in access exclusive mode")  # The version reads no receipts.
+            (first,), others = await ask(1), await ask(4)
+            await blocked()
+            first.cancel()
+            while (await outcomes(api, "memory"))["miss"] < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            await blocked()  # One of the others computes it now.
+        assert {answer.status_code for answer in await asyncio.gather(*others)} == {200}
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 2, "shared": 3}
+
+        await api.student(school)
+        async with psql.transaction():
+            await psql.execute("lock table receipts in access exclusive mode")
+            tasks = await ask(4)
+            await psql.execute("select pg_cancel_backend($1)", await blocked())
+            for answer in await asyncio.gather(*tasks):
+                problem(answer, 503)
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 3, "shared": 6}
+        assert (await api.get(path))["students_count"] == 1  # The error is not kept.
 
 
 CHANGES: list[tuple[str, str]] = [
@@ -158,10 +205,16 @@ async def test_every_change_makes_a_new_version_whoever_makes_it(
         with psycopg.connect(database_url) as psql:
             psql.execute(f"{change} where {key} = %s", [school["id"]])
             await api.get(path)
-            assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}  # Not committed yet.
+            assert (await outcomes(api)) == {
+                "hit": 1,
+                "miss": 1,
+                "shared": 0,
+                "invalid": 0,
+                "error": 0,
+            }  # Not committed yet.
             psql.commit()
         await api.get(path)
-        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "invalid": 0, "error": 0}
+        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "shared": 0, "invalid": 0, "error": 0}
 
 
 async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_redis: str, database_url: str) -> None:
@@ -176,7 +229,7 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         async with Database(Settings(database_url=database_url)) as database:
             await Ledger(database).seal()
         await api.get(path)
-        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}
+        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "shared": 0, "invalid": 0, "error": 0}
 
 
 @pytest.mark.parametrize("store", ["redis", "memory"])
@@ -282,7 +335,7 @@ async def test_a_release_that_renders_other_fields_reads_no_entry_of_this_one(
         monkeypatch.setattr(SCHOOL, "text", f"{SCHOOL.text}\n-- with another field")
         await api.get(path)
         await api.get(path)
-        assert await outcomes(api) == {"miss": 1, "hit": 1, "invalid": 1, "error": 0}
+        assert await outcomes(api) == {"miss": 1, "hit": 1, "shared": 0, "invalid": 1, "error": 0}
 
 
 async def test_what_another_hand_or_another_program_wrote_is_a_miss_and_is_replaced(
@@ -329,6 +382,7 @@ async def test_what_another_hand_or_another_program_wrote_is_a_miss_and_is_repla
         assert {name: after[name] - before[name] for name in after} == {
             "hit": count,
             "miss": 0,
+            "shared": 0,
             "invalid": count,
             "error": 0,
         }
@@ -383,11 +437,12 @@ async def test_without_a_store_nothing_is_asked(settings: Settings) -> None:
         before = await queries(api)
         await api.get(f"/schools/{school['id']}/statement")
         assert await queries(api) - before == 2  # The session, and the statement.
-        assert await outcomes(api) == {"hit": 0, "miss": 0, "invalid": 0, "error": 0}
-        assert await outcomes(api, "memory") == {"hit": 0, "miss": 0}
+        assert await outcomes(api) == {"hit": 0, "miss": 0, "shared": 0, "invalid": 0, "error": 0}
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 0, "shared": 0}
 
 
-async def queries(api: Api) -> float:
+async def queries(api: Api, name: str = "") -> float:
     lines = (await api.client.get("/metrics")).text.splitlines()
-    counts = [line for line in lines if line.startswith("db_query_duration_seconds_count") and "seal" not in line]
+    start = f'db_query_duration_seconds_count{{query="{name}'
+    counts = [line for line in lines if line.startswith(start) and "seal" not in line]
     return sum(float(line.rpartition(" ")[2]) for line in counts)

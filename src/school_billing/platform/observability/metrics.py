@@ -102,8 +102,8 @@ class Metrics:
         self.logins = outcomes("auth_logins", "Attempts to log in.", "succeeded", "refused", "throttled")
         self.refreshes = outcomes("auth_refreshes", "Refresh tokens presented.", "succeeded", "refused", "reused")
         self.statement_cache = counter("statement_cache", "Statements looked up in a store.", ["store", "outcome"])
-        for store, found in {"memory": ("hit", "miss"), "redis": ("hit", "miss", "invalid", "error")}.items():
-            for outcome in found:
+        for store, more in {"memory": (), "redis": ("invalid", "error")}.items():
+            for outcome in ("hit", "miss", "shared", *more):
                 self.statement_cache.labels(store, outcome)
         self.statement_reads = counter("statement_reads", "Statements read beside a standby.", ["source", "reason"])
         self.statement_reads.labels("standby", "level")
