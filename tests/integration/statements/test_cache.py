@@ -2,12 +2,15 @@
 error."""
 
 import asyncio
+import gzip
 import hmac
 import random
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import asyncpg
 import httpx
@@ -36,7 +39,7 @@ def shared_redis() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterator[Api]:
+async def api_with(settings: Settings, url: str, **changed: Any) -> AsyncIterator[Api]:
     """The API with statements in Redis, or in memory if the URL is empty."""
     service = create_app(
         Settings(
@@ -45,7 +48,7 @@ async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterato
             jwt_secret=settings.jwt_secret,
             redis_timeout_ms=changed.pop("redis_timeout_ms", 5_000),
             database_acquire_timeout_ms=20_000,
-            **changed,  # type: ignore[arg-type] # numbers all
+            **changed,
         )
     )
     token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN)
@@ -174,6 +177,60 @@ async def test_requests_at_the_same_time_compute_a_statement_once(
                 problem(answer, 503)
         assert await outcomes(api, "memory") == {"hit": 0, "miss": 3, "shared": 6}
         assert (await api.get(path))["students_count"] == 1  # The error is not kept.
+
+
+async def test_large_statements_are_compressed_once_for_the_clients_that_accept_it(
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def compress(body: bytes, level: int, *, mtime: int) -> bytes:
+        threads.append(threading.get_ident())
+        return original(body, level, mtime=mtime)
+
+    original = gzip.compress
+    monkeypatch.setattr(gzip, "compress", compress)
+    office = "https://office.example"
+    async with api_with(settings, "", cors_origins=office) as api:
+        small, school = await api.school(), await api.school()
+        with psycopg.connect(database_url) as psql:
+            students = "insert into students (school_id, full_name) select %s, 'Zoë' from generate_series(1, 100)"
+            psql.execute(students, [school["id"]])
+        path = f"/schools/{school['id']}/statement?limit=1"
+
+        async def get(coding: str, tag: str = "", path: str = path) -> httpx.Response:
+            tags = {"If-None-Match": tag} if tag else {}
+            headers = {"Accept-Encoding": coding, "Origin": office} | tags
+            answer = await api.client.get(path, headers=headers)
+            is_large = path.startswith(f"/schools/{school['id']}")
+            assert ("Accept-Encoding" in answer.headers.get_list("vary", split_commas=True)) == is_large
+            return answer
+
+        first = await asyncio.gather(*(get("br, gzip;q=0.5") for _ in range(5)))
+        plain = await get("identity")
+        for compressed in (*first, await get("gzip"), await get("GZIP ; q=1.0, *;q=0")):
+            assert compressed.headers["content-encoding"] == "gzip"
+            assert int(compressed.headers["content-length"]) == compressed.num_bytes_downloaded < len(plain.content) / 4
+            assert compressed.content == plain.content
+        assert len(threads) == 1
+        assert threads[0] != threading.get_ident()
+        tags = plain.headers["etag"], first[0].headers["etag"]
+        assert tags[1] == f'{tags[0][:-1]}-gzip"'
+        for refusal in ("identity", "gzip;q=0", "br, gzip; q=0.000", "*;q=0.1", ""):
+            answer = await get(refusal)
+            assert ("content-encoding" in answer.headers, answer.headers["etag"]) == (False, tags[0]), refusal
+
+        for coding in ("identity", "gzip"):
+            for tag in tags:
+                for sent in (tag, f"W/{tag}", f'"other", {tag}'):
+                    unchanged = await get(coding, sent)
+                    assert (unchanged.status_code, unchanged.headers["etag"], unchanged.content) == (304, tag, b"")
+                    assert "content-encoding" not in unchanged.headers
+            assert (await get(coding, "*")).headers["etag"] == tags[coding == "gzip"]
+        assert "content-encoding" not in (await get("gzip", path=f"/schools/{small['id']}/statement")).headers
+        await api.student(school)
+        for tag in tags:
+            assert (await get("gzip", tag)).status_code == 200
 
 
 CHANGES: list[tuple[str, str]] = [
