@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2, help="the length of a stretch (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="how many stretches of each (default: 5)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the table goes as JSON")
-    parser.add_argument("--only", default="", help="only the kinds of request with this in their name")
+    parser.add_argument("--only", nargs="+", default=[""], help="only kinds of request with one of these in their name")
     parser.add_argument("--beside", type=Path, help="another checkout with its .venv, to compare with this one alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="school-billing-bench-") as folder, ExitStack() as stack:
@@ -79,7 +79,7 @@ def main() -> None:
             }
         tokens = {one.database_url: log_in(one) for name, one in servers.items() if name in {"service", "beside"}}
         token = tokens[database_url]
-        chosen = [case for case in cases(token) if options.only in case.name]
+        chosen = [case for case in cases(token) if any(part in case.name for part in options.only)]
         rows = [measure(case, servers, tokens, options.seconds, options.rounds) for case in chosen]
         report = Report(
             rows=rows,

@@ -172,8 +172,8 @@ class MemoryStore:
 
 
 def _size(row: KeptStatement) -> int:
-    # Half as much again for the compressed body, which takes a fifth or less, and some for the key and the objects.
-    return len(row.body) * 3 // 2 + 1_000
+    # A quarter more for the compressed body, which takes a sixth, and some for the key and the objects.
+    return len(row.body) * 5 // 4 + 1_000
 
 
 class RedisStore:

@@ -123,12 +123,12 @@ async def test_the_memory_of_a_worker_keeps_statements_of_schools_until_somethin
 
 async def test_the_memory_is_bounded_and_forgets_what_was_not_used_for_longest() -> None:
     store = MemoryStore(Settings(statement_cache_mb=1), lambda outcome: None)
-    statement = StatementDocument("é" * 150_000, None)  # 300,000 bytes, and half as much for the compressed ones.
+    statement = StatementDocument("é" * 150_000, None)  # 300,000 bytes, and a quarter for the compressed ones.
     for key in ("first", "second", "first", "third"):
         assert (await store.get(key, SCHOOL) or await store.put(key, SCHOOL, statement)).content == statement.content
     found = [await store.get(key, SCHOOL) is not None for key in ("first", "second", "third")]
     assert found == [True, False, True]
-    too_large = StatementDocument("x" * 700_000, None)
+    too_large = StatementDocument("x" * 900_000, None)
     assert (await store.put("large", SCHOOL, too_large)).content == too_large.content
     assert await store.get("large", SCHOOL) is None
     assert await store.get("third", SCHOOL) is not None
