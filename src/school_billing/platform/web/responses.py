@@ -32,7 +32,7 @@ _ALWAYS = {
 _PRODUCTION = {"strict-transport-security": "max-age=63072000; includeSubDomains"}
 
 _LARGE_BYTES = 14_000  # Less fits into the packets that a new connection sends at once (RFC 6928).
-_GZIP_LEVEL = 3  # As fast as 1: 25 ms for two megabytes, which become 15 %. With 6 it is 54 ms and 14 %.
+_GZIP_LEVEL = 3  # As fast as 1: 21 ms for 2.5 MB, which become 16 %. With 6 it is 54 ms and 14 %.
 
 Answer = TypeVar("Answer", bound=Response[Any])
 Body = TypeVar("Body")
