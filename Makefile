@@ -80,9 +80,9 @@ clients: install ## Make the Python client and, where there is npm, the TypeScri
 		else echo "There is no npm here, so there is no TypeScript client."; fi
 
 .PHONY: bench
-bench: | $(UV) ## Measure every kind of request beside the machine's own limits
+bench: | $(UV) ## Measure every kind of request beside the machine's own limits, or beside BESIDE=another/checkout
 	$(UV) sync --locked --quiet --all-extras --group bench
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(if $(BESIDE),--beside $(BESIDE)) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-growth
 bench-growth: install ## Measure a student's statement among 1,000 to 10,000,000 invoices; takes 15 GB of disk

@@ -12,10 +12,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import msgspec
@@ -30,19 +33,21 @@ from school_billing.statements.repository import ROLL_FORWARD, SCHOOL, STUDENT
 from school_billing.students.repository import GET
 from tests.benchmarks import dataset
 from tests.benchmarks.load import Drawn, Load, Statement, drive, pgbench, with_values
-from tests.benchmarks.processes import PASSWORD, PRODUCTION, Process, server
-from tests.benchmarks.report import Figures, Report, Row, Statements, table
+from tests.benchmarks.processes import HERE, PASSWORD, PRODUCTION, Process, interpreter, server
+from tests.benchmarks.report import Figures, Limits, Report, Row, Statements, table
 
 POSTGRES = {"shared_buffers": "512MB", "max_connections": "200", "max_wal_size": "4GB"}
 """PostgreSQL as it comes, but for room: every commit is flushed to the disk."""
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One kind of request, and the statement behind it."""
+    """One kind of request, and the statement behind it. `load` may need something of the server, which it makes."""
 
     name: str
-    load: Load
-    statement: Statement | None
+    load: Load | Callable[[str, str], Load]
+    statement: Statement | None = None
+    without: Collection[str] = ("computing",)
+    """The servers that it does not tell apart from the service, or that do not know it."""
 
 
 def main() -> None:
@@ -51,27 +56,39 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2, help="the length of a stretch (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="how many stretches of each (default: 5)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the table goes as JSON")
-    parser.add_argument("--only", default="", help="only the kinds of request with this in their name")
+    parser.add_argument("--only", nargs="+", default=[""], help="only kinds of request with one of these in their name")
+    parser.add_argument("--beside", type=Path, help="another checkout with its .venv, to compare with this one alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="school-billing-bench-") as folder, ExitStack() as stack:
         database_url = stack.enter_context(embedded_postgres(Path(folder), settings=POSTGRES))
         print("loading 300,000 invoices and 450,000 payments ...", file=sys.stderr)
         prepare(database_url)
         dataset.load_standard(database_url)
-        servers = {
-            name: stack.enter_context(server(database_url, Path(folder) / f"{name}.log", command))
-            for name, command in SERVERS.items()
-        }
-        token = log_in(servers["service"])
-        rows = [
-            measure(case, servers, database_url, options.seconds, options.rounds)
-            for case in cases(token)
-            if options.only in case.name
-        ]
+        log = Path(folder) / "servers.log"
+        if options.beside:
+            other = options.beside.resolve()
+            other_url = database_beside(database_url, other)
+            servers = {
+                "service": stack.enter_context(server(database_url, log, SERVERS["service"])),
+                "beside": stack.enter_context(server(other_url, log, SERVERS["service"], other)),
+            }
+        else:
+            servers = {
+                name: stack.enter_context(server(database_url, log, command, **ENVIRONMENT.get(name, {})))
+                for name, command in SERVERS.items()
+            }
+        tokens = {one.database_url: log_in(one) for name, one in servers.items() if name in {"service", "beside"}}
+        token = tokens[database_url]
+        chosen = [case for case in cases(token) if any(part in case.name for part in options.only)]
+        rows = [measure(case, servers, tokens, options.seconds, options.rounds) for case in chosen]
         report = Report(
             rows=rows,
-            period_lock_share=measure_period_lock(database_url, options.seconds, options.rounds),
-            statements=measure_statements(servers["service"], database_url, token, options.seconds, options.rounds),
+            limits=None
+            if options.beside
+            else Limits(
+                measure_period_lock(database_url, options.seconds, options.rounds),
+                measure_statements(servers["computing"], database_url, token, options.seconds, options.rounds),
+            ),
             machine=f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
             resident_mb={name: one.resident_mb() for name, one in servers.items()},
             start_seconds={name: one.start_seconds for name, one in servers.items()},
@@ -88,15 +105,34 @@ SERVERS = {
         *("--port", "PORT", "school_billing.serving.server:application"),
     ],
     "2 workers": ["-m", "school_billing", "serve", "--workers", "2"],
+    "computing": ["-m", "school_billing", "serve"],
 }
-"""What is compared, as it comes after `python`: the service as it comes, its limit, and two other ways to serve it."""
+"""What is compared, as it comes after `python`: the service as it comes, its limit, two other ways to serve it, and the
+service that keeps no statements."""
+ENVIRONMENT = {"computing": {"STATEMENT_CACHE_MB": "0"}}
 
 
-def prepare(database_url: str) -> None:
+def database_beside(database_url: str, checkout: Path) -> str:
+    """Add a database with the same data and the schema of another checkout; return its URL."""
+    url = urlsplit(database_url)
+    sums = Path("migrations/SHA256SUMS")
+    has_other_schema = (checkout / sums).read_bytes() != (HERE / sums).read_bytes()
+    template = "template0" if has_other_schema else url.path.lstrip("/")
+    with psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True) as connection:
+        connection.execute(f"create database beside template {template}".encode())
+    other_url = url._replace(path="/beside").geturl()
+    if has_other_schema:
+        prepare(other_url, checkout)
+        dataset.load_standard(other_url)
+    return other_url
+
+
+def prepare(database_url: str, checkout: Path = HERE) -> None:
     """Migrate, and make the administrator."""
     for command in ("migrate", "seed"):
         subprocess.run(
-            [sys.executable, "-m", "school_billing", command],
+            [interpreter(checkout), "-m", "school_billing", command],
+            cwd=checkout,
             env=PRODUCTION | {"DATABASE_URL": database_url, "PATH": ""},
             stdout=subprocess.DEVNULL,
             check=True,
@@ -136,11 +172,13 @@ def cases(token: str) -> Iterator[Case]:
         "GET school's statement, 1,200 invoices",
         Load(tuple(f"GET /schools/{school}/statement" for school in small), token),
         Statement(SCHOOL, pages | {"school_id": dataset.DRAWN_SCHOOL}),
+        without=(),
     )
     yield Case(
         "GET school's statement, 60,000 invoices",
         Load((f"GET /schools/{large}/statement",), token),
         Statement(SCHOOL, pages | {"school_id": large}),
+        without=(),
     )
     yield Case(
         "GET roll-forward, 60,000 invoices",
@@ -174,6 +212,33 @@ def cases(token: str) -> Iterator[Case]:
             Load(tuple(receiving(place, count) for place in range(100)), token),
             Statement(ALLOCATE, values),
         )
+    unknown = ("bare", "computing")
+    closings = tuple(f'POST /schools/{school}/closings {{"through":"2026-03-31"}}' for school in small[:30])
+    yield Case("POST a closing, 1,200 invoices", Load(closings, token, once=True), without=unknown)
+    billed = [str(dataset.student_id(dataset.LARGE_SCHOOL, place)) for place in range(1, 301)]
+    for name, makes_load in (("preview", previewing), ("commit", committing)):
+        yield Case(f"POST a billing run, {name} of 300", partial(makes_load, billed), without=unknown)
+
+
+def previewing(students: list[str], url: str, token: str) -> Load:
+    """Return the previews of what a new plan costs the students."""
+    school = str(dataset.school_id(dataset.LARGE_SCHOOL))
+    item = {"category": "tuition", "description": "Tuition", "amount": "600.00"}
+    plan = {"school_id": school, "name": uuid4().hex, "items": [item], "rules": []}
+    made = httpx.post(f"{url}/fee-plans", json=plan, headers={"Authorization": f"Bearer {token}"})
+    run = {"plan_id": made.raise_for_status().json()["id"], "due_dates": ["2027-10-15"], "student_ids": students}
+    bodies = (msgspec.json.encode(run | {"period": f"T{number}"}).decode() for number in range(10))
+    return Load(tuple(f"POST /schools/{school}/billing-runs {body}" for body in bodies), token, once=True)
+
+
+def committing(students: list[str], url: str, token: str) -> Load:
+    """Make the previews, and return their commits."""
+    paths = []
+    for line in previewing(students, url, token).requests:
+        _, path, body = line.split(" ", 2)
+        made = httpx.post(url + path, content=body, timeout=60, headers={"Authorization": f"Bearer {token}"})
+        paths.append(f"/billing-runs/{made.raise_for_status().json()['id']}/commit")
+    return Load(tuple(f"POST {path} {{}}" for path in paths), token, once=True)
 
 
 def receiving(place: int, count: int) -> str:
@@ -192,20 +257,27 @@ def paying(invoice: object) -> str:
     return f'POST /payments {{"invoice_id":"{invoice}","amount":"0.01","method":"card"}}'
 
 
-def measure(case: Case, servers: Mapping[str, Process], database_url: str, seconds: float, rounds: int) -> Row:
+def measure(case: Case, servers: Mapping[str, Process], tokens: Mapping[str, str], seconds: float, rounds: int) -> Row:
     """Drive every server with the case, and pgbench with its statement, in turns."""
     print(f"measuring {case.name} ...", file=sys.stderr)
+    servers = {name: one for name, one in servers.items() if name not in case.without}
     found: dict[str, list[Figures]] = {name: [] for name in servers}
+    database_url = servers["service"].database_url
     limits: list[float] = []
     for turn in range(rounds + 1):
-        for name, one in servers.items():
-            forget_payments(database_url)
+        # Forth and back, because what one server left to do may slow the next.
+        for name, one in list(servers.items())[:: -1 if turn % 2 else 1]:
+            forget_payments(one.database_url)
+            token = tokens[one.database_url]
+            load = case.load if isinstance(case.load, Load) else case.load(one.url, token)
+            load = msgspec.structs.replace(load, token=load.token and token)
             before = one.cpu_seconds()
-            answered = drive(one.url, case.load, seconds)
+            answered = drive(one.url, load, seconds)
             cpu_us = (one.cpu_seconds() - before) / answered.requests * 1e6
             if turn:  # The first one warms up: connections, prepared statements, caches.
                 found[name].append(Figures(answered.per_second, answered.p50_ms, answered.p99_ms, cpu_us))
-        if case.statement is not None and turn:
+        # Beside another checkout there is no pgbench: this one alone would seal the audit entries of its payments.
+        if case.statement is not None and turn and "beside" not in servers:
             forget_payments(database_url)
             limits.append(pgbench(database_url, case.statement, seconds))
     return Row(
@@ -227,7 +299,10 @@ def forget_payments(database_url: str) -> None:
             update invoices set payments_total = payments_total - paid.amount from paid where id = invoice_id
             """
         )
-        connection.execute("delete from receipts")
+        # What a benchmark of closings and billing runs has made. The data set has none.
+        connection.execute("delete from invoices where billing_run_id is not null")
+        for name in ("receipts", "closings", "billing_run_rows", "billing_runs"):
+            connection.execute(f"delete from {name}".encode())
         connection.execute("delete from idempotency_keys")
     with psycopg.connect(database_url, autocommit=True) as connection:
         for name in ("payments", "invoices", "receipts", "idempotency_keys"):

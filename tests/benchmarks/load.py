@@ -4,14 +4,17 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import msgspec
 
 from school_billing.platform.database.sql import AnyQuery
@@ -23,12 +26,13 @@ _STRING_OR_COMMENT = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What to send: "METHOD /path body" lines, over and over."""
+    """What to send: "METHOD /path body" lines, over and over, or each once by one caller."""
 
     requests: tuple[str, ...]
     token: str = ""
     with_keys: bool = False
     connections: int = CONNECTIONS
+    once: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -52,6 +56,8 @@ def drive(url: str, load: Load, seconds: float) -> Answered:
     Raises:
         RuntimeError: An answer was not 2xx: then there is nothing to compare.
     """
+    if load.once:
+        return _once(url, load)
     with tempfile.NamedTemporaryFile("w", suffix=".requests") as file:
         file.write("\n".join(load.requests))
         file.flush()
@@ -61,6 +67,22 @@ def drive(url: str, load: Load, seconds: float) -> Answered:
     if answered.failed or not answered.requests:
         raise RuntimeError(f"{answered.failed} of {answered.requests} requests failed, the first is {load.requests[0]}")
     return answered
+
+
+def _once(url: str, load: Load) -> Answered:
+    times, failed = [], 0
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {load.token}"}, timeout=60) as client:
+        client.get("/health")
+        for line in load.requests:
+            method, path, *body = line.split(" ", 2)
+            started = time.perf_counter()
+            answer = client.request(
+                method, path, content="".join(body), headers={"Content-Type": "application/json"} if body else {}
+            )
+            times.append(time.perf_counter() - started)
+            failed += not answer.is_success
+    centiles = statistics.quantiles(times, n=100, method="inclusive")
+    return Answered(len(times), sum(times), 1000 * statistics.median(times), 1000 * centiles[98], failed)
 
 
 def _wrk(url: str, file: Path, load: Load, key: str, seconds: float) -> Answered:

@@ -25,11 +25,21 @@ PRODUCTION = {
 }
 
 
+HERE = Path(__file__).parents[2]
+"""This checkout."""
+
+
+def interpreter(checkout: Path) -> str:
+    """Return the Python of a checkout."""
+    return sys.executable if checkout == HERE else str(checkout / ".venv" / "bin" / "python")
+
+
 class Process:
     """A server that runs."""
 
-    def __init__(self, url: str, process: "subprocess.Popen[str]", start_seconds: float) -> None:
+    def __init__(self, url: str, database_url: str, process: "subprocess.Popen[str]", start_seconds: float) -> None:
         self.url = url
+        self.database_url = database_url
         self.start_seconds = start_seconds
         """From its start to its first answer."""
         self._process = psutil.Process(process.pid)
@@ -47,14 +57,17 @@ class Process:
 
 
 @contextmanager
-def server(database_url: str, log: Path, command: Sequence[str], **environment: str) -> Iterator[Process]:
-    """Run a server until the end of the block; `command` comes after the interpreter."""
+def server(
+    database_url: str, log: Path, command: Sequence[str], checkout: Path = HERE, /, **environment: str
+) -> Iterator[Process]:
+    """Run a server of a checkout until the end of the block; `command` comes after the interpreter."""
     port = str(free_port())
-    arguments = [sys.executable, *(port if argument == "PORT" else argument for argument in command)]
+    arguments = [interpreter(checkout), *(port if argument == "PORT" else argument for argument in command)]
     started = time.perf_counter()
     with log.open("ab") as output:
         process = subprocess.Popen(
             arguments,
+            cwd=checkout,
             env=os.environ | PRODUCTION | {"DATABASE_URL": database_url, "PORT": port, **environment},
             stdout=output,
             stderr=output,
@@ -63,7 +76,7 @@ def server(database_url: str, log: Path, command: Sequence[str], **environment: 
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_healthy(url, process)
-        yield Process(url, process, time.perf_counter() - started)
+        yield Process(url, database_url, process, time.perf_counter() - started)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)

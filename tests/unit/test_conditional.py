@@ -14,7 +14,7 @@ from school_billing.platform.web.conditional import (
     versions_of,
 )
 from school_billing.platform.web.errors import InvalidParameter, PreconditionFailed
-from school_billing.statements.printed.renderers import tag_of_content
+from school_billing.platform.web.responses import KeptBody, tag_of_content
 
 
 class Row(Struct):
@@ -167,4 +167,7 @@ def test_one_of_several_versions_is_enough() -> None:
 
 def test_other_content_has_another_tag() -> None:
     assert tag_of_content(b"{}") == tag_of_content(b"{}") != tag_of_content(b"{ }")
-    assert tag_of_content(b"{}") != tag_of_content(b"{}", b'<?cursor=x>; rel="next"')
+    link = b'<?cursor=x>; rel="next"'
+    assert tag_of_content(b"{}") != tag_of_content(b"{}", link)
+    kept = KeptBody(b"{}")
+    assert [tag_of_content(kept, link), tag_of_content(kept)] == [tag_of_content(b"{}", link), tag_of_content(b"{}")]

@@ -127,9 +127,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """The service reports unhandled errors to this Sentry project. If empty, it reports none."""
 
     redis_url: str = ""
-    """Redis, as redis://:password@host:port/0, keeps statements until data changes. If empty, each is computed."""
+    """Redis, as redis://:password@host:port/0, keeps statements until data changes. Empty: the worker's memory does."""
+    statement_cache_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 32
+    """Without Redis, each worker keeps so many megabytes of statements of schools until data changes. 0 keeps none."""
     statement_cache_seconds: Seconds = 60
-    """Redis keeps a statement for at most this long."""
+    """A statement is kept for at most this long."""
     redis_timeout_ms: Milliseconds = 100
     """The service waits this long for Redis. Then it continues without Redis."""
 

@@ -13,6 +13,7 @@ from school_billing.invoices.contracts import Description, InvoiceStatus
 from school_billing.money import Money
 from school_billing.payers.contracts import PayerExternalId, PayerName
 from school_billing.payments.contracts import Method, Reference
+from school_billing.platform.web.responses import KeptBody
 from school_billing.platform.web.types import Instant, Scalar
 from school_billing.schools.contracts import Currency
 from school_billing.students.contracts import ExternalId, FullName
@@ -505,6 +506,22 @@ class StatementDocument(Struct, frozen=True):
     """The statement in JSON; empty if its period begins after its end."""
     next_after: UUID | None
     """The invoice after which the next page begins, or null."""
+
+    @property
+    def content(self) -> bytes:
+        """The statement in JSON as bytes."""
+        return self.document.encode()
+
+
+class KeptStatement(StatementDocument, frozen=True):
+    """A statement that is kept for later answers. Its document is empty, because the body has its place."""
+
+    body: KeptBody
+
+    @property
+    def content(self) -> bytes:
+        """The statement in JSON as bytes."""
+        return self.body
 
 
 class DebtorsDocument(Struct, frozen=True):

@@ -27,7 +27,7 @@ from school_billing.platform.web.conditional import has_current
 from school_billing.platform.web.json_body import exact_decoder
 from school_billing.platform.web.pages import Page
 from school_billing.platform.web.requests import AnyRequest, while_connected
-from school_billing.platform.web.responses import WithETag
+from school_billing.platform.web.responses import WithETag, tag_of_content
 from school_billing.schools.contracts import School
 from school_billing.schools.days import Moment
 from school_billing.schools.errors import SchoolNotFound
@@ -82,7 +82,6 @@ from school_billing.statements.printed.renderers import (
     TooLongToPrint,
     html_page,
     pdf_document,
-    tag_of_content,
 )
 from school_billing.statements.printed.repository import PrintableStatements, provide_printable_statements
 from school_billing.statements.repository import Statements
@@ -188,7 +187,7 @@ class StatementController(Controller):
         invoice. From its voided_at on, an invoice and its payments count for nothing.
         """
         statement = await statements.of_student(caller.tenant, student_id, statement_range)
-        return _json(statement.document)
+        return _json(statement.content)
 
     @get(
         "/students/{student_id:str}/statement.html",
@@ -248,7 +247,7 @@ class StatementController(Controller):
         statement = await statements.of_student(caller.tenant, student_id, statement_range.with_entries)
         student = await students.get(caller.tenant, student_id)
         words = file_words(student.full_name, student.id, student.external_id)
-        rows = partial(_entry_rows, StudentStatement, statement.document, words, statement_range.starts_on)
+        rows = partial(_entry_rows, StudentStatement, statement.content, words, statement_range.starts_on)
         return await asyncio.to_thread(_csv, rows, excel=excel)
 
     @get(
@@ -274,7 +273,7 @@ class StatementController(Controller):
         student = await students.get(caller.tenant, student_id)
         school = await schools.get(caller.tenant, student.school_id)
         words = file_words(student.full_name, student.id, student.external_id)
-        rows = partial(_entry_rows, StudentStatement, statement.document, words, statement_range.starts_on)
+        rows = partial(_entry_rows, StudentStatement, statement.content, words, statement_range.starts_on)
         return await asyncio.to_thread(_xlsx, rows, school.time_zone)
 
     @get(
@@ -294,7 +293,7 @@ class StatementController(Controller):
         its own payer is no entry: the receipt has counted already.
         """
         statement = await statements.of_payer(caller.tenant, payer_id, statement_range)
-        return _json(statement.document)
+        return _json(statement.content)
 
     @get(
         "/payers/{payer_id:str}/statement.html",
@@ -350,7 +349,7 @@ class StatementController(Controller):
         statement = await statements.of_payer(caller.tenant, payer_id, statement_range.with_entries)
         payer = await payers.get(caller.tenant, payer_id)
         words = file_words(payer.name, payer.id, payer.external_id)
-        rows = partial(_entry_rows, PayerStatement, statement.document, words, statement_range.starts_on)
+        rows = partial(_entry_rows, PayerStatement, statement.content, words, statement_range.starts_on)
         return await asyncio.to_thread(_csv, rows, excel=excel)
 
     @get(
@@ -373,7 +372,7 @@ class StatementController(Controller):
         payer = await payers.get(caller.tenant, payer_id)
         school = await schools.get(caller.tenant, payer.school_id)
         words = file_words(payer.name, payer.id, payer.external_id)
-        rows = partial(_entry_rows, PayerStatement, statement.document, words, statement_range.starts_on)
+        rows = partial(_entry_rows, PayerStatement, statement.content, words, statement_range.starts_on)
         return await asyncio.to_thread(_xlsx, rows, school.time_zone)
 
     @get(
@@ -397,7 +396,7 @@ class StatementController(Controller):
         what is open on invoices. Money that pays none of them yet stands beside it, in the last two totals.
         """
         statement = await statements.of_school(caller.tenant, school_id, page, statement_range)
-        return _json(statement.document, page.link(statement.next_after))
+        return _json(statement.content, page.link(statement.next_after))
 
     @get(
         "/schools/{school_id:str}/statement.html",
@@ -535,7 +534,7 @@ class StatementController(Controller):
         The order is by the oldest due date that is unpaid, and where that is the same by the larger balance.
         """
         debtors = await statements.debtors(caller.tenant, school_id, debtors_page, debtor_filters, by)
-        return _json(debtors.document, debtors_page.link(debtors))
+        return _json(debtors.document.encode(), debtors_page.link(debtors))
 
     @get(
         "/schools/{school_id:str}/debtors.csv",
@@ -607,7 +606,7 @@ class StatementController(Controller):
         money. An invoice that is void now is not part of `invoiced`. At most 3660 rows, which is ten years of days.
         """
         collections = await statements.collections(caller.tenant, school_id, from_, to, by)
-        return _json(collections.document)
+        return _json(collections.document.encode())
 
     @get(
         "/schools/{school_id:str}/forecast",
@@ -622,7 +621,7 @@ class StatementController(Controller):
 
         Months are those of the school's time zone. Void invoices are left out.
         """
-        return _json(await statements.forecast(caller.tenant, school_id, months))
+        return _json((await statements.forecast(caller.tenant, school_id, months)).encode())
 
     @get(
         "/schools/{school_id:str}/roll-forward",
@@ -645,7 +644,7 @@ class StatementController(Controller):
         those of its closing. A payment that is dated before its invoice counts with the invoice, as on statements.
         """
         found = await statements.roll_forward(caller.tenant, school_id, from_, to)
-        return _json(found.document)
+        return _json(found.document.encode())
 
     @get(
         "/schools/{school_id:str}/roll-forward.csv",
@@ -732,7 +731,7 @@ class _Table(msgspec.Struct, frozen=True):
     words: Sequence[object]
 
 
-def _entry_rows(kind: type[AccountStatement], document: str, words: list[str], starts_on: date | None) -> _Table:
+def _entry_rows(kind: type[AccountStatement], document: bytes, words: list[str], starts_on: date | None) -> _Table:
     """Return the entries of an account."""
     statement: AccountStatement = exact_decoder(kind).decode(document)
     balance: Decimal = statement.opening_balance or Decimal("0.00")
@@ -833,9 +832,8 @@ async def _as_ndjson(lines: AsyncGenerator[list[ExportedRow]]) -> AsyncGenerator
             yield _encoder.encode_lines(part)
 
 
-def _json(document: str, headers: dict[str, str] | None = None) -> WithETag[bytes]:
+def _json(content: bytes, headers: dict[str, str] | None = None) -> WithETag[bytes]:
     """Return a JSON document that the database rendered."""
     # The entity tag covers the headers, because a page with another Link is another page.
-    content = document.encode()
     etag = tag_of_content(content, *(value.encode() for value in (headers or {}).values()))
     return WithETag(content, etag, headers=headers, media_type="application/json")

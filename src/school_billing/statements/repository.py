@@ -245,6 +245,6 @@ def _require_past_start(found: CollectionsDocument | RollForwardDocument) -> Non
 
 def _not_reversed(statement: StatementDocument) -> StatementDocument:
     """Refuse an empty document: only the database knows whether a period begins after the school's today."""
-    if not statement.document:
+    if not (statement.document or statement.content):
         raise ReversedPeriod("is in the future, so it needs a to")
     return statement

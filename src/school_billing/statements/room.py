@@ -12,7 +12,7 @@ from school_billing.platform.rooms import Room
 from school_billing.platform.settings import Settings
 from school_billing.statements.adjustments import AdjustmentFileController
 from school_billing.statements.billing_runs import BillingRunRowsController
-from school_billing.statements.cache import CachedReader
+from school_billing.statements.cache import CachedReader, MemoryStore, RedisStore, Store
 from school_billing.statements.controller import StatementController
 from school_billing.statements.invoices import InvoicePaperController
 from school_billing.statements.printed.renderers import SECONDS_MOST, PrintingBusy, PrintQueue
@@ -22,22 +22,24 @@ from school_billing.statements.standby import StandbyReader
 
 
 def room(database: Database, standby: Database | None, settings: Settings, metrics: Metrics) -> Room:
-    """Return what statements bring to the application; the standby and Redis are optional."""
+    """Return what statements bring to the application; the standby and the stores of statements are optional."""
     reader: StatementReader = database
     if standby is not None:
         reader = StandbyReader(database, standby, lambda *labels: metrics.statement_reads.labels(*labels).inc())
     reader = FairReader(reader, settings)
-    cache: CachedReader | None = None
+    store: Store | None = None
     if settings.redis_url:
-        reader = cache = CachedReader(
-            reader, database, settings, lambda outcome: metrics.statement_cache.labels(outcome).inc()
-        )
+        store = RedisStore(settings, lambda outcome: metrics.statement_cache.labels("redis", outcome).inc())
+    elif settings.statement_cache_mb:
+        store = MemoryStore(settings, lambda outcome: metrics.statement_cache.labels("memory", outcome).inc())
+    if store is not None:
+        reader = CachedReader(reader, database, store)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         yield
-        if cache is not None:
-            await cache.close()
+        if store is not None:
+            await store.close()
 
     return Room(
         Tag("statements", "Statements of account, debtors and collections."),

@@ -162,11 +162,13 @@ async def test_no_request_however_unusual_adds_a_label_of_its_own(settings: Sett
     assert seen.labels("query") <= set(Query.registered)
     assert seen.labels("currency") == set()
     assert seen.labels("state") == {"idle", "in_use", "limit"}
-    assert seen.labels("outcome") == {"succeeded", "refused", "throttled", "reused", "hit", "miss", "invalid", "error"}
+    of_cache = {"hit", "miss", "shared", "invalid", "error"}
+    assert seen.labels("outcome") == {"succeeded", "refused", "throttled", "reused"} | of_cache
+    assert seen.labels("store") == {"memory", "redis"}
     assert seen.labels("source") == {"standby", "primary"}
     assert seen.labels("reason") == {"level", "behind", "busy", "canceled", "unavailable"}
     labels = {name for sample in seen.samples for name in sample.labels} - {"le", "version", "python"}
-    assert labels == {"method", "route", "status", "code", "query", "state", "outcome", "source", "reason"}
+    assert labels == {"method", "route", "status", "code", "query", "state", "outcome", "store", "source", "reason"}
     told = " ".join(value for sample in seen.samples for value in sample.labels.values()).lower()
     assert "lisa" not in told
     assert "simpson" not in told

@@ -1,12 +1,19 @@
-"""The cache of statements, on a real Redis: never older than a write whose answer is known, and never an error."""
+"""The cache of statements, in memory and on a real Redis: never older than a write whose answer is known, and never an
+error."""
 
 import asyncio
+import gzip
 import hmac
 import random
+import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
+import asyncpg
+import httpx
 import msgspec
 import psycopg
 import pytest
@@ -16,6 +23,7 @@ import redis
 from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.platform.settings import Settings
+from school_billing.statements.cache import MemoryStore
 from school_billing.statements.contracts import StatementDocument
 from school_billing.statements.repository import SCHOOL
 from tests.accounts import log_in
@@ -31,8 +39,8 @@ def shared_redis() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterator[Api]:
-    """The API with a cache."""
+async def api_with(settings: Settings, url: str, **changed: Any) -> AsyncIterator[Api]:
+    """The API with statements in Redis, or in memory if the URL is empty."""
     service = create_app(
         Settings(
             database_url=settings.database_url,
@@ -40,7 +48,7 @@ async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterato
             jwt_secret=settings.jwt_secret,
             redis_timeout_ms=changed.pop("redis_timeout_ms", 5_000),
             database_acquire_timeout_ms=20_000,
-            **changed,  # type: ignore[arg-type] # numbers all
+            **changed,
         )
     )
     token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN)
@@ -48,11 +56,10 @@ async def api_with(settings: Settings, url: str, **changed: int) -> AsyncIterato
         yield Api(client)
 
 
-async def outcomes(api: Api) -> dict[str, float]:
+async def outcomes(api: Api, store: str = "redis") -> dict[str, float]:
     lines = (await api.client.get("/metrics")).text.splitlines()
-    start = 'statement_cache_total{outcome="'
-    found = [line.removeprefix(start).split('"} ') for line in lines if line.startswith(start)]
-    return {outcome: float(value) for outcome, value in found}
+    found = [re.fullmatch(r'statement_cache_total\{outcome="(\w+)",store="(\w+)"\} (.+)', line) for line in lines]
+    return {one[1]: float(one[3]) for one in found if one and one[2] == store}
 
 
 async def test_a_statement_is_computed_once_until_something_changes(settings: Settings, shared_redis: str) -> None:
@@ -69,9 +76,9 @@ async def test_a_statement_is_computed_once_until_something_changes(settings: Se
             f"/payers/{payer['id']}/statement",
         ]
         first = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 0, "miss": 5, "invalid": 0, "error": 0}
+        assert await outcomes(api) == {"hit": 0, "miss": 5, "shared": 0, "invalid": 0, "error": 0}
         again = [await api.client.get(path) for path in paths]
-        assert await outcomes(api) == {"hit": 5, "miss": 5, "invalid": 0, "error": 0}
+        assert await outcomes(api) == {"hit": 5, "miss": 5, "shared": 0, "invalid": 0, "error": 0}
         for one, two in zip(first, again, strict=True):
             assert one.content == two.content
             assert one.headers["etag"] == two.headers["etag"]
@@ -82,6 +89,148 @@ async def test_a_statement_is_computed_once_until_something_changes(settings: Se
         for path in paths:
             assert (await api.get(path))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
         assert (await outcomes(api))["miss"] == 10
+
+
+async def test_the_memory_of_a_worker_keeps_statements_of_schools_until_something_changes(
+    settings: Settings, database_url: str
+) -> None:
+    async with api_with(settings, "") as one, api_with(settings, "") as two:
+        school, other = await one.school(), await one.school()
+        student = await one.student(school)
+        invoice = await one.invoice(student, "100.00")
+        paths = [f"/schools/{school['id']}/statement{query}" for query in ("", "?limit=2", "?to=2026-12-31")]
+        for api in (one, two):
+            first = [await api.client.get(path) for path in paths]
+            assert await outcomes(api, "memory") == {"hit": 0, "miss": 3, "shared": 0}
+            await api.student(other)  # What changes elsewhere changes nothing here.
+            again = [await api.client.get(path) for path in paths]
+            assert [answer.content for answer in again] == [answer.content for answer in first]
+            assert [answer.headers["etag"] for answer in again] == [answer.headers["etag"] for answer in first]
+            assert await outcomes(api, "memory") == {"hit": 3, "miss": 3, "shared": 0}
+        # A student's statement, one of a moment, and that of another's school are not looked up.
+        await one.get(f"/students/{student['id']}/statement")
+        await one.get(f"/schools/{school['id']}/statement?as_of=2026-03-31T12:00:00Z")
+        token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN, other["id"])
+        problem(await one.client.get(paths[0], headers={"Authorization": f"Bearer {token}"}), 404)
+        assert await outcomes(one, "memory") == {"hit": 3, "miss": 3, "shared": 0}
+        await two.pay(invoice, "40.00")
+        assert (await one.get(paths[0]))["totals"]["balance_due_total"] == "60.00"  # 100 - 40
+        with psycopg.connect(database_url) as psql:
+            psql.execute("update students set full_name = 'Maggie' where id = %s", [student["id"]])
+        for api in (one, two):
+            assert (await api.get(paths[0]))["students"][0]["full_name"] == "Maggie"
+
+
+async def test_the_memory_is_bounded_and_forgets_what_was_not_used_for_longest() -> None:
+    store = MemoryStore(Settings(statement_cache_mb=1), lambda outcome: None)
+    statement = StatementDocument("é" * 150_000, None)  # 300,000 bytes, and a quarter for the compressed ones.
+    for key in ("first", "second", "first", "third"):
+        assert (await store.get(key, SCHOOL) or await store.put(key, SCHOOL, statement)).content == statement.content
+    found = [await store.get(key, SCHOOL) is not None for key in ("first", "second", "third")]
+    assert found == [True, False, True]
+    too_large = StatementDocument("x" * 900_000, None)
+    assert (await store.put("large", SCHOOL, too_large)).content == too_large.content
+    assert await store.get("large", SCHOOL) is None
+    assert await store.get("third", SCHOOL) is not None
+
+
+async def test_requests_at_the_same_time_compute_a_statement_once(
+    settings: Settings, psql: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async with api_with(settings, "", overdue_interval_seconds=0) as api, asyncio.timeout(30):
+        school = await api.school()
+        path = f"/schools/{school['id']}/statement"
+
+        async def ask(count: int) -> list["asyncio.Task[httpx.Response]"]:
+            """Ask so many times; return as soon as the version is read, and each waits for the statement."""
+            before = await queries(api, "statements/version")
+            tasks = [asyncio.create_task(api.client.get(path)) for _ in range(count)]
+            while await queries(api, "statements/version") < before + count:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.01)
+            return tasks
+
+        async def blocked() -> int:
+            """Return the process that computes the statement."""
+            waiting = "select pid from pg_locks where not granted and relation = 'receipts'::regclass"
+            while not (pids := await psql.fetch(waiting)):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.01)
+            (found,) = pids
+            return int(found["pid"])
+
+        async with psql.transaction():
+            await psql.execute("lock table receipts in access exclusive mode")  # The version reads no receipts.
+            (first,), others = await ask(1), await ask(4)
+            await blocked()
+            first.cancel()
+            while (await outcomes(api, "memory"))["miss"] < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            await blocked()  # One of the others computes it now.
+        assert {answer.status_code for answer in await asyncio.gather(*others)} == {200}
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 2, "shared": 3}
+
+        await api.student(school)
+        async with psql.transaction():
+            await psql.execute("lock table receipts in access exclusive mode")
+            tasks = await ask(4)
+            await psql.execute("select pg_cancel_backend($1)", await blocked())
+            for answer in await asyncio.gather(*tasks):
+                problem(answer, 503)
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 3, "shared": 6}
+        assert (await api.get(path))["students_count"] == 1  # The error is not kept.
+
+
+async def test_large_statements_are_compressed_once_for_the_clients_that_accept_it(
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def compress(body: bytes, level: int, *, mtime: int) -> bytes:
+        threads.append(threading.get_ident())
+        return original(body, level, mtime=mtime)
+
+    original = gzip.compress
+    monkeypatch.setattr(gzip, "compress", compress)
+    office = "https://office.example"
+    async with api_with(settings, "", cors_origins=office) as api:
+        small, school = await api.school(), await api.school()
+        with psycopg.connect(database_url) as psql:
+            students = "insert into students (school_id, full_name) select %s, 'Zoë' from generate_series(1, 100)"
+            psql.execute(students, [school["id"]])
+        path = f"/schools/{school['id']}/statement?limit=1"
+
+        async def get(coding: str, tag: str = "", path: str = path) -> httpx.Response:
+            tags = {"If-None-Match": tag} if tag else {}
+            headers = {"Accept-Encoding": coding, "Origin": office} | tags
+            answer = await api.client.get(path, headers=headers)
+            is_large = path.startswith(f"/schools/{school['id']}")
+            assert ("Accept-Encoding" in answer.headers.get_list("vary", split_commas=True)) == is_large
+            return answer
+
+        first = await asyncio.gather(*(get("br, gzip;q=0.5") for _ in range(5)))
+        plain = await get("identity")
+        for compressed in (*first, await get("gzip"), await get("GZIP ; q=1.0, *;q=0")):
+            assert compressed.headers["content-encoding"] == "gzip"
+            assert int(compressed.headers["content-length"]) == compressed.num_bytes_downloaded < len(plain.content) / 4
+            assert compressed.content == plain.content
+        assert len(threads) == 1
+        assert threads[0] != threading.get_ident()
+        tags = plain.headers["etag"], first[0].headers["etag"]
+        assert tags[1] == f'{tags[0][:-1]}-gzip"'
+        for refusal in ("identity", "gzip;q=0", "br, gzip; q=0.000", "*;q=0.1", ""):
+            answer = await get(refusal)
+            assert ("content-encoding" in answer.headers, answer.headers["etag"]) == (False, tags[0]), refusal
+
+        for coding in ("identity", "gzip"):
+            for tag in tags:
+                for sent in (tag, f"W/{tag}", f'"other", {tag}'):
+                    unchanged = await get(coding, sent)
+                    assert (unchanged.status_code, unchanged.headers["etag"], unchanged.content) == (304, tag, b"")
+                    assert "content-encoding" not in unchanged.headers
+            assert (await get(coding, "*")).headers["etag"] == tags[coding == "gzip"]
+        assert "content-encoding" not in (await get("gzip", path=f"/schools/{small['id']}/statement")).headers
+        await api.student(school)
+        for tag in tags:
+            assert (await get("gzip", tag)).status_code == 200
 
 
 CHANGES: list[tuple[str, str]] = [
@@ -113,10 +262,16 @@ async def test_every_change_makes_a_new_version_whoever_makes_it(
         with psycopg.connect(database_url) as psql:
             psql.execute(f"{change} where {key} = %s", [school["id"]])
             await api.get(path)
-            assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}  # Not committed yet.
+            assert (await outcomes(api)) == {
+                "hit": 1,
+                "miss": 1,
+                "shared": 0,
+                "invalid": 0,
+                "error": 0,
+            }  # Not committed yet.
             psql.commit()
         await api.get(path)
-        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "invalid": 0, "error": 0}
+        assert (await outcomes(api)) == {"hit": 1, "miss": 2, "shared": 0, "invalid": 0, "error": 0}
 
 
 async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_redis: str, database_url: str) -> None:
@@ -131,14 +286,16 @@ async def test_sealing_the_trail_changes_no_version(settings: Settings, shared_r
         async with Database(Settings(database_url=database_url)) as database:
             await Ledger(database).seal()
         await api.get(path)
-        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "invalid": 0, "error": 0}
+        assert (await outcomes(api)) == {"hit": 1, "miss": 1, "shared": 0, "invalid": 0, "error": 0}
 
 
+@pytest.mark.parametrize("store", ["redis", "memory"])
 async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known(
-    settings: Settings, shared_redis: str
+    settings: Settings, shared_redis: str, store: str
 ) -> None:
-    """Two services share the cache, as two processes would; each payer looks, at either, at what was just paid."""
-    async with api_with(settings, shared_redis) as one, api_with(settings, shared_redis) as two:
+    """Two services share Redis, or have their own memory; each payer looks, at either, at what was just paid."""
+    url = shared_redis if store == "redis" else ""
+    async with api_with(settings, url) as one, api_with(settings, url) as two:
         school = await one.school()
         students = [await one.student(school) for _ in range(3)]
         invoices = [await one.invoice(student, "100000.00") for student in students]
@@ -165,7 +322,7 @@ async def test_nobody_reads_a_statement_older_than_a_write_whose_answer_is_known
 
         await asyncio.gather(*(pay_and_look(seed) for seed in range(6)), only_look(), only_look())
         assert sum(paid.values()) == 150
-        hits = (await outcomes(one))["hit"] + (await outcomes(two))["hit"]
+        hits = (await outcomes(one, store))["hit"] + (await outcomes(two, store))["hit"]
         assert hits > 0
 
 
@@ -235,7 +392,7 @@ async def test_a_release_that_renders_other_fields_reads_no_entry_of_this_one(
         monkeypatch.setattr(SCHOOL, "text", f"{SCHOOL.text}\n-- with another field")
         await api.get(path)
         await api.get(path)
-        assert await outcomes(api) == {"miss": 1, "hit": 1, "invalid": 1, "error": 0}
+        assert await outcomes(api) == {"miss": 1, "hit": 1, "shared": 0, "invalid": 1, "error": 0}
 
 
 async def test_what_another_hand_or_another_program_wrote_is_a_miss_and_is_replaced(
@@ -282,6 +439,7 @@ async def test_what_another_hand_or_another_program_wrote_is_a_miss_and_is_repla
         assert {name: after[name] - before[name] for name in after} == {
             "hit": count,
             "miss": 0,
+            "shared": 0,
             "invalid": count,
             "error": 0,
         }
@@ -330,15 +488,18 @@ async def until_it_answers_again(api: Api, path: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_without_redis_nothing_is_asked(api: Api) -> None:
-    school = await api.school()
-    before = await queries(api)
-    await api.get(f"/schools/{school['id']}/statement")
-    assert await queries(api) - before == 2  # The session, and the statement.
-    assert await outcomes(api) == {"hit": 0, "miss": 0, "invalid": 0, "error": 0}
+async def test_without_a_store_nothing_is_asked(settings: Settings) -> None:
+    async with api_with(settings, "", statement_cache_mb=0) as api:
+        school = await api.school()
+        before = await queries(api)
+        await api.get(f"/schools/{school['id']}/statement")
+        assert await queries(api) - before == 2  # The session, and the statement.
+        assert await outcomes(api) == {"hit": 0, "miss": 0, "shared": 0, "invalid": 0, "error": 0}
+        assert await outcomes(api, "memory") == {"hit": 0, "miss": 0, "shared": 0}
 
 
-async def queries(api: Api) -> float:
+async def queries(api: Api, name: str = "") -> float:
     lines = (await api.client.get("/metrics")).text.splitlines()
-    counts = [line for line in lines if line.startswith("db_query_duration_seconds_count") and "seal" not in line]
+    start = f'db_query_duration_seconds_count{{query="{name}'
+    counts = [line for line in lines if line.startswith(start) and "seal" not in line]
     return sum(float(line.rpartition(" ")[2]) for line in counts)

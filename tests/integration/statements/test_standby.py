@@ -64,6 +64,7 @@ async def api_on(pair: Pair, **changed: Any) -> AsyncIterator[Api]:
             read_database_url=pair.standby.url,
             audit_seal_interval_ms=3_600_000,
             overdue_interval_seconds=0,
+            statement_cache_mb=0,  # What is in memory is not read from the standby.
         ),
         **changed,
     )

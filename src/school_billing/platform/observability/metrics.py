@@ -101,8 +101,10 @@ class Metrics:
         self.in_flight = gauge("http_requests_in_flight", "Requests being answered.")
         self.logins = outcomes("auth_logins", "Attempts to log in.", "succeeded", "refused", "throttled")
         self.refreshes = outcomes("auth_refreshes", "Refresh tokens presented.", "succeeded", "refused", "reused")
-        found = "hit", "miss", "invalid", "error"
-        self.statement_cache = outcomes("statement_cache", "Statements looked up in Redis.", *found)
+        self.statement_cache = counter("statement_cache", "Statements looked up in a store.", ["store", "outcome"])
+        for store, more in {"memory": (), "redis": ("invalid", "error")}.items():
+            for outcome in ("hit", "miss", "shared", *more):
+                self.statement_cache.labels(store, outcome)
         self.statement_reads = counter("statement_reads", "Statements read beside a standby.", ["source", "reason"])
         self.statement_reads.labels("standby", "level")
         for reason in ("behind", "busy", "canceled", "unavailable"):

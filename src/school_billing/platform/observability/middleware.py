@@ -32,7 +32,7 @@ from school_billing.platform.web.errors import (
     split_suffix,
     with_suffix,
 )
-from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, choose_request_id
+from school_billing.platform.web.requests import IS_HEAD, REQUEST_ID_HEADER, VARIES_BY, choose_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,13 +90,12 @@ class Observed:
         own_headers = [(_HEADER, request_id.encode("ascii")), *self._headers]
         if self._tracing is not None:
             own_headers.append((b"traceresponse", self._tracing.begin_request(scope, method, context)))
-        answer = _Answer(receive, send, own_headers)
-
         inner = scope
         if (path := split_suffix(scope["path"])) != scope["path"]:
             inner = cast("HTTPScope", {**inner, "path": path})
         if method == "HEAD":  # GET without the body (RFC 9110 section 9.3.2). uvicorn leaves the body out.
             inner = cast("HTTPScope", {**inner, "method": "GET", IS_HEAD: True})
+        answer = _Answer(inner, receive, send, own_headers)
 
         self.metrics.in_flight.inc()
         try:
@@ -171,12 +170,14 @@ class Observed:
         line.log()
 
 
-def _complete(headers: "list[tuple[bytes, bytes]]") -> "list[tuple[bytes, bytes]]":
+def _complete(headers: "list[tuple[bytes, bytes]]", varies_by: bytes | None) -> "list[tuple[bytes, bytes]]":
     named = dict(headers)
     if b"cache-control" not in named:
         headers.append(_NOT_STORED)
     if b"content-language" in named:  # The handler cannot add it, because Litestar's CORS would replace it.
         headers.append((b"vary", b"Accept-Language"))
+    if varies_by is not None:
+        headers.append((b"vary", varies_by))
     return headers
 
 
@@ -189,7 +190,10 @@ async def _refuse(scope: "HTTPScope", answer: "_Answer", error: ApiError) -> Non
 class _Answer:
     """An answer while it is sent, with the `headers` that every answer has."""
 
-    def __init__(self, receive: "Receive", send: "Send", headers: "list[tuple[bytes, bytes]]") -> None:
+    def __init__(
+        self, scope: "HTTPScope", receive: "Receive", send: "Send", headers: "list[tuple[bytes, bytes]]"
+    ) -> None:
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._headers = headers
@@ -203,7 +207,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self.has_begun = True
-            message["headers"] = _complete([*message["headers"], *self._headers])
+            varies_by = cast("bytes | None", self._scope.get(VARIES_BY))
+            message["headers"] = _complete([*message["headers"], *self._headers], varies_by)
         try:
             await self._send(message)
         except OSError:  # Some servers say in this way that the client has left.

@@ -65,8 +65,9 @@ _HEADERS = {
         '"true" if this is the stored answer of an earlier request with the same Idempotency-Key.'
     ),
     "ETag": _header(
-        "The entity tag of this version (RFC 9110 section 8.8.3), for If-None-Match and If-Match.",
-        pattern='^"[0-9a-f]+"$',
+        "The entity tag of this version (RFC 9110 section 8.8.3), for If-None-Match and If-Match. That of a compressed "
+        "answer ends with -gzip.",
+        pattern='^"[0-9a-f]+(-gzip)?"$',
     ),
     "Cache-Control": _header(
         '"private, no-cache": the client may keep the answer, and checks it with If-None-Match before each use.'

@@ -39,8 +39,14 @@ REQUEST_ID_HEADER = "X-Request-Id"
 IS_HEAD = "school_billing.is_head"
 """The scope key of a GET that was sent as HEAD, so that no handler makes a long body for it."""
 
+VARIES_BY = "school_billing.varies_by"
+"""The scope key of the request header by which the answer varies. Litestar's CORS would replace a header Vary."""
+
 # Long enough for a UUID or a trace id with a prefix, without characters that could forge a log line or a header.
 _HARMLESS_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+# A weight of 0 refuses it.
+_GZIP = re.compile(r"\s*(?:x-)?gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$)[0-9.]+\s*)?")
 
 
 def choose_request_id(offered: bytes | None) -> str:
@@ -154,6 +160,12 @@ def query_parameters(handler: BaseRouteHandler) -> dict[str, bool]:
 def header_values(request: AnyRequest, name: bytes) -> list[str]:
     """Return the values of the header with this lower-case name. request.headers would decode all headers."""
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
+
+
+def accepts_gzip(request: AnyRequest) -> bool:
+    """Tell whether the client accepts a body that is compressed with gzip (RFC 9110 section 12.5.3)."""
+    codings = ",".join(header_values(request, b"accept-encoding")).lower()
+    return any(map(_GZIP.fullmatch, codings.split(",")))
 
 
 class ClientLeft(Exception):

@@ -158,7 +158,7 @@ class PrintableStatement(Struct, frozen=True, kw_only=True):
 
 
 def printable_statement(
-    document: str,
+    document: bytes,
     school: School,
     owner: Student | Payer | None,
     reference: PaymentReference | None,

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Hashable
 from functools import cache
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,6 +15,7 @@ import structlog
 from school_billing.platform.bounded_queue import BoundedQueue
 from school_billing.platform.web.errors import ApiError, BadRequest
 from school_billing.platform.web.requests import AnyRequest, while_connected
+from school_billing.platform.web.responses import tag_of_content
 from school_billing.statements.printed.printable import PrintableStatement
 
 PDF_ROWS_MOST = 3_000
@@ -35,12 +35,6 @@ _INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "XD
 Result = TypeVar("Result")
 
 log = structlog.stdlib.get_logger(__name__)
-
-
-def tag_of_content(*parts: bytes) -> str:
-    """Return the entity tag of content that has no version: the content's hash."""
-    # Processors have instructions for SHA-256, so no other hash of hashlib is faster for a statement of two megabytes.
-    return f'"{sha256(b"".join(parts)).hexdigest()[:32]}"'
 
 
 class TooLongToPrint(BadRequest):

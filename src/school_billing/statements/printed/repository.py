@@ -78,7 +78,7 @@ class PrintableStatements(Struct, frozen=True):
         school = await self.schools.get(tenant, school_id)
         return await asyncio.to_thread(
             printable_statement,
-            statement.document,
+            statement.content,
             school,
             owner,
             reference,
@@ -102,7 +102,7 @@ class _Rows(Struct, frozen=True):
 
 def _invoices_of(statement: StatementDocument, most: int) -> list[UUID]:
     """Return the ids of the invoices. TooLongToPrint if a list of the statement has more than `most` rows."""
-    rows = json.decode(statement.document, type=_Rows)
+    rows = json.decode(statement.content, type=_Rows)
     if max(len(rows.students), len(rows.invoices), len(rows.entries)) > most:
         raise TooLongToPrint
     return [invoice.id for invoice in rows.invoices]
