@@ -25,7 +25,7 @@ alter table invoices
     references invoices (id, school_id) on delete restrict not valid,
   drop constraint if exists invoices_late_fees_are_whole,
   add constraint invoices_late_fees_are_whole check (
-    num_nonnulls(late_invoice_id, late_after_days) in (0, 2) and (late_invoice_id is null or billing_run_id is not null)
+    (late_invoice_id is null) = (late_after_days is null) and (late_invoice_id is null or billing_run_id is not null)
   ) not valid;
 
 create or replace trigger invoices_keep_their_late_invoice

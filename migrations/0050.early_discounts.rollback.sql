@@ -1,4 +1,3 @@
-drop trigger if exists invoices_early_adjustment_follows on invoices;
 drop trigger if exists payments_settle_early_discounts on payments;
 drop trigger if exists invoices_settle_their_early_discount on invoices;
 drop function if exists settle_early_discount();

@@ -188,10 +188,6 @@ create or replace trigger invoices_settle_their_early_discount
   after update of payments_total, refunds_total on invoices
   for each row when (new.early_discount is not null)
   execute function settle_early_discount();
-create or replace trigger invoices_early_adjustment_follows
-  before update of early_adjustment_id on invoices
-  for each row when (pg_trigger_depth() = 0 and new.early_adjustment_id is distinct from old.early_adjustment_id)
-  execute function refuse_handwritten_total();
 -- The date alone moves no total.
 create or replace trigger payments_settle_early_discounts
   after update of paid_at on payments

@@ -2119,21 +2119,20 @@ END) STORED NOT NULL,
     early_discount numeric(12,2),
     early_until timestamp with time zone,
     early_adjustment_id uuid,
-    CONSTRAINT invoices_adjustments_not_negative CHECK (((credited_total >= (0)::numeric) AND (discounted_total >= (0)::numeric) AND (written_off_total >= (0)::numeric) AND (reversals_total >= (0)::numeric))),
     CONSTRAINT invoices_description_length CHECK ((char_length(description) <= 500)),
     CONSTRAINT invoices_description_plain CHECK (is_plain_text(description)),
     CONSTRAINT invoices_due_date_in_calendar CHECK (((due_date >= '1900-01-01'::date) AND (due_date <= '2999-12-31'::date))),
     CONSTRAINT invoices_early_discount_in_range CHECK (((early_discount > (0)::numeric) AND (early_discount < total_amount))),
     CONSTRAINT invoices_early_discount_is_whole CHECK (((early_discount IS NULL) = (early_until IS NULL))),
     CONSTRAINT invoices_issued_at_in_calendar CHECK (((issued_at >= '1900-01-01 00:00:00+00'::timestamp with time zone) AND (issued_at <= '2999-12-31 00:00:00+00'::timestamp with time zone))),
-    CONSTRAINT invoices_late_fees_are_whole CHECK (((num_nonnulls(late_invoice_id, late_after_days) = ANY (ARRAY[0, 2])) AND ((late_invoice_id IS NULL) OR (billing_run_id IS NOT NULL)))),
+    CONSTRAINT invoices_late_fees_are_whole CHECK ((((late_invoice_id IS NULL) = (late_after_days IS NULL)) AND ((late_invoice_id IS NULL) OR (billing_run_id IS NOT NULL)))),
     CONSTRAINT invoices_none_adjusted_when_void CHECK (((voided_at IS NULL) OR (((credited_total + discounted_total) + written_off_total) = (0)::numeric))),
     CONSTRAINT invoices_none_paid_when_void CHECK (((voided_at IS NULL) OR (payments_total = refunds_total))),
     CONSTRAINT invoices_of_runs_are_whole CHECK ((num_nonnulls(billing_run_id, fee_plan_id, period, instalment) = ANY (ARRAY[0, 4]))),
     CONSTRAINT invoices_paid_at_most_total CHECK ((((((payments_total - refunds_total) + credited_total) + discounted_total) + written_off_total) <= total_amount)),
-    CONSTRAINT invoices_payments_not_negative CHECK (((payments_total >= (0)::numeric) AND (refunds_total >= (0)::numeric))),
     CONSTRAINT invoices_refunded_at_most_paid CHECK (((payments_total - refunds_total) >= (0)::numeric)),
     CONSTRAINT invoices_total_amount_positive CHECK (((total_amount > (0)::numeric) AND (total_amount <> 'NaN'::numeric))),
+    CONSTRAINT invoices_totals_not_negative CHECK ((LEAST(payments_total, refunds_total, credited_total, discounted_total, written_off_total, reversals_total) >= (0)::numeric)),
     CONSTRAINT invoices_void_has_reason CHECK (((voided_at IS NULL) = (void_reason IS NULL))),
     CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason, 500))
 )
@@ -2993,11 +2992,9 @@ CREATE TRIGGER invoices_are_audited AFTER INSERT OR DELETE ON invoices FOR EACH 
 
 CREATE TRIGGER invoices_begin_unpaid BEFORE INSERT ON invoices FOR EACH ROW WHEN (((new.payments_total <> (0)::numeric) OR (new.refunds_total <> (0)::numeric) OR (new.credited_total <> (0)::numeric) OR (new.discounted_total <> (0)::numeric) OR (new.written_off_total <> (0)::numeric) OR (new.reversals_total <> (0)::numeric) OR (new.early_adjustment_id IS NOT NULL))) EXECUTE FUNCTION refuse_handwritten_total();
 
-CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE ON invoices FOR EACH ROW WHEN ((NOT ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION append_to_audit_log();
+CREATE TRIGGER invoices_changes_are_audited AFTER UPDATE OF id, school_id, student_id, payer_id, number, total_amount, issued_at, due_date, description, voided_at, void_reason, billing_run_id, fee_plan_id, period, instalment, late_invoice_id, late_after_days, early_discount, early_until, created_at, updated_at ON invoices FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
 CREATE TRIGGER invoices_come_with_the_commit_of_their_run BEFORE INSERT ON invoices FOR EACH ROW WHEN ((new.billing_run_id IS NOT NULL)) EXECUTE FUNCTION check_invoice_of_run();
-
-CREATE TRIGGER invoices_early_adjustment_follows BEFORE UPDATE OF early_adjustment_id ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (new.early_adjustment_id IS DISTINCT FROM old.early_adjustment_id))) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_fit_the_currency AFTER INSERT OR UPDATE OF total_amount ON invoices FOR EACH ROW WHEN (((new.total_amount <> trunc(new.total_amount)) OR (new.early_discount <> trunc(new.early_discount)))) EXECUTE FUNCTION refuse_cents();
 
@@ -3023,7 +3020,7 @@ CREATE TRIGGER invoices_take_their_number BEFORE INSERT ON invoices FOR EACH ROW
 
 CREATE CONSTRAINT TRIGGER invoices_total_follows_lines AFTER UPDATE OF total_amount ON invoices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.total_amount <> old.total_amount)) EXECUTE FUNCTION refuse_other_lines();
 
-CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE ON invoices FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((new.payments_total IS DISTINCT FROM old.payments_total) OR (new.refunds_total IS DISTINCT FROM old.refunds_total) OR (new.credited_total IS DISTINCT FROM old.credited_total) OR (new.discounted_total IS DISTINCT FROM old.discounted_total) OR (new.written_off_total IS DISTINCT FROM old.written_off_total) OR (new.reversals_total IS DISTINCT FROM old.reversals_total)))) EXECUTE FUNCTION refuse_handwritten_total();
+CREATE TRIGGER invoices_totals_follow_payments BEFORE UPDATE OF payments_total, refunds_total, credited_total, discounted_total, written_off_total, reversals_total, early_adjustment_id ON invoices FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION refuse_handwritten_total();
 
 CREATE TRIGGER invoices_void_in_open_periods BEFORE INSERT OR UPDATE OF voided_at ON invoices FOR EACH ROW WHEN ((new.voided_at IS NOT NULL)) EXECUTE FUNCTION refuse_closed_period('voided_at');
 

@@ -291,13 +291,6 @@ async def test_money_that_was_paid_directly_is_not_released(api: Api, paid: Rele
     assert "Refund what was paid directly" in refused["detail"]
     await adjust(api, mixed, "credit-notes", amount="20.00", release=True)
     assert await totals(api, mixed) == ("20.00", "0.00", "0.00", "80.00", "0.00", "PAID")
-    # 20.00 of the receipt paid it, and 15.00 were given back directly: the receipt gets back the other 5.00.
-    again = await api.invoice({"id": paid.invoice["student_id"]}, "20.00", payer_id=paid.payer["id"])
-    await api.client.post(f"/receipts/{paid.receipts[1]['id']}/allocations", json={})
-    await api.refund(again, "15.00")
-    await adjust(api, again, "credit-notes", amount="20.00", release=True)
-    assert await totals(api, again) == ("20.00", "0.00", "0.00", "0.00", "0.00", "CREDITED")
-    assert (await api.get(f"/receipts/{paid.receipts[1]['id']}"))["unallocated"] == "5.00"
 
 
 async def test_a_reversal_counts_from_now_on_and_leaves_no_impossible_past(api: Api) -> None:
@@ -474,7 +467,7 @@ async def test_nobody_changes_an_adjustment_whoever_writes(psql: Any, api: Api, 
         (f"($1, $2, 'CREDIT_NOTE', 5, 'x', '{note['id']}', null)", "adjustments_reverse_a_whole_adjustment"),
         (f"($1, $2, 'DISCOUNT', 10, 'x', '{note['id']}', null)", "adjustments_reverse_a_whole_adjustment"),
     ):
-        assert await refused(psql, add + values, *ids) in {constraint, "invoices_adjustments_not_negative"}, values
+        assert await refused(psql, add + values, *ids) in {constraint, "invoices_totals_not_negative"}, values
     elsewhere = (other["school_id"], invoice["id"])
     assert await refused(psql, add + "($1, $2, 'DISCOUNT', 5, 'x', null, null)", *elsewhere) == (
         "adjustments_invoice_id_fkey"

@@ -193,6 +193,7 @@ def test_the_workers_get_every_function_that_only_queries_and_views_call(url: st
         "bill_late_fees(uuid, uuid, integer, date[], date, text, uuid[])",
         "bill_run(text, uuid, uuid, integer, text, date[], date, text, uuid[])",
         "lines_of_adjustment(uuid, uuid)",
+        "last_standing_payment_of(uuid, uuid)",
         "release_allocations(uuid, uuid, numeric, timestamp with time zone, text)",
         "roll_forward_of(uuid, timestamp with time zone, timestamp with time zone, date)",
         "open_receipts_of(uuid, timestamp with time zone)",

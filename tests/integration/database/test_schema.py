@@ -159,3 +159,21 @@ def test_a_migration_that_was_released_does_not_change() -> None:
     recorded = {name: digest for digest, name in lines}
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in MIGRATIONS.glob("[0-9]*.sql")}
     assert files == recorded
+
+
+def test_every_change_of_an_invoice_is_audited_but_of_its_totals(
+    catalog: "psycopg.Connection[tuple[object, ...]]",
+) -> None:
+    """The movement that changes a total has an entry of its own."""
+    unaudited = names(
+        catalog,
+        """
+        select attname
+        from pg_attribute
+        join pg_trigger on tgrelid = attrelid and tgname = 'invoices_changes_are_audited'
+        where attrelid = 'invoices'::regclass and attnum > 0 and attgenerated = '' and not attisdropped
+          and attnum <> all(tgattr::int2[])
+        """,
+    )
+    totals = {"payments_total", "refunds_total", "credited_total", "discounted_total", "written_off_total"}
+    assert unaudited == totals | {"reversals_total", "early_adjustment_id"}
