@@ -151,6 +151,14 @@ CREATE FUNCTION append_to_audit_log() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION is_audited_action(value text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    begin
+      return value in ('INSERT', 'UPDATE', 'DELETE', 'LOGIN', 'LOGIN_FAILED', 'TOKEN_REUSED');
+    end
+  $$;
+
 CREATE TABLE audit_log (
     id uuid DEFAULT uuidv7() NOT NULL,
     school_id uuid NOT NULL,
@@ -166,7 +174,7 @@ CREATE TABLE audit_log (
     hash bytea,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT audit_log_action_known CHECK ((action = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'LOGIN'::text, 'LOGIN_FAILED'::text, 'TOKEN_REUSED'::text]))),
+    CONSTRAINT audit_log_action_known CHECK (is_audited_action(action)),
     CONSTRAINT audit_log_sealed_whole CHECK ((("position" IS NULL) = (hash IS NULL)))
 );
 
@@ -2904,7 +2912,9 @@ CREATE TRIGGER api_keys_never_truncated BEFORE TRUNCATE ON api_keys FOR EACH STA
 
 CREATE TRIGGER api_keys_set_updated_at BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER audit_log_append_only BEFORE INSERT OR DELETE OR UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION keep_audit_log();
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION keep_audit_log();
+
+CREATE TRIGGER audit_log_entries_begin BEFORE INSERT ON audit_log FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION keep_audit_log();
 
 CREATE TRIGGER audit_log_never_truncated BEFORE TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION keep_audit_log();
 
