@@ -123,7 +123,7 @@ class IssuedAfterAdjustment(Conflict):
 
 
 class StudentHasInvoices(InUse):
-    """The student has invoices and cannot be deleted. Delete the invoices first."""
+    """The student has invoices and cannot be deleted. Set left_on, or delete the invoices first."""
 
 
 class PayerHasInvoices(InUse):

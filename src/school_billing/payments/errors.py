@@ -28,7 +28,7 @@ class BelongsToReceipt(Conflict):
 
 
 class InvoiceInUse(InUse):
-    """The invoice has payments and cannot be deleted. Refund them, or take back what receipts pay, and void it."""
+    """The invoice has payments and cannot be deleted. Take the money back and void the invoice, or credit it."""
 
 
 def refunds_money_of_receipts(beyond: str) -> OverRefund:

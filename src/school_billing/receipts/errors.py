@@ -42,7 +42,7 @@ class ReceiptReversed(Conflict):
 
 
 class ReceiptRefunded(Conflict):
-    """Money of the receipt was given back, so the receipt cannot be reversed. Take its allocations back one by one."""
+    """Money of the receipt was given back, so the receipt cannot be reversed. Take back what it still pays."""
 
     code = "receipt_refunded"
 

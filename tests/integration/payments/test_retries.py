@@ -157,7 +157,11 @@ async def test_long_statements_of_one_caller_leave_connections_to_others(
     url = new_database()
     psql, watch = await asyncpg.connect(url), await asyncpg.connect(url)
     async with api_on(
-        url, database_pool_max=8, database_lock_timeout_ms=60_000, database_acquire_timeout_ms=60_000
+        url,
+        database_pool_max=8,
+        database_lock_timeout_ms=60_000,
+        database_acquire_timeout_ms=60_000,
+        statement_cache_mb=0,
     ) as api:
         school = await api.school()
         path = f"/schools/{school['id']}/statement?from=2026-01-01"
