@@ -6,7 +6,6 @@ from typing import NoReturn, TypeVar
 from uuid import UUID
 
 import structlog
-from msgspec.structs import replace
 
 from school_billing.auth.contracts import Tenant
 from school_billing.billing_runs.contracts import (
@@ -111,7 +110,7 @@ class BillingRuns:
         period: str | None,
     ) -> Listed[BillingRun]:
         """Return a page of runs."""
-        listed = await page.read(
+        return await page.read(
             self._database,
             LIST,
             tenant=tenant,
@@ -120,7 +119,6 @@ class BillingRuns:
             kind=kind and kind.value,
             period=period,
         )
-        return replace(listed, rows=[whole(run) for run in listed.rows])
 
     async def rows(self, tenant: Tenant, page: Page, billing_run_id: UUID, verdict: Verdict | None) -> Listed[RunRow]:
         """Return a page of the rows of a run. Their lists are as the database wrote them."""

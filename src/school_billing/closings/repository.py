@@ -47,8 +47,7 @@ class Closings:
 
     async def list(self, tenant: Tenant, page: Page, school_id: UUID) -> Listed[ListedClosing]:
         """Return a page of the closings of a school."""
-        listed = await page.read(self._database, LIST, tenant=tenant, school_id=school_id)
-        return Listed([whole(closing) for closing in listed.rows], listed.total)
+        return await page.read_whole(self._database, LIST, tenant=tenant, school_id=school_id)
 
     async def reopen(self, tenant: Tenant, closing_id: UUID, reason: str) -> Closing:
         """Reopen the latest closing of a school.

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
 
 from school_billing.auth.contracts import Tenant
 from school_billing.fee_plans.contracts import FeePlan, FeePlanIn, FeePlanPatch, PlanLine, plan_lines
@@ -45,8 +44,7 @@ class FeePlans:
 
     async def list(self, tenant: Tenant, page: Page, school_id: UUID | None) -> Listed[FeePlan]:
         """Return a page of plans."""
-        listed = await page.read(self._database, LIST, tenant=tenant, school_id=school_id)
-        return replace(listed, rows=[whole(plan) for plan in listed.rows])
+        return await page.read_whole(self._database, LIST, tenant=tenant, school_id=school_id)
 
     async def update(self, tenant: Tenant, plan_id: UUID, patch: FeePlanPatch, if_match: IfMatch) -> FeePlan:
         """Change the name, or make a new version with other items or rules."""

@@ -295,10 +295,12 @@ class Receipts:
 
     async def _refuse_known(self, tenant: Tenant, receipt: ReceiptIn, violated: ConstraintViolated) -> NoReturn:
         school_id = await self._school_of(tenant, receipt)
-        filters = ReceiptFilters(external_reference=receipt.external_reference)
-        known = await self.list(tenant, first_page(), filters, school_id=school_id)
+        filters = _sought(ReceiptFilters(external_reference=receipt.external_reference))
+        known = await first_page().items(
+            self._database, LIST, tenant=tenant, school_id=school_id, payer_id=None, **filters
+        )
         # Money without a source is of one source, too.
-        receipt_id = next(one.id for one in known.rows if one.source == receipt.source)
+        receipt_id = next(one.id for one in known if one.source == receipt.source)
         raise ReceiptKnown(figures={"receipt_id": receipt_id}) from violated
 
     async def _refuse_list(self, tenant: Tenant, school_id: UUID, listed: Sequence[AllocationIn]) -> NoReturn:

@@ -16,7 +16,7 @@ from school_billing.platform.password_rules import password_problem
 from school_billing.platform.web.pages import first_page
 from school_billing.users.contracts import User, Username, UserPatch
 from school_billing.users.errors import CONSTRAINT_ERRORS
-from school_billing.users.repository import Users
+from school_billing.users.repository import LIST, Users
 
 
 @click.group()
@@ -54,7 +54,7 @@ def list_users(on_database: OnDatabase) -> None:
 
     async def print_users(database: Database) -> None:
         page = first_page()
-        while users := (await Users(database).list(None, None, page)).rows:
+        while users := await page.items(database, LIST, tenant=None, school_id=None):
             for user in users:
                 state = "active" if user.disabled_at is None else f"disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC"
                 print(f"{_described(user)}, {state}")

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from school_billing.platform.database.sql import Query
-from school_billing.platform.web.pages import LAST
+from school_billing.platform.web.pages import LAST, as_json
 
 for module in ("school_billing.app", "school_billing.seed"):
     importlib.import_module(module)  # Registers every query there is.
@@ -75,7 +75,7 @@ async def test_a_list_is_planned_for_the_values_of_each_request(
     connection: "asyncpg.Connection[asyncpg.Record]", name: str
 ) -> None:
     """A plan for all values could use no index for a filter, and would sort all rows for one order or the other."""
-    query = Query.registered[name]
+    query = as_json(Query.registered[name])
     page = {"newest_first": True, "after": LAST, "limit": 1, "offset": 0}
     statement = await connection.prepare(query.text)
     for _ in range(10):

@@ -1,10 +1,72 @@
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 
-from school_billing.platform.web.pages import encode_cursor
-from tests.api import Api, problem
+from school_billing.app import create_app
+from school_billing.auth.contracts import Role
+from school_billing.billing_runs.repository import LIST as RUNS
+from school_billing.platform.database.pool import Database
+from school_billing.platform.database.sql import Query
+from school_billing.platform.settings import Settings
+from school_billing.platform.web.json_body import exact_decoder, whole
+from school_billing.platform.web.pages import encode_cursor, first_page
+from school_billing.schools.repository import LIST as SCHOOLS
+from school_billing.seed import seed
+from tests.accounts import log_in
+from tests.api import Api, client_of, problem
+from tests.conftest import running
+
+LISTS = sorted(name for name, query in Query.registered.items() if "newest_first" in query.parameters)
+
+
+@pytest.fixture(scope="module")
+async def demo(new_database: Callable[..., str]) -> Settings:
+    """Return a database in which no list is empty, and some values are hard to write as JSON."""
+    settings = Settings(database_url=new_database())
+    await seed(settings, demo=True)
+    service = create_app(settings)
+    token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN)
+    async with running(service), client_of(service, Authorization=f"Bearer {token}") as client:
+        api = Api(client)
+        student = await api.student(await api.school(), full_name='Åsa "Bobby" O\'Neil \\ </script> 😀')
+        for fraction in ("", ".5", ".120", ".000010", ".123456"):
+            issued_at = f"2026-03-29T01:30:00{fraction}+01:00"
+            await api.invoice(student, issued_at=issued_at, description='One\nTwo\u00a0"3"')
+        for path, body in (
+            ("/api-keys", {"name": "Export", "role": "viewer"}),
+            (f"/schools/{student['school_id']}/closings", {"through": "2025-01-31", "reason": "Zeros"}),
+        ):
+            (await client.post(path, json=body)).raise_for_status()
+    return settings
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_page_is_the_json_of_its_structs(demo: Settings, name: str) -> None:
+    query = Query.registered[name]
+    async with Database(demo) as database:
+        filters = dict.fromkeys(set(query.parameters) - {"after", "newest_first", "limit", "offset"})
+        if name == "billing_runs/rows":
+            nothing = dict.fromkeys(("tenant", "school_id", "plan_id", "kind", "period"))
+            run, *_ = await first_page().items(database, RUNS, **nothing)
+            filters |= {"school_id": run.school_id, "billing_run_id": run.id}
+        if name == "closings/list":
+            filters["school_id"] = (await first_page().items(database, SCHOOLS, tenant=None))[-1].id
+        items = await first_page().items(database, query, **filters)
+        is_whole = name in {"closings/list", "fee_plans/list"}
+        read = first_page().read_whole if is_whole else first_page().read
+        page: Any = first_page().answer(await read(database, query, **filters))
+    assert items
+    assert is_whole or page.content == msgspec.json.encode(items)
+    structs = [whole(item) for item in items]
+    parts: list[msgspec.Raw] = msgspec.json.decode(page.content, type=list[msgspec.Raw])
+    kind: Any = query.returns
+    assert [exact_decoder(kind).decode(part) for part in parts] == structs
+    if name != "audit/list":  # Amounts are numbers in the rows of the trail.
+        assert msgspec.json.decode(page.content) == msgspec.json.decode(msgspec.json.encode(structs, enc_hook=str))
 
 
 async def test_cursors_walk_a_list_without_gap_or_repeat_while_it_grows(api: Api) -> None:

@@ -98,6 +98,7 @@ class Database:
                 "statement_timeout": str(statement_timeout_ms),
                 "lock_timeout": str(settings.database_lock_timeout_ms),
                 "timezone": "UTC",
+                "datestyle": "ISO",
             },
         }
         # A slow client keeps its connection, so streams use at most half of the pool, and one school an eighth.

@@ -103,20 +103,21 @@ class Text(Scalar, str):
 def rule_of(kind: inspect.Type, path: str = "") -> str:
     """Say what a value at `path` in the type `kind` must be. msgspec's own messages are for readers of Python."""
     for step in re.findall(r"\[|\.\w+", path):
-        for one in _alternatives(kind):
+        for one in alternatives(kind):
             match one:
                 case inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
                     kind = inner
                 case inspect.StructType(fields=fields):
                     kind = next(field.type for field in fields if field.encode_name == step[1:])
-    return f"must be {', or '.join(map(_words, _alternatives(kind)))}"
+    return f"must be {', or '.join(map(_words, alternatives(kind)))}"
 
 
-def _alternatives(kind: inspect.Type) -> Sequence[inspect.Type]:
+def alternatives(kind: inspect.Type) -> Sequence[inspect.Type]:
+    """Return the types that a value can have, without their annotations."""
     if isinstance(kind, inspect.Metadata):
-        return _alternatives(kind.type)
+        return alternatives(kind.type)
     return (
-        [inner for one in kind.types for inner in _alternatives(one)] if isinstance(kind, inspect.UnionType) else [kind]
+        [inner for one in kind.types for inner in alternatives(one)] if isinstance(kind, inspect.UnionType) else [kind]
     )
 
 
