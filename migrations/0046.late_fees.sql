@@ -311,7 +311,7 @@ create or replace function bill_late_fees(
         left join rules on days >= after_days
         left join lateral generate_series(1, least(maximum_times, days / after_days)) as tier on true
       ),
-      -- A fee that is charged already, or of nothing, is none.
+      -- A fee that was charged before has no amount, and nor has a fee of zero.
       fees as (
         select
           student_id, payer_id, due_date, issued_at, id, base, turn, description, percent, after_days, tier,

@@ -63,7 +63,7 @@ create or replace function move_adjusted_totals() returns trigger
     end
   $function$;
 
--- When the last payment of an invoice was made, without those that were taken back; null if there is none. It is volatile,
+-- The date of the last payment of an invoice that was not taken back; null if there is no such payment. It is volatile,
 -- so that a statement which waited for a payment sees it.
 create or replace function last_standing_payment_of(invoice uuid, school uuid) returns timestamptz
   language plpgsql volatile

@@ -1,5 +1,5 @@
--- One check for each text: its length, and that it is plain. PostgreSQL reads the checks of a table anew for each statement
--- that writes to it, so half as many make each write faster.
+-- One check for each text: its length, and that it is plain. For each statement that writes to a table, PostgreSQL parses
+-- the table's checks, so half as many make each write faster.
 --
 -- contract: a constraint is dropped only to be added again, together with its neighbour
 set local lock_timeout = '2s';

@@ -1,5 +1,5 @@
--- Shorter conditions on invoices. PostgreSQL reads the checks, and the conditions of the triggers, anew for each statement that
--- writes to the table: these were a tenth of a payment.
+-- Shorter conditions on invoices. For each statement that writes to the table, PostgreSQL parses its checks and the conditions of
+-- its triggers: these were a tenth of a payment.
 --
 -- contract: invoices_totals_not_negative takes the place of two constraints
 set local lock_timeout = '2s';

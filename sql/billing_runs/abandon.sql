@@ -10,8 +10,8 @@ abandoned as (
     and (:if_match::timestamptz[] is null or updated_at = any(:if_match))
     and status = 'PREVIEW'
   returning
-    id, school_id, kind, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status, counts,
-    totals, total_amount, invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
+    id, school_id, kind, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status,
+    counts, totals, total_amount, invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 ),
 gone as (
   delete from billing_run_rows

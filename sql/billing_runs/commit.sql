@@ -2,14 +2,14 @@
 -- version, or something changed and :all_or_nothing is true.
 --
 -- The plan is locked first, so a second run of the plan waits here. Then each student is computed again. If the result is
--- that of the preview, the student's invoices are made; otherwise the student is `changed`. The numbers are taken as one block. A line of an invoice is the difference of two sums: of the lines up to it
--- and of those before it, both split like the total. So the lines sum to their invoice, and over all invoices to the line
--- of the preview.
+-- that of the preview, the student's invoices are made; otherwise the student is `changed`. The numbers are taken as one
+-- block. A line of an invoice is the difference of two sums: of the lines up to it and of those before it, both split like
+-- the total. So the lines sum to their invoice, and over all invoices to the line of the preview.
 with author as materialized (select written_by(:request_actor, :request_id) as noted),
 run as materialized (
   select
-    billing_runs.id, billing_runs.school_id, fee_plan_id, plan_version, version, fee_plans.name as plan_name, period, group_name, student_ids,
-    kind, due_dates, billing_runs.issued_at, issued_on, cardinality(due_dates) as instalments
+    billing_runs.id, billing_runs.school_id, fee_plan_id, plan_version, version, fee_plans.name as plan_name, period,
+    group_name, student_ids, kind, due_dates, billing_runs.issued_at, issued_on, cardinality(due_dates) as instalments
   from billing_runs
   join fee_plans on fee_plans.id = fee_plan_id and fee_plans.school_id = billing_runs.school_id
   where (select noted from author)
@@ -77,10 +77,11 @@ committed as (
     and (:tenant::uuid is null or billing_runs.school_id = :tenant)
     and not (:all_or_nothing::boolean and changed > 0)
   returning
-    billing_runs.id, billing_runs.school_id, billing_runs.kind, billing_runs.fee_plan_id as plan_id, billing_runs.plan_version,
-    billing_runs.period, billing_runs.group_name as "group", billing_runs.due_dates, billing_runs.issued_at, status, counts,
-    billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count, committed_at, abandoned_at, reverted_at,
-    revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name, instalments, number_year, first_number
+    billing_runs.id, billing_runs.school_id, billing_runs.kind, billing_runs.fee_plan_id as plan_id,
+    billing_runs.plan_version, billing_runs.period, billing_runs.group_name as "group", billing_runs.due_dates,
+    billing_runs.issued_at, status, counts, billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count,
+    committed_at, abandoned_at, reverted_at, revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name,
+    instalments, number_year, first_number
 ),
 -- What is billed at once: all lines of a student, or one late fee, which is a line with an invoice of its own.
 charges as (
@@ -152,8 +153,8 @@ early_rule as materialized (
 ),
 planned as materialized (
   select
-    uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts, decimals,
-    late_invoice_id, (borne.lines -> 0 ->> 'after_days')::int as late_after_days,
+    uuidv7() as id, borne.student_id, borne.payer_id, instalment, due_date, amount, descriptions, categories, parts,
+    decimals, late_invoice_id, (borne.lines -> 0 ->> 'after_days')::int as late_after_days,
     row_number() over (order by full_name, borne.student_id, turn, instalment, payer_place) - 1 as number,
     -- These two are over the order of the numbers, so that nothing is sorted twice.
     sum(amount) over (partition by full_name, borne.student_id, turn, instalment order by payer_place) as so_far,
@@ -167,8 +168,8 @@ planned as materialized (
 ),
 new_invoices as (
   insert into invoices (
-    id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id, fee_plan_id,
-    period, instalment, late_invoice_id, late_after_days, early_discount, early_until
+    id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id,
+    fee_plan_id, period, instalment, late_invoice_id, late_after_days, early_discount, early_until
   )
   select
     planned.id, committed.school_id, student_id, payer_id, planned.amount, issued_at, due_date,
@@ -195,8 +196,8 @@ new_invoices as (
       when instalments > 1 then format('%s, %s (%s/%s)', plan_name, period, instalment, instalments)
       else plan_name || ', ' || period
     end,
-    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period, instalment,
-    late_invoice_id, late_after_days, early.discount, early.until
+    document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period,
+    instalment, late_invoice_id, late_after_days, early.discount, early.until
   from committed
   join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join planned

@@ -1,7 +1,7 @@
 -- A page of runs, ordered by id.
 select
-  id, school_id, kind, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status, counts,
-  totals, total_amount, invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
+  id, school_id, kind, fee_plan_id as plan_id, plan_version, period, group_name as "group", due_dates, issued_at, status,
+  counts, totals, total_amount, invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 from billing_runs
 where (:tenant::uuid is null or school_id = :tenant)
   and (:school_id::uuid is null or school_id = :school_id)

@@ -54,9 +54,9 @@ reverted as (
     and billing_runs.school_id = run.school_id
     and (:tenant::uuid is null or billing_runs.school_id = :tenant)
   returning
-    billing_runs.id, billing_runs.school_id, billing_runs.kind, billing_runs.fee_plan_id as plan_id, plan_version, billing_runs.period,
-    group_name as "group", due_dates, issued_at, status, counts, totals, billing_runs.total_amount, invoices_count,
-    committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
+    billing_runs.id, billing_runs.school_id, billing_runs.kind, billing_runs.fee_plan_id as plan_id, plan_version,
+    billing_runs.period, group_name as "group", due_dates, issued_at, status, counts, totals, billing_runs.total_amount,
+    invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, created_at, updated_at
 )
 select
   id, school_id, kind, plan_id, plan_version, period, "group", due_dates, issued_at, status, counts, totals, total_amount,

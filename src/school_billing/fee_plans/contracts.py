@@ -201,10 +201,10 @@ def plan_lines(items: list[FeeItemIn], rules: list[FeeRuleIn]) -> list[PlanLine]
     """Return the lines of a plan. InvalidBody if a rule does not have what its kind needs, or is there twice."""
     errors = [error for place, rule in enumerate(rules) for error in _wrong_fields(f"rules[{place}]", rule)]
     terms = [(rule.kind, rule.after_days) for rule in rules]
-    for place, rule in enumerate(rules):
-        if rule.kind is RuleKind.EARLY_DISCOUNT and terms[place] in terms[:place]:
+    for place in (place for place, term in enumerate(terms) if term in terms[:place]):
+        if rules[place].kind is RuleKind.EARLY_DISCOUNT:
             errors.append(FieldError(f"rules[{place}].kind", "must be the only early discount"))
-        if rule.kind is RuleKind.LATE_FEE and terms[place] in terms[:place]:
+        if rules[place].kind is RuleKind.LATE_FEE:
             errors.append(FieldError(f"rules[{place}].after_days", "must differ from those of the other late fees"))
     if errors:
         raise InvalidBody(errors=errors)

@@ -78,7 +78,6 @@ IssuedTo = Annotated[
     date | None, QueryParameter(description="Only invoices issued on this day or earlier, in the school's time zone.")
 ]
 OfRun = Annotated[UUID | None, QueryParameter(description="Only invoices that this billing run made.")]
-
 OfLateInvoice = Annotated[UUID | None, QueryParameter(description="Only the late fees that this invoice has.")]
 
 

@@ -201,7 +201,7 @@ class RedisStore:
         self._breaker = CircuitBreaker("the cache of statements", _PAUSE_SECONDS)
 
     async def get(self, key: str, query: AnyQuery) -> StatementDocument | None:
-        """Return the statement with this key, or None. If Redis is slow or gone, there is none."""
+        """Return the statement with this key. None if Redis does not have it, or is slow or gone."""
         if not self._breaker.allows():
             return None
         try:

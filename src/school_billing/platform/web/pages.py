@@ -10,7 +10,7 @@ from copy import copy
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -23,7 +23,6 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import Query
 from school_billing.platform.web.errors import FieldError, InvalidParameter, path_of
 from school_billing.platform.web.json_body import whole
-from school_billing.platform.web.responses import Rendered
 from school_billing.platform.web.types import alternatives
 
 NIL = UUID(int=0)
@@ -116,7 +115,7 @@ class Page(msgspec.Struct, frozen=True):
         return await database.count(query, **filters, after=NIL, newest_first=False, limit=None, offset=0)
 
     async def items(self, database: Database, query: Query[Item], /, **filters: Any) -> Sequence[Item]:
-        """Return the rows of `query` on this page as structs, for a caller that reads their fields."""
+        """Return the rows of `query` on this page as structs. Code that reads their fields calls this."""
         return await self._all(database, query, self.limit, filters)
 
     async def _all(self, database: Database, query: Query[Item], limit: int, filters: dict[str, Any]) -> list[Item]:
@@ -129,7 +128,8 @@ class Page(msgspec.Struct, frozen=True):
         headers = self.link(items[-1].id if len(listed.rows) > self.limit else None)
         if listed.total is not None:
             headers[TOTAL_COUNT_HEADER] = str(listed.total)
-        return Rendered(f"[{','.join([item.json for item in items])}]".encode(), headers)
+        body = f"[{','.join([item.json for item in items])}]".encode()  # Litestar sends bytes as they are.
+        return Response(cast("list[Item]", body), headers=headers)
 
     def link(self, next_after: UUID | None) -> dict[str, str]:
         """Return the headers that lead to the page after the item `next_after`, or no header if it is None."""

@@ -101,18 +101,6 @@ class WithETag(Response[Body]):
         return _Prepared(status, {**headers, "Content-Length": str(len(body))}, body)
 
 
-class Rendered(Response[Any]):
-    """An answer of JSON that is complete, and sent as it is."""
-
-    def __init__(self, content: bytes, headers: Mapping[str, str]) -> None:
-        super().__init__(content, headers=headers)
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
-        """Make the answer."""
-        headers = {"Content-Type": "application/json", **self.headers, "Content-Length": str(len(self.content))}
-        return _Prepared(200, headers, self.content)
-
-
 class _Compressed(ASGIResponse):
     """A complete answer that is compressed before it is sent, or was before."""
 
