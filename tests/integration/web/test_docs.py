@@ -20,6 +20,7 @@ from school_billing.platform.settings import Settings
 from school_billing.seed import SPRINGFIELD, seed
 from tests.api import client_of, problem
 from tests.conftest import running
+from tests.routes import operations
 from tests.server import serve
 
 
@@ -28,10 +29,6 @@ async def document(client: httpx.AsyncClient) -> dict[str, Any]:
     response = await client.get("/openapi.json")
     found: dict[str, Any] = response.json()
     return found
-
-
-def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(path, method, op) for path, methods in document["paths"].items() for method, op in methods.items()]
 
 
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
