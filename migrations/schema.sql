@@ -151,6 +151,10 @@ CREATE FUNCTION append_to_audit_log() RETURNS trigger
     end
   $$;
 
+CREATE FUNCTION audit_digest(id uuid, school_id uuid, entity text, entity_id uuid, action text, actor text, database_role text, request_id text, created_at timestamp with time zone, row_before jsonb, row_after jsonb) RETURNS bytea
+    LANGUAGE sql STABLE
+    RETURN sha256(convert_to((jsonb_build_array(id, school_id, entity, entity_id, action, actor, database_role, request_id, EXTRACT(epoch FROM created_at), row_before, row_after))::text, 'UTF8'::name));
+
 CREATE FUNCTION is_audited_action(value text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -180,7 +184,7 @@ CREATE TABLE audit_log (
 
 CREATE FUNCTION audit_digest(entry audit_log) RETURNS bytea
     LANGUAGE sql STABLE
-    RETURN sha256(convert_to((jsonb_build_array((entry).id, (entry).school_id, (entry).entity, (entry).entity_id, (entry).action, (entry).actor, (entry).database_role, (entry).request_id, EXTRACT(epoch FROM (entry).created_at), (entry).row_before, (entry).row_after))::text, 'UTF8'::name));
+    RETURN audit_digest((entry).id, (entry).school_id, (entry).entity, (entry).entity_id, (entry).action, (entry).actor, (entry).database_role, (entry).request_id, (entry).created_at, (entry).row_before, (entry).row_after);
 
 CREATE FUNCTION audit_link(previous bytea, tip bytea, digest bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE
@@ -509,11 +513,14 @@ CREATE FUNCTION check_invoice_of_run() RETURNS trigger
     declare
       run record;
     begin
-      select committed_at, number_year, first_number, invoices_count, invoice_prefix into run
+      select
+        committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid as is_committed_now, number_year,
+        first_number, invoices_count, invoice_prefix
+      into run
       from billing_runs
       join schools on schools.id = billing_runs.school_id
       where billing_runs.id = new.billing_run_id and billing_runs.school_id = new.school_id;
-      if run.committed_at is distinct from now()
+      if run.is_committed_now is distinct from true
          or run.first_number is null and new.number is not null
          or run.first_number is not null and not coalesce(
            substring(new.number from '[0-9]+$')::bigint between run.first_number and run.first_number + run.invoices_count - 1
@@ -525,7 +532,7 @@ CREATE FUNCTION check_invoice_of_run() RETURNS trigger
       then
         raise exception 'invoice % is not of the commit of run %', new.number, new.billing_run_id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_of_runs_come_with_the_commit',
+                constraint = 'invoices_of_runs_come_with_the_commit', hint = 'invoices_of_runs_come_with_the_commit',
                 table = 'invoices';
       end if;
       return new;
@@ -539,7 +546,7 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
     begin
       if not pg_try_advisory_xact_lock(hashtextextended(claimed_key, hashtextextended(claimed_scope, 0))) then
         raise exception 'a request with this key is in flight'
-          using errcode = 'integrity_constraint_violation', constraint = 'idempotency_key_in_flight';
+          using errcode = 'integrity_constraint_violation', constraint = 'idempotency_key_in_flight', hint = 'idempotency_key_in_flight';
       end if;
       -- With the lock, this sees the key of an earlier request.
       if exists (
@@ -547,7 +554,7 @@ CREATE FUNCTION claim_idempotency_key(claimed_scope text, claimed_key text) RETU
         where scope = claimed_scope and key = claimed_key and created_at >= now() - interval '24 hours'
       ) then
         raise exception 'this key was used'
-          using errcode = 'unique_violation', constraint = 'idempotency_keys_pkey', table = 'idempotency_keys';
+          using errcode = 'unique_violation', constraint = 'idempotency_keys_pkey', hint = 'idempotency_keys_pkey', table = 'idempotency_keys';
       end if;
       return true;
     end
@@ -577,7 +584,7 @@ CREATE FUNCTION close_period() RETURNS trigger
       if last.through >= new.through or last.closes_at >= new.closes_at then
         raise exception 'school % is closed through %', new.school_id, last.through
           using errcode = 'integrity_constraint_violation',
-                constraint = 'closings_go_forward',
+                constraint = 'closings_go_forward', hint = 'closings_go_forward',
                 table = 'closings',
                 detail = json_build_object(
                   'closing_id', last.id, 'through', last.through, 'earliest_open_date', first_open_day(last.closes_at, zone)
@@ -585,7 +592,7 @@ CREATE FUNCTION close_period() RETURNS trigger
       end if;
       if new.closes_at >= now() then
         raise exception '% is not over in %', new.through, zone
-          using errcode = 'integrity_constraint_violation', constraint = 'closings_day_is_over', table = 'closings';
+          using errcode = 'integrity_constraint_violation', constraint = 'closings_day_is_over', hint = 'closings_day_is_over', table = 'closings';
       end if;
       new.starts_on := last.through + 1;
       new.opens_at := coalesce(last.closes_at + interval '1 microsecond', '-infinity');
@@ -805,7 +812,7 @@ CREATE FUNCTION keep_an_administrator() RETURNS trigger
       ) then
         raise exception 'user % is the last administrator', old.id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'users_one_administrator_stays',
+                constraint = 'users_one_administrator_stays', hint = 'users_one_administrator_stays',
                 table = 'users';
       end if;
       return coalesce(new, old);
@@ -831,7 +838,7 @@ CREATE FUNCTION keep_audit_log() RETURNS trigger
         return new;
       end if;
       raise exception 'the audit trail is only ever added to'
-        using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', table = 'audit_log';
+        using errcode = 'integrity_constraint_violation', constraint = 'audit_log_append_only', hint = 'audit_log_append_only', table = 'audit_log';
     end
   $$;
 
@@ -845,7 +852,7 @@ CREATE FUNCTION keep_closing() RETURNS trigger
             <> to_jsonb(old) - array['reopened_at', 'reopen_reason', 'updated_at']
       then
         raise exception 'closing % stays as it is', old.id
-          using errcode = 'integrity_constraint_violation', constraint = 'closings_are_fixed', table = 'closings';
+          using errcode = 'integrity_constraint_violation', constraint = 'closings_are_fixed', hint = 'closings_are_fixed', table = 'closings';
       end if;
       perform pg_advisory_xact_lock(uuid_hash_extended(old.school_id, 0));
       if exists (
@@ -853,7 +860,7 @@ CREATE FUNCTION keep_closing() RETURNS trigger
       ) then
         raise exception 'closing % has a later one', old.id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'closings_reopen_the_latest',
+                constraint = 'closings_reopen_the_latest', hint = 'closings_reopen_the_latest',
                 table = 'closings';
       end if;
       return new;
@@ -867,7 +874,7 @@ CREATE FUNCTION keep_counter() RETURNS trigger
     begin
       raise exception 'only a new document changes a counter'
         using errcode = 'integrity_constraint_violation',
-              constraint = 'document_numbers_follow_counters',
+              constraint = 'document_numbers_follow_counters', hint = 'document_numbers_follow_counters',
               table = tg_table_name;
     end
   $$;
@@ -883,7 +890,7 @@ CREATE FUNCTION keep_currency() RETURNS trigger
          or exists (select 1 from receipts where school_id = old.id)
       then
         raise exception 'school % has invoices or receipts in %', old.id, old.currency
-          using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', table = 'schools';
+          using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', hint = 'schools_currency_is_fixed', table = 'schools';
       end if;
       return new;
     end
@@ -898,7 +905,7 @@ CREATE FUNCTION keep_invoice_prefix() RETURNS trigger
       if exists (select 1 from document_counters where school_id = old.id) then
         raise exception 'school % has documents whose numbers begin with %', old.id, old.invoice_prefix
           using errcode = 'integrity_constraint_violation',
-                constraint = 'schools_invoice_prefix_is_fixed',
+                constraint = 'schools_invoice_prefix_is_fixed', hint = 'schools_invoice_prefix_is_fixed',
                 table = 'schools';
       end if;
       return new;
@@ -917,7 +924,7 @@ CREATE FUNCTION keep_issue_before_allocations() RETURNS trigger
       ) then
         raise exception 'money was allocated to invoice % before %', new.id, new.issued_at
           using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_issued_before_allocations',
+                constraint = 'invoices_issued_before_allocations', hint = 'invoices_issued_before_allocations',
                 table = 'invoices';
       end if;
       if exists (
@@ -927,7 +934,7 @@ CREATE FUNCTION keep_issue_before_allocations() RETURNS trigger
       ) then
         raise exception 'invoice % was adjusted before %', new.id, new.issued_at
           using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_issued_before_adjustments',
+                constraint = 'invoices_issued_before_adjustments', hint = 'invoices_issued_before_adjustments',
                 table = 'invoices';
       end if;
       return null;
@@ -940,7 +947,7 @@ CREATE FUNCTION keep_kind() RETURNS trigger
     AS $$
     begin
       raise exception 'payment % stays a %', new.id, old.kind
-        using errcode = 'integrity_constraint_violation', constraint = 'payments_kind_is_fixed', table = 'payments';
+        using errcode = 'integrity_constraint_violation', constraint = 'payments_kind_is_fixed', hint = 'payments_kind_is_fixed', table = 'payments';
     end
   $$;
 
@@ -950,96 +957,22 @@ CREATE FUNCTION keep_school() RETURNS trigger
     AS $$
     begin
       raise exception '% stay in their school', tg_table_name
-        using errcode = 'integrity_constraint_violation', constraint = 'school_id_is_fixed', table = tg_table_name;
+        using errcode = 'integrity_constraint_violation', constraint = 'school_id_is_fixed', hint = 'school_id_is_fixed', table = tg_table_name;
     end
   $$;
 
-CREATE TABLE payments (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    school_id uuid NOT NULL,
-    invoice_id uuid NOT NULL,
-    kind text DEFAULT 'PAYMENT'::text NOT NULL,
-    amount numeric(12,2) NOT NULL,
-    method text,
-    reference text,
-    paid_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    receipt_id uuid,
-    reverses_id uuid,
-    reason text,
-    CONSTRAINT payments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT payments_kind_known CHECK ((kind = ANY (ARRAY['PAYMENT'::text, 'REFUND'::text]))),
-    CONSTRAINT payments_method_plain CHECK (is_method(method)),
-    CONSTRAINT payments_paid_at_in_calendar CHECK ((paid_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
-    CONSTRAINT payments_paid_at_not_in_future CHECK ((paid_at <= updated_at)),
-    CONSTRAINT payments_reason_plain CHECK (is_plain_text(reason, 500)),
-    CONSTRAINT payments_reference_plain CHECK (is_plain_line(reference, 255)),
-    CONSTRAINT payments_refunds_of_receipts_name_their_payment CHECK (((reverses_id IS NOT NULL) = ((receipt_id IS NOT NULL) AND (kind = 'REFUND'::text))))
-);
-
-CREATE TABLE receipt_refunds (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    school_id uuid NOT NULL,
-    receipt_id uuid NOT NULL,
-    amount numeric(12,2) NOT NULL,
-    method text,
-    reference text,
-    reason text,
-    refunded_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT receipt_refunds_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT receipt_refunds_method_plain CHECK (is_method(method)),
-    CONSTRAINT receipt_refunds_reason_plain CHECK (is_plain_text(reason, 500)),
-    CONSTRAINT receipt_refunds_reference_plain CHECK (is_plain_line(reference, 255)),
-    CONSTRAINT receipt_refunds_refunded_at_not_in_future CHECK ((refunded_at <= updated_at))
-);
-
-CREATE TABLE receipts (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    school_id uuid NOT NULL,
-    payer_id uuid,
-    payer_name text,
-    amount numeric(12,2) NOT NULL,
-    method text,
-    reference text,
-    source text,
-    external_reference text,
-    received_at timestamp with time zone DEFAULT now() NOT NULL,
-    reversed_at timestamp with time zone,
-    reverse_reason text,
-    allocated_total numeric(18,2) DEFAULT 0 NOT NULL,
-    refunded_total numeric(18,2) DEFAULT 0 NOT NULL,
-    unallocated numeric(18,2) GENERATED ALWAYS AS (
-CASE
-    WHEN (reversed_at IS NULL) THEN ((amount - allocated_total) - refunded_total)
-    ELSE (0)::numeric
-END) STORED NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    number text,
-    CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT receipts_external_reference_plain CHECK (is_plain_line(external_reference, 255)),
-    CONSTRAINT receipts_method_plain CHECK (is_method(method)),
-    CONSTRAINT receipts_none_refunded_when_reversed CHECK (((reversed_at IS NULL) OR (refunded_total = (0)::numeric))),
-    CONSTRAINT receipts_payer_has_name CHECK (((payer_id IS NULL) = (payer_name IS NULL))),
-    CONSTRAINT receipts_received_at_in_calendar CHECK ((received_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
-    CONSTRAINT receipts_received_at_not_in_future CHECK ((received_at <= updated_at)),
-    CONSTRAINT receipts_reference_plain CHECK (is_plain_line(reference, 255)),
-    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason, 500)),
-    CONSTRAINT receipts_reversed_after_received CHECK ((reversed_at >= received_at)),
-    CONSTRAINT receipts_reversed_at_not_in_future CHECK ((reversed_at <= updated_at)),
-    CONSTRAINT receipts_reversed_has_reason CHECK (((reversed_at IS NULL) = (reverse_reason IS NULL))),
-    CONSTRAINT receipts_source_plain CHECK (is_plain_line(source, 50)),
-    CONSTRAINT receipts_spent_at_most_amount CHECK (((allocated_total + refunded_total) <= amount)),
-    CONSTRAINT receipts_totals_not_negative CHECK (((allocated_total >= (0)::numeric) AND (refunded_total >= (0)::numeric)))
-)
-WITH (fillfactor='90');
-
 CREATE FUNCTION last_movement_of(receipt uuid, school uuid) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN GREATEST((SELECT receipts.received_at FROM receipts WHERE ((receipts.id = last_movement_of.receipt) AND (receipts.school_id = last_movement_of.school))), (SELECT max(payments.paid_at) AS max FROM payments WHERE ((payments.receipt_id = last_movement_of.receipt) AND (payments.school_id = last_movement_of.school))), (SELECT max(receipt_refunds.refunded_at) AS max FROM receipt_refunds WHERE ((receipt_refunds.receipt_id = last_movement_of.receipt) AND (receipt_refunds.school_id = last_movement_of.school))));
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return greatest(
+        (select received_at from receipts where id = receipt and school_id = school),
+        (select max(paid_at) from payments where receipt_id = receipt and payments.school_id = school),
+        (select max(refunded_at) from receipt_refunds where receipt_id = receipt and receipt_refunds.school_id = school)
+      );
+    end
+  $$;
 
 CREATE FUNCTION last_payment_of(invoice uuid, school uuid) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
@@ -1125,18 +1058,16 @@ CREATE FUNCTION move_adjusted_totals() RETURNS trigger
     AS $$
     declare
       change numeric := case when new.reverses_id is null then new.amount else -new.amount end;
+      -- Only settle_early_discount adds a discount from within a trigger.
+      is_early boolean := new.kind = 'DISCOUNT' and new.reverses_id is null and pg_trigger_depth() > 1;
       earliest timestamptz;
     begin
       update invoices
-      set credited_total = credited_total + case new.kind when 'CREDIT_NOTE' then change else 0 end,
-          discounted_total = discounted_total + case new.kind when 'DISCOUNT' then change else 0 end,
-          written_off_total = written_off_total + case new.kind when 'WRITE_OFF' then change else 0 end,
+      set credited_total = credited_total + case when new.kind = 'CREDIT_NOTE' then change else 0 end,
+          discounted_total = discounted_total + case when new.kind = 'DISCOUNT' then change else 0 end,
+          written_off_total = written_off_total + case when new.kind = 'WRITE_OFF' then change else 0 end,
           reversals_total = reversals_total + greatest(-change, 0),
-          early_adjustment_id = case
-            -- Only settle_early_discount adds a discount from within a trigger.
-            when new.kind = 'DISCOUNT' and new.reverses_id is null and pg_trigger_depth() > 1 then new.id
-            else nullif(early_adjustment_id, new.reverses_id)
-          end
+          early_adjustment_id = case when is_early then new.id else nullif(early_adjustment_id, new.reverses_id) end
       where id = new.invoice_id and school_id = new.school_id
       returning issued_at into earliest;
       if new.reverses_id is not null then
@@ -1147,14 +1078,14 @@ CREATE FUNCTION move_adjusted_totals() RETURNS trigger
         if not found then
           raise exception 'adjustment % takes back another one than %', new.id, new.reverses_id
             using errcode = 'integrity_constraint_violation',
-                  constraint = 'adjustments_reverse_a_whole_adjustment',
+                  constraint = 'adjustments_reverse_a_whole_adjustment', hint = 'adjustments_reverse_a_whole_adjustment',
                   table = 'adjustments';
         end if;
       end if;
       if new.adjusted_at < earliest then
         raise exception 'adjustment % is dated %, before %', new.id, new.adjusted_at, earliest
           using errcode = 'integrity_constraint_violation',
-                constraint = 'adjustments_follow_invoice',
+                constraint = 'adjustments_follow_invoice', hint = 'adjustments_follow_invoice',
                 table = 'adjustments';
       end if;
       return null;
@@ -1209,7 +1140,7 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
                 coalesce(sum(amount) filter (where kind = 'PAYMENT'), 0),
                 coalesce(sum(amount) filter (where kind = 'REFUND'), 0)
               from payments
-              where invoice_id = invoices.id and school_id = invoices.school_id
+              where invoice_id = invoices.id and payments.school_id = school
             )
         where id = any(moved) and school_id = school;
         -- A new receipt has its total already.
@@ -1235,7 +1166,7 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
         if beyond > 0 then
           raise exception 'payment % refunds money of receipts', coalesce(new.id, old.id)
             using errcode = 'integrity_constraint_violation',
-                  constraint = 'payments_refund_no_money_of_receipts',
+                  constraint = 'payments_refund_no_money_of_receipts', hint = 'payments_refund_no_money_of_receipts',
                   table = 'payments',
                   detail = json_build_object('beyond', amount_text(beyond));
         end if;
@@ -1248,14 +1179,14 @@ CREATE FUNCTION move_invoice_totals() RETURNS trigger
         if not found then
           raise exception 'payment % takes back another allocation than %', new.id, new.reverses_id
             using errcode = 'integrity_constraint_violation',
-                  constraint = 'payments_take_back_a_whole_allocation',
+                  constraint = 'payments_take_back_a_whole_allocation', hint = 'payments_take_back_a_whole_allocation',
                   table = 'payments';
         end if;
       end if;
       if new.paid_at < earliest then
         raise exception 'payment % is dated %, before %', new.id, new.paid_at, earliest
           using errcode = 'integrity_constraint_violation',
-                constraint = 'payments_follow_receipt_and_invoice',
+                constraint = 'payments_follow_receipt_and_invoice', hint = 'payments_follow_receipt_and_invoice',
                 table = 'payments';
       end if;
       return null;
@@ -1277,7 +1208,7 @@ CREATE FUNCTION move_receipt_refunds() RETURNS trigger
       if new.refunded_at < least(moved_at, now()) then
         raise exception 'receipt % changed at %, after %', new.receipt_id, moved_at, new.refunded_at
           using errcode = 'integrity_constraint_violation',
-                constraint = 'receipts_move_in_order',
+                constraint = 'receipts_move_in_order', hint = 'receipts_move_in_order',
                 table = 'receipt_refunds',
                 detail = json_build_object('moved_at', instant_text(moved_at));
       end if;
@@ -1293,7 +1224,7 @@ CREATE FUNCTION number_document() RETURNS trigger
       if new.number is not null then
         raise exception 'the number of % % is given by the database', tg_table_name, new.id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'document_numbers_follow_counters',
+                constraint = 'document_numbers_follow_counters', hint = 'document_numbers_follow_counters',
                 table = tg_table_name;
       end if;
       new.number := take_number(new.school_id, tg_argv[0], now());
@@ -1400,7 +1331,7 @@ CREATE FUNCTION refuse_because_adjusted() RETURNS trigger
     begin
       raise exception 'invoice % has adjustment %', new.id, adjustment
         using errcode = 'integrity_constraint_violation',
-              constraint = tg_argv[0],
+              constraint = tg_argv[0], hint = tg_argv[0],
               table = 'invoices',
               detail = json_build_object('adjustment_id', adjustment);
     end
@@ -1416,7 +1347,7 @@ CREATE FUNCTION refuse_cents() RETURNS trigger
       if currency_decimals(school_currency) = 0 then
         raise exception '% has no cents', school_currency
           using errcode = 'integrity_constraint_violation',
-                constraint = 'amounts_fit_the_currency',
+                constraint = 'amounts_fit_the_currency', hint = 'amounts_fit_the_currency',
                 table = tg_table_name,
                 detail = json_build_object('currency', school_currency);
       end if;
@@ -1430,7 +1361,7 @@ CREATE FUNCTION refuse_change_of_movement() RETURNS trigger
     AS $$
     begin
       raise exception '% of % stays as it is', tg_table_name, old.id
-        using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], table = tg_table_name;
+        using errcode = 'integrity_constraint_violation', constraint = tg_argv[0], hint = tg_argv[0], table = tg_table_name;
     end
   $$;
 
@@ -1465,7 +1396,7 @@ CREATE FUNCTION refuse_closed_period() RETURNS trigger
         if dated_at <= closed_until then
           raise exception '% of % lies in a closed period', tg_argv[0], tg_table_name
             using errcode = 'integrity_constraint_violation',
-                  constraint = 'closed_periods_stay',
+                  constraint = 'closed_periods_stay', hint = 'closed_periods_stay',
                   table = tg_table_name,
                   detail = json_build_object(
                     'earliest_open_date',
@@ -1487,7 +1418,7 @@ CREATE FUNCTION refuse_handwritten_total() RETURNS trigger
     begin
       raise exception 'the totals of % % follow from its movements', tg_table_name, new.id
         using errcode = 'integrity_constraint_violation',
-              constraint = coalesce(tg_argv[0], 'invoices_totals_follow_payments'),
+              constraint = coalesce(tg_argv[0], 'invoices_totals_follow_payments'), hint = coalesce(tg_argv[0], 'invoices_totals_follow_payments'),
               table = tg_table_name;
     end
   $$;
@@ -1540,13 +1471,13 @@ CREATE FUNCTION refuse_impossible_balance() RETURNS trigger
       if wrong.balance < 0 then
         raise exception 'more than the total of invoice % would be paid at %', invoice.id, wrong.happened_at
           using errcode = 'integrity_constraint_violation',
-                constraint = 'invoices_paid_at_most_total_on_every_day',
+                constraint = 'invoices_paid_at_most_total_on_every_day', hint = 'invoices_paid_at_most_total_on_every_day',
                 table = 'invoices',
                 detail = facts;
       end if;
       raise exception 'more would be refunded than paid on invoice % at %', invoice.id, wrong.happened_at
         using errcode = 'integrity_constraint_violation',
-              constraint = 'invoices_refunded_at_most_paid_on_every_day',
+              constraint = 'invoices_refunded_at_most_paid_on_every_day', hint = 'invoices_refunded_at_most_paid_on_every_day',
               table = 'invoices',
               detail = facts || jsonb_build_object('beyond', amount_text(wrong.refunded_beyond));
     end
@@ -1569,7 +1500,7 @@ CREATE FUNCTION refuse_other_adjustment_lines() RETURNS trigger
       if lines_sum <> adjustment.amount or new.created_at <> adjustment.created_at then
         raise exception 'the lines of adjustment % are made with it and sum to its amount', new.adjustment_id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'adjustment_lines_sum_to_amount',
+                constraint = 'adjustment_lines_sum_to_amount', hint = 'adjustment_lines_sum_to_amount',
                 table = 'adjustment_lines';
       end if;
       return null;
@@ -1600,7 +1531,7 @@ CREATE FUNCTION refuse_other_lines() RETURNS trigger
       then
         raise exception 'the lines of invoice % stay', invoice.id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'invoice_lines_are_fixed',
+                constraint = 'invoice_lines_are_fixed', hint = 'invoice_lines_are_fixed',
                 table = 'invoice_lines';
       end if;
       select sum(amount) into lines_sum
@@ -1609,7 +1540,7 @@ CREATE FUNCTION refuse_other_lines() RETURNS trigger
       if lines_sum <> invoice.total_amount then
         raise exception 'the lines of invoice % sum to %', invoice.id, lines_sum
           using errcode = 'integrity_constraint_violation',
-                constraint = 'invoice_lines_sum_to_total',
+                constraint = 'invoice_lines_sum_to_total', hint = 'invoice_lines_sum_to_total',
                 table = 'invoice_lines';
       end if;
       return null;
@@ -1632,7 +1563,7 @@ CREATE FUNCTION refuse_partial_shares() RETURNS trigger
       if shares <> 100 then
         raise exception 'the shares of student % sum to %', changed_student, shares
           using errcode = 'integrity_constraint_violation',
-                constraint = 'student_payers_sum_to_100',
+                constraint = 'student_payers_sum_to_100', hint = 'student_payers_sum_to_100',
                 table = 'student_payers';
       end if;
       return null;
@@ -1649,13 +1580,13 @@ CREATE FUNCTION refuse_spent_reversal() RETURNS trigger
       if exists (select 1 from receipts where id = new.id and school_id = new.school_id and allocated_total > 0) then
         raise exception 'receipt % is reversed and pays nothing', new.id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'receipts_none_allocated_when_reversed',
+                constraint = 'receipts_none_allocated_when_reversed', hint = 'receipts_none_allocated_when_reversed',
                 table = 'receipts';
       end if;
       if new.reversed_at < moved_at and new.reversed_at < now() then
         raise exception 'receipt % changed at %, after %', new.id, moved_at, new.reversed_at
           using errcode = 'integrity_constraint_violation',
-                constraint = 'receipts_move_in_order',
+                constraint = 'receipts_move_in_order', hint = 'receipts_move_in_order',
                 table = 'receipts',
                 detail = json_build_object('moved_at', instant_text(moved_at));
       end if;
@@ -1669,7 +1600,7 @@ CREATE FUNCTION refuse_truncate() RETURNS trigger
     AS $$
     begin
       raise exception 'the rows of % are deleted one by one, so that the audit trail sees it', tg_table_name
-        using errcode = 'integrity_constraint_violation', constraint = 'audited_tables_never_truncated';
+        using errcode = 'integrity_constraint_violation', constraint = 'audited_tables_never_truncated', hint = 'audited_tables_never_truncated';
     end
   $$;
 
@@ -1683,7 +1614,7 @@ CREATE FUNCTION refuse_unspent_total() RETURNS trigger
       then
         raise exception 'the totals of receipt % follow from its movements', new.id
           using errcode = 'integrity_constraint_violation',
-                constraint = 'receipts_totals_follow_movements',
+                constraint = 'receipts_totals_follow_movements', hint = 'receipts_totals_follow_movements',
                 table = 'receipts';
       end if;
       return null;
@@ -1717,7 +1648,7 @@ CREATE FUNCTION release_allocations(invoice uuid, school uuid, wanted numeric, d
       if needed > allocated then
         raise exception '% of invoice % is paid by no receipt', needed - allocated, invoice
           using errcode = 'integrity_constraint_violation',
-                constraint = 'adjustments_release_receipts_only',
+                constraint = 'adjustments_release_receipts_only', hint = 'adjustments_release_receipts_only',
                 table = 'adjustments',
                 detail = json_build_object('paid_by_receipts', amount_text(allocated));
       end if;
@@ -1910,7 +1841,7 @@ CREATE FUNCTION settle_early_discount() RETURNS trigger
           coalesce(sum(change), 0) as paid,
           coalesce(sum(change) filter (where paid_at <= invoice.early_until), 0) as paid_in_time,
           -- Of this transaction.
-          max(paid_at) filter (where kind = 'REFUND' and created_at = now()) as refunded_at
+          max(paid_at) filter (where kind = 'REFUND' and payments.xmin = pg_current_xact_id()::xid) as refunded_at
         from payments
         cross join lateral (select case kind when 'PAYMENT' then amount else -amount end as change) as movement
         where invoice_id = invoice.id and school_id = invoice.school_id
@@ -1978,34 +1909,17 @@ CREATE FUNCTION split_by_shares(amount numeric, shares numeric[], decimals integ
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT array_agg((parts.part + (CASE WHEN ((parts.turn)::numeric <= parts.units_left) THEN power(0.1, (split_by_shares.decimals)::numeric) ELSE (0)::numeric END)::numeric(18,2)) ORDER BY parts.place) AS array_agg FROM (SELECT given.place, rounded.part, row_number() OVER (ORDER BY (rounded.exact - rounded.part) DESC, given.place) AS turn, ((split_by_shares.amount - sum(rounded.part) OVER ()) * power((10)::numeric, (split_by_shares.decimals)::numeric)) AS units_left FROM (unnest(split_by_shares.shares) WITH ORDINALITY given(share, place) CROSS JOIN LATERAL (SELECT ((split_by_shares.amount * given.share) * 0.01) AS exact, trunc(((split_by_shares.amount * given.share) * 0.01), split_by_shares.decimals) AS part) rounded)) parts);
 
-CREATE TABLE schools (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    currency text DEFAULT 'USD'::text NOT NULL,
-    time_zone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    address text,
-    payment_instructions text,
-    invoice_prefix text,
-    iban text,
-    CONSTRAINT schools_address_plain CHECK (is_plain_text(address, 500)),
-    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
-    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT schools_iban_is_valid CHECK (
-CASE
-    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
-    ELSE passes_mod_97(iban)
-END),
-    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
-    CONSTRAINT schools_name_plain CHECK (is_plain_line(name, 255)),
-    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions, 1000)),
-    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
-);
-
 CREATE FUNCTION start_of_movement(day date, receipt uuid, school uuid) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN (SELECT CASE WHEN (((last_movement_of(start_of_movement.receipt, start_of_movement.school) AT TIME ZONE schools.time_zone))::date = start_of_movement.day) THEN last_movement_of(start_of_movement.receipt, start_of_movement.school) ELSE start_of_day(start_of_movement.day, schools.time_zone) END AS start_of_day FROM schools WHERE ((schools.id = start_of_movement.school) AND (start_of_movement.day IS NOT NULL)));
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      zone text := (select time_zone from schools where id = school);
+      moved_at timestamptz := last_movement_of(receipt, school);
+    begin
+      return case when (moved_at at time zone zone)::date = day then moved_at else start_of_day(day, zone) end;
+    end
+  $$;
 
 CREATE FUNCTION statement_line_of(id uuid, student_id uuid, total_amount numeric, issued_at timestamp with time zone, due_date date, description text, payments_total numeric, refunds_total numeric, balance_due numeric, status text) RETURNS statement_line
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2145,6 +2059,30 @@ END) STORED NOT NULL,
     CONSTRAINT invoices_void_reason_plain CHECK (is_plain_text(void_reason, 500))
 )
 WITH (fillfactor='90');
+
+CREATE TABLE payments (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    kind text DEFAULT 'PAYMENT'::text NOT NULL,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    paid_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    receipt_id uuid,
+    reverses_id uuid,
+    reason text,
+    CONSTRAINT payments_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT payments_kind_known CHECK ((kind = ANY (ARRAY['PAYMENT'::text, 'REFUND'::text]))),
+    CONSTRAINT payments_method_plain CHECK (is_method(method)),
+    CONSTRAINT payments_paid_at_in_calendar CHECK ((paid_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
+    CONSTRAINT payments_paid_at_not_in_future CHECK ((paid_at <= updated_at)),
+    CONSTRAINT payments_reason_plain CHECK (is_plain_text(reason, 500)),
+    CONSTRAINT payments_reference_plain CHECK (is_plain_line(reference, 255)),
+    CONSTRAINT payments_refunds_of_receipts_name_their_payment CHECK (((reverses_id IS NOT NULL) = ((receipt_id IS NOT NULL) AND (kind = 'REFUND'::text))))
+);
 
 CREATE VIEW account_entries AS
  SELECT invoices.school_id,
@@ -2536,6 +2474,65 @@ CREATE VIEW receipt_allocations AS
      LEFT JOIN payments taken_back ON (((taken_back.reverses_id = payments.id) AND (taken_back.school_id = payments.school_id))))
   WHERE ((payments.receipt_id IS NOT NULL) AND (payments.kind = 'PAYMENT'::text));
 
+CREATE TABLE receipt_refunds (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    receipt_id uuid NOT NULL,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    reason text,
+    refunded_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT receipt_refunds_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT receipt_refunds_method_plain CHECK (is_method(method)),
+    CONSTRAINT receipt_refunds_reason_plain CHECK (is_plain_text(reason, 500)),
+    CONSTRAINT receipt_refunds_reference_plain CHECK (is_plain_line(reference, 255)),
+    CONSTRAINT receipt_refunds_refunded_at_not_in_future CHECK ((refunded_at <= updated_at))
+);
+
+CREATE TABLE receipts (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    school_id uuid NOT NULL,
+    payer_id uuid,
+    payer_name text,
+    amount numeric(12,2) NOT NULL,
+    method text,
+    reference text,
+    source text,
+    external_reference text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    reversed_at timestamp with time zone,
+    reverse_reason text,
+    allocated_total numeric(18,2) DEFAULT 0 NOT NULL,
+    refunded_total numeric(18,2) DEFAULT 0 NOT NULL,
+    unallocated numeric(18,2) GENERATED ALWAYS AS (
+CASE
+    WHEN (reversed_at IS NULL) THEN ((amount - allocated_total) - refunded_total)
+    ELSE (0)::numeric
+END) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    number text,
+    CONSTRAINT receipts_amount_positive CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
+    CONSTRAINT receipts_external_reference_plain CHECK (is_plain_line(external_reference, 255)),
+    CONSTRAINT receipts_method_plain CHECK (is_method(method)),
+    CONSTRAINT receipts_none_refunded_when_reversed CHECK (((reversed_at IS NULL) OR (refunded_total = (0)::numeric))),
+    CONSTRAINT receipts_payer_has_name CHECK (((payer_id IS NULL) = (payer_name IS NULL))),
+    CONSTRAINT receipts_received_at_in_calendar CHECK ((received_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)),
+    CONSTRAINT receipts_received_at_not_in_future CHECK ((received_at <= updated_at)),
+    CONSTRAINT receipts_reference_plain CHECK (is_plain_line(reference, 255)),
+    CONSTRAINT receipts_reverse_reason_plain CHECK (is_plain_text(reverse_reason, 500)),
+    CONSTRAINT receipts_reversed_after_received CHECK ((reversed_at >= received_at)),
+    CONSTRAINT receipts_reversed_at_not_in_future CHECK ((reversed_at <= updated_at)),
+    CONSTRAINT receipts_reversed_has_reason CHECK (((reversed_at IS NULL) = (reverse_reason IS NULL))),
+    CONSTRAINT receipts_source_plain CHECK (is_plain_line(source, 50)),
+    CONSTRAINT receipts_spent_at_most_amount CHECK (((allocated_total + refunded_total) <= amount)),
+    CONSTRAINT receipts_totals_not_negative CHECK (((allocated_total >= (0)::numeric) AND (refunded_total >= (0)::numeric)))
+)
+WITH (fillfactor='90');
+
 CREATE VIEW receipt_entries AS
  SELECT receipts.school_id,
     receipts.payer_id,
@@ -2612,6 +2609,31 @@ CREATE TABLE refresh_tokens (
     spent_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE schools (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    currency text DEFAULT 'USD'::text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    address text,
+    payment_instructions text,
+    invoice_prefix text,
+    iban text,
+    CONSTRAINT schools_address_plain CHECK (is_plain_text(address, 500)),
+    CONSTRAINT schools_currency_fits_the_books CHECK (COALESCE((currency_decimals(currency) <= 2), false)),
+    CONSTRAINT schools_currency_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT schools_iban_is_valid CHECK (
+CASE
+    WHEN (iban !~ '^[A-Z]{2}(0[2-9]|[1-8][0-9]|9[0-8])[A-Z0-9]{11,30}$'::text) THEN false
+    ELSE passes_mod_97(iban)
+END),
+    CONSTRAINT schools_invoice_prefix_shape CHECK ((invoice_prefix ~ '^[A-Z0-9]{1,10}$'::text)),
+    CONSTRAINT schools_name_plain CHECK (is_plain_line(name, 255)),
+    CONSTRAINT schools_payment_instructions_plain CHECK (is_plain_text(payment_instructions, 1000)),
+    CONSTRAINT schools_time_zone_is_known CHECK ((('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
 );
 
 CREATE TABLE sessions (
@@ -3090,7 +3112,7 @@ CREATE TRIGGER receipt_refunds_stay BEFORE DELETE OR UPDATE ON receipt_refunds F
 
 CREATE TRIGGER receipts_are_audited AFTER INSERT OR DELETE ON receipts FOR EACH ROW EXECUTE FUNCTION append_to_audit_log();
 
-CREATE TRIGGER receipts_begin_as_allocated AFTER INSERT ON receipts FOR EACH ROW WHEN (((new.allocated_total <> (0)::numeric) OR (new.refunded_total <> (0)::numeric))) EXECUTE FUNCTION refuse_unspent_total();
+CREATE CONSTRAINT TRIGGER receipts_begin_with_their_payments AFTER INSERT ON receipts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.allocated_total <> (0)::numeric) OR (new.refunded_total <> (0)::numeric))) EXECUTE FUNCTION refuse_unspent_total();
 
 CREATE TRIGGER receipts_changes_are_audited AFTER UPDATE ON receipts FOR EACH ROW WHEN (((new.allocated_total = old.allocated_total) AND (new.refunded_total = old.refunded_total))) EXECUTE FUNCTION append_to_audit_log();
 

@@ -23,8 +23,9 @@ new_adjustment as (
   returning id, school_id, invoice_id, reverses_id, kind, number, amount, reason, adjusted_at, created_at, updated_at
 ),
 new_lines as (
-  insert into adjustment_lines (school_id, adjustment_id, position, description, category, amount)
-  select new_adjustment.school_id, new_adjustment.id, lines.position, lines.description, lines.category, lines.amount
+  insert into adjustment_lines (school_id, adjustment_id, position, description, category, amount, created_at)
+  select
+    new_adjustment.school_id, new_adjustment.id, lines.position, lines.description, lines.category, lines.amount, created_at
   from new_adjustment
   cross join unnest(:line_descriptions::text[], :line_categories::text[], :line_amounts::numeric[]) with ordinality
     as lines (description, category, amount, position)

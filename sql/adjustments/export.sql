@@ -5,11 +5,14 @@ select
   students.external_id, adjustments.kind, adjustments.reverses_id, adjustments.number, adjustments.amount,
   adjustments.reason, adjustments.adjusted_at, adjustments.created_at as recorded_at, audit_log.actor as recorded_by
 from adjustments
-join schools on schools.id = adjustments.school_id
+join schools on schools.id = adjustments.school_id and (:tenant::uuid is null or schools.id = :tenant)
 join invoices on invoices.id = adjustments.invoice_id and invoices.school_id = adjustments.school_id
+  and (:tenant::uuid is null or invoices.school_id = :tenant)
 join students on students.id = invoices.student_id and students.school_id = adjustments.school_id
+  and (:tenant::uuid is null or students.school_id = :tenant)
 left join audit_log on audit_log.entity_id = adjustments.id
   and audit_log.school_id = adjustments.school_id
+  and (:tenant::uuid is null or audit_log.school_id = :tenant)
   and audit_log.action = 'INSERT'
 where adjustments.school_id = :school_id
   and (:tenant::uuid is null or adjustments.school_id = :tenant)

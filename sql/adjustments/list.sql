@@ -4,7 +4,7 @@ select
   adjustments.number, adjustments.amount, schools.currency, adjustments.reason, adjustments.adjusted_at,
   adjustments.created_at, adjustments.updated_at
 from adjustments
-join schools on schools.id = adjustments.school_id
+join schools on schools.id = adjustments.school_id and (:tenant::uuid is null or schools.id = :tenant)
 where (:tenant::uuid is null or adjustments.school_id = :tenant)
   and (:school_id::uuid is null or adjustments.school_id = :school_id)
   and (:invoice_id::uuid is null or adjustments.invoice_id = :invoice_id)

@@ -10,6 +10,7 @@ invoice as (
     and (select noted from author)
     and invoices.id = :invoice_id
     and (:tenant::uuid is null or invoices.school_id = :tenant)
+    and (:tenant::uuid is null or schools.id = :tenant)
   for no key update of invoices
 ),
 new_adjustment as (

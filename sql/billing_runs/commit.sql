@@ -45,7 +45,12 @@ judged as materialized (
 ),
 whole as (
   select
-    count(*) filter (where holds) as created, count(*) filter (where not holds) as changed,
+    count(*) filter (where not holds) as changed,
+    jsonb_strip_nulls(
+      jsonb_build_object(
+        'created', nullif(count(*) filter (where holds), 0), 'changed', nullif(count(*) filter (where not holds), 0)
+      )
+    ) as counts,
     coalesce(sum(total_amount) filter (where holds), 0.00) as total_amount,
     coalesce(sum(jsonb_array_length(invoices)) filter (where holds), 0)::int as invoices_count
   from judged
@@ -63,9 +68,7 @@ sums as (
 committed as (
   update billing_runs
   set committed_at = now(),
-      counts = billing_runs.counts - 'will_create' || jsonb_strip_nulls(
-        jsonb_build_object('created', nullif(created, 0), 'changed', nullif(changed, 0))
-      ),
+      counts = billing_runs.counts - 'will_create' || whole.counts,
       totals = sums.totals,
       total_amount = whole.total_amount,
       invoices_count = whole.invoices_count
@@ -79,8 +82,9 @@ committed as (
   returning
     billing_runs.id, billing_runs.school_id, billing_runs.kind, billing_runs.fee_plan_id as plan_id,
     billing_runs.plan_version, billing_runs.period, billing_runs.group_name as "group", billing_runs.due_dates,
-    billing_runs.issued_at, status, counts, billing_runs.totals, billing_runs.total_amount, billing_runs.invoices_count,
-    committed_at, abandoned_at, reverted_at, revert_reason, billing_runs.created_at, billing_runs.updated_at, plan_name,
+    billing_runs.issued_at, status, billing_runs.counts, billing_runs.totals, billing_runs.total_amount,
+    billing_runs.invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, billing_runs.created_at,
+    billing_runs.updated_at, plan_name,
     instalments, number_year, first_number
 ),
 -- What is billed at once: all lines of a student, or one late fee, which is a line with an invoice of its own.
@@ -169,7 +173,7 @@ planned as materialized (
 new_invoices as (
   insert into invoices (
     id, school_id, student_id, payer_id, total_amount, issued_at, due_date, description, number, billing_run_id,
-    fee_plan_id, period, instalment, late_invoice_id, late_after_days, early_discount, early_until
+    fee_plan_id, period, instalment, late_invoice_id, late_after_days, early_discount, early_until, created_at
   )
   select
     planned.id, committed.school_id, student_id, payer_id, planned.amount, issued_at, due_date,
@@ -197,7 +201,7 @@ new_invoices as (
       else plan_name || ', ' || period
     end,
     document_number(invoice_prefix, 'INVOICE', number_year, first_number + number), committed.id, plan_id, period,
-    instalment, late_invoice_id, late_after_days, early.discount, early.until
+    instalment, late_invoice_id, late_after_days, early.discount, early.until, committed_at
   from committed
   join schools on schools.id = committed.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join planned
@@ -224,8 +228,9 @@ new_invoices as (
   returning id
 ),
 new_lines as (
-  insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
-  select committed.school_id, planned.id, line.position, line.description, line.category, line.amount
+  insert into invoice_lines (school_id, invoice_id, position, description, category, amount, created_at)
+  select
+    committed.school_id, planned.id, line.position, line.description, line.category, line.amount, committed_at
   from committed
   cross join planned
   cross join lateral (

@@ -34,12 +34,22 @@ place as materialized (
     )
     and (
       :group::text is null
-      or exists (select 1 from students where students.school_id = schools.id and group_name = :group)
+      or exists (
+        select 1
+        from students
+        where students.school_id = schools.id
+          and (:tenant::uuid is null or students.school_id = :tenant)
+          and group_name = :group
+      )
     )
     and (
       :student_ids::uuid[] is null
       or cardinality(:student_ids) = (
-        select count(*) from students where students.id = any(:student_ids) and students.school_id = schools.id
+        select count(*)
+        from students
+        where students.id = any(:student_ids)
+          and students.school_id = schools.id
+          and (:tenant::uuid is null or students.school_id = :tenant)
       )
     )
 ),

@@ -4,7 +4,7 @@ select
   encode(audit_hash, 'hex') as audit_hash, reopened_at, reopen_reason, closings.created_at, closings.updated_at,
   open_receipts_of(school_id, closes_at) as open_receipts, open_runs_of(school_id, closes_at) as open_billing_runs
 from closings
-join schools on schools.id = closings.school_id
+join schools on schools.id = closings.school_id and (:tenant::uuid is null or schools.id = :tenant)
 cross join lateral (
   select
     opening_balance, invoiced, credited, discounted, written_off, received, refunded, voided, closing_balance,

@@ -3,7 +3,7 @@ select
   closings.id, closings.school_id, currency, starts_on, through, reason, to_jsonb(figures) as figures, audit_position,
   encode(audit_hash, 'hex') as audit_hash, reopened_at, reopen_reason, closings.created_at, closings.updated_at
 from closings
-join schools on schools.id = closings.school_id
+join schools on schools.id = closings.school_id and (:tenant::uuid is null or schools.id = :tenant)
 cross join lateral (
   select
     opening_balance, invoiced, credited, discounted, written_off, received, refunded, voided, closing_balance,

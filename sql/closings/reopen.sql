@@ -12,6 +12,7 @@ reopened as (
     and closings.id = :closing_id
     and schools.id = closings.school_id
     and (:tenant::uuid is null or closings.school_id = :tenant)
+    and (:tenant::uuid is null or schools.id = :tenant)
     and closings.reopened_at is null
   returning
     closings.id, school_id, currency, starts_on, through, reason, opening_balance, invoiced, credited, discounted,

@@ -21,6 +21,7 @@ drawn_invoices as materialized (
   select
     id, school_id, student_id, total_amount, external_id || to_char(month, '-YYYY-MM') as reference,
     month at time zone 'Europe/Madrid' + interval '9 hours' as month_starts,
+    month at time zone 'Europe/Madrid' + interval '3 days 9 hours' as void_since,
     ('x' || left(md5('fate ' || external_id || month), 7))::bit(28)::int % 100 as outcome,
     ('x' || left(md5('days ' || external_id || month), 7))::bit(28)::int % 12 as days,
     (array['bank_transfer', 'bank_transfer', 'card', 'cash', 'direct_debit'])[
@@ -57,7 +58,7 @@ new_payments as (
 ),
 void_invoice as (
   update invoices
-  set voided_at = month_starts + interval '3 days',
+  set voided_at = void_since,
       void_reason = 'Entered twice'
   from drawn_invoices
   where invoices.id = drawn_invoices.id and invoices.school_id = drawn_invoices.school_id and is_void

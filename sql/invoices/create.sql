@@ -33,8 +33,9 @@ new_invoice as (
     refunds_total, paid_total, balance_due, late_invoice_id, created_at, updated_at
 ),
 new_lines as (
-  insert into invoice_lines (school_id, invoice_id, position, description, category, amount)
-  select new_invoice.school_id, new_invoice.id, lines.position, lines.description, lines.category, lines.amount
+  insert into invoice_lines (school_id, invoice_id, position, description, category, amount, created_at)
+  select
+    new_invoice.school_id, new_invoice.id, lines.position, lines.description, lines.category, lines.amount, created_at
   from new_invoice
   cross join unnest(:line_descriptions::text[], :line_categories::text[], :line_amounts::numeric[]) with ordinality
     as lines (description, category, amount, position)

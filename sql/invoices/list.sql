@@ -18,7 +18,10 @@ where (:tenant::uuid is null or invoices.school_id = :tenant)
     :overdue::boolean is null
     or (
       balance_due > 0 and issued_at <= now() and due_date < (
-        select (now() at time zone time_zone)::date from schools where schools.id = invoices.school_id
+        select (now() at time zone time_zone)::date
+        from schools
+        where schools.id = invoices.school_id
+          and (:tenant::uuid is null or schools.id = :tenant)
       )
     ) = :overdue
   )
@@ -35,6 +38,7 @@ where (:tenant::uuid is null or invoices.school_id = :tenant)
           between coalesce(:issued_from, '-infinity') and coalesce(:issued_to, 'infinity')
       from schools
       where schools.id = invoices.school_id
+        and (:tenant::uuid is null or schools.id = :tenant)
     )
   )
   and case when :newest_first then id < :after else id > :after end

@@ -1,12 +1,18 @@
--- Seals up to :limit committed audit entries: one row with their number. They go to the end of the chains of their
--- schools, ordered by id. An entry that commits later is sealed later, even if its id is smaller.
+-- Seals up to :limit committed audit entries of :school_id, or of all schools without it: one row with their number. They
+-- go to the end of the chains of their schools, ordered by id. An entry that commits later is sealed later, even if its id
+-- is smaller.
 --
 -- A second sealer finds the lock taken and seals nothing.
 with lock as (select pg_try_advisory_xact_lock(7404031550207116801) as is_taken),
 waiting as materialized (
-  select audit_log.id, audit_log.school_id, audit_digest(audit_log) as digest
+  select
+    id, school_id,
+    audit_digest(
+      id, school_id, entity, entity_id, action, actor, database_role, request_id, created_at, row_before, row_after
+    ) as digest
   from audit_log
   where hash is null
+    and (:school_id::uuid is null or school_id = :school_id)
     and (select is_taken from lock)
   order by id
   limit :limit
@@ -17,7 +23,9 @@ chain_ends as (
   left join lateral (
     select position, hash
     from audit_log
-    where audit_log.school_id = schools_waiting.school_id and position is not null
+    where audit_log.school_id = schools_waiting.school_id
+      and (:school_id::uuid is null or audit_log.school_id = :school_id)
+      and position is not null
     order by position desc
     limit 1
   ) as last_entry on true
@@ -37,6 +45,7 @@ sealed as (
       hash = seals.hash
   from seals
   where audit_log.id = seals.id and audit_log.school_id = seals.school_id
+    and (:school_id::uuid is null or audit_log.school_id = :school_id)
     -- Another sealer may have been faster since this statement's snapshot.
     and audit_log.hash is null
   returning audit_log.id

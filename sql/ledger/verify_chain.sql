@@ -2,9 +2,14 @@
 -- from the entry and the stored hash before it, so only the changed entry is named and not all later ones.
 with links as (
   select
-    audit_log.id, audit_log.school_id, position, hash,
+    id, school_id, position, hash,
     lag(position, 1, 0::bigint) over chain as position_before,
-    audit_link(null, lag(hash) over chain, audit_digest(audit_log)) as expected_hash
+    audit_link(
+      null, lag(hash) over chain,
+      audit_digest(
+        id, school_id, entity, entity_id, action, actor, database_role, request_id, created_at, row_before, row_after
+      )
+    ) as expected_hash
   from audit_log
   where hash is not null
   window chain as (partition by school_id order by position)

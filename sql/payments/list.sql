@@ -4,7 +4,7 @@ select
   payments.amount, schools.currency, payments.method, payments.reference, payments.reason, payments.paid_at,
   payments.created_at, payments.updated_at
 from payments
-join schools on schools.id = payments.school_id
+join schools on schools.id = payments.school_id and (:tenant::uuid is null or schools.id = :tenant)
 where (:tenant::uuid is null or payments.school_id = :tenant)
   and (:school_id::uuid is null or payments.school_id = :school_id)
   and (:invoice_id::uuid is null or payments.invoice_id = :invoice_id)

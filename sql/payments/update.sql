@@ -13,6 +13,7 @@ where (select noted from author)
   and payments.id = :payment_id
   and schools.id = payments.school_id
   and (:tenant::uuid is null or payments.school_id = :tenant)
+  and (:tenant::uuid is null or schools.id = :tenant)
   and (:if_match::timestamptz[] is null or payments.updated_at = any(:if_match))
 returning
   payments.id, school_id, invoice_id, receipt_id, reverses_id, kind, amount, currency, method, reference, reason, paid_at,

@@ -10,9 +10,23 @@
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
 place as (
-  select schools.id as school_id, currency, time_zone, payers.id as payer_id, payers.name as payer_name
+  select
+    schools.id as school_id, currency, time_zone,
+    (
+      select payers.id
+      from payers
+      where payers.id = :payer_id
+        and payers.school_id = schools.id
+        and (:tenant::uuid is null or payers.school_id = :tenant)
+    ) as payer_id,
+    (
+      select payers.name
+      from payers
+      where payers.id = :payer_id
+        and payers.school_id = schools.id
+        and (:tenant::uuid is null or payers.school_id = :tenant)
+    ) as payer_name
   from schools
-  left join payers on payers.id = :payer_id and payers.school_id = schools.id
   where (select granted from claim)
     and (select noted from author)
     and schools.id = coalesce(
@@ -26,13 +40,17 @@ place as (
     )
     and (:tenant::uuid is null or schools.id = :tenant)
     and (
-      select count(*) from invoices where invoices.id = any(:invoice_ids::uuid[]) and invoices.school_id = schools.id
+      select count(*)
+      from invoices
+      where invoices.id = any(:invoice_ids::uuid[])
+        and invoices.school_id = schools.id
+        and (:tenant::uuid is null or invoices.school_id = :tenant)
     ) = cardinality(:invoice_ids::uuid[])
 ),
 known_receipt as (
   select
     id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, now() as allocated_at
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at
   from receipts
   where receipts.id = :receipt_id::uuid
     and receipts.school_id = (select school_id from place)
@@ -40,6 +58,11 @@ known_receipt as (
     and (:if_match::timestamptz[] is null or receipts.updated_at = any(:if_match))
     and receipts.reversed_at is null
   for no key update
+),
+-- Read before new payments are added, because a cluster adds them with a statement of its own.
+known_movements as materialized (
+  select allocations_of_receipt(id, school_id) as allocations, refunds_of_receipt(id, school_id) as refunds
+  from known_receipt
 ),
 -- What there is to allocate. A new receipt is recorded with its total, so after it is known what it pays.
 money as (
@@ -49,7 +72,7 @@ money as (
   from place
   where :receipt_id::uuid is null
   union all
-  select school_id, payer_id, unallocated, allocated_at
+  select school_id, payer_id, unallocated, now()
   from known_receipt
 ),
 candidates as (
@@ -128,17 +151,17 @@ new_receipt as (
   where :receipt_id::uuid is null
   returning
     id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, received_at as allocated_at
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at
 ),
 receipt as (
   select
     id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at
   from new_receipt
   union all
   select
     id, school_id, payer_id, payer_name, number, amount, method, reference, source, external_reference, received_at,
-    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at, allocated_at
+    reversed_at, reverse_reason, allocated_total, refunded_total, unallocated, created_at, updated_at
   from known_receipt
 ),
 new_payments as (
@@ -171,11 +194,11 @@ answer as (
     receipt.id, receipt.school_id, receipt.payer_id, receipt.payer_name, receipt.number, receipt.amount, currency,
     method, reference, source, external_reference, received_at, reversed_at, reverse_reason,
     allocated_total + added.amount as allocated_total, refunded_total, unallocated - added.amount as unallocated,
-    case when :receipt_id is null then '[]' else allocations_of_receipt(receipt.id, receipt.school_id) end
+    coalesce((select known_movements.allocations from known_movements), '[]')
     || (
       select coalesce(jsonb_agg(to_jsonb(new_allocations) order by allocated_at, payment_id), '[]') from new_allocations
     ) as allocations,
-    case when :receipt_id is null then '[]' else refunds_of_receipt(receipt.id, receipt.school_id) end as refunds,
+    coalesce((select known_movements.refunds from known_movements), '[]') as refunds,
     created_at, updated_at_after(updated_at, sign(added.payments)::int) as updated_at
   from receipt
   cross join place

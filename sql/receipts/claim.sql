@@ -12,6 +12,7 @@ claimed as (
     and (:tenant::uuid is null or receipts.school_id = :tenant)
     and payers.id = :payer_id
     and payers.school_id = receipts.school_id
+    and (:tenant::uuid is null or payers.school_id = :tenant)
     and (:if_match::timestamptz[] is null or receipts.updated_at = any(:if_match))
     and receipts.reversed_at is null
     and (receipts.payer_id is null or receipts.payer_id = payers.id or receipts.allocated_total = 0)

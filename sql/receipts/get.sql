@@ -5,6 +5,6 @@ select
   receipts.created_at, receipts.updated_at, allocations_of_receipt(receipts.id, receipts.school_id) as allocations,
   refunds_of_receipt(receipts.id, receipts.school_id) as refunds
 from receipts
-join schools on schools.id = receipts.school_id
+join schools on schools.id = receipts.school_id and (:tenant::uuid is null or schools.id = :tenant)
 where receipts.id = :receipt_id
   and (:tenant::uuid is null or receipts.school_id = :tenant)

@@ -5,7 +5,7 @@ select
   receipts.received_at, receipts.reversed_at, receipts.reverse_reason, receipts.allocated_total,
   receipts.refunded_total, receipts.unallocated, receipts.created_at, receipts.updated_at
 from receipts
-join schools on schools.id = receipts.school_id
+join schools on schools.id = receipts.school_id and (:tenant::uuid is null or schools.id = :tenant)
 where (:tenant::uuid is null or receipts.school_id = :tenant)
   and (:school_id::uuid is null or receipts.school_id = :school_id)
   and (:payer_id::uuid is null or receipts.payer_id = :payer_id)

@@ -7,9 +7,11 @@ receipt as (
   select
     receipts.id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source,
     external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
-    receipts.created_at, receipts.updated_at
+    receipts.created_at, receipts.updated_at,
+    -- Read before the refund is added, because a cluster adds it with a statement of its own.
+    refunds_of_receipt(receipts.id, school_id) as refunds_before
   from receipts
-  join schools on schools.id = receipts.school_id
+  join schools on schools.id = receipts.school_id and (:tenant::uuid is null or schools.id = :tenant)
   where (select granted from claim)
     and (select noted from author)
     and receipts.id = :receipt_id
@@ -31,7 +33,7 @@ answer as (
     source, external_reference, received_at, reversed_at, reverse_reason, allocated_total,
     refunded_total + refund.amount as refunded_total, unallocated - refund.amount as unallocated,
     allocations_of_receipt(receipt.id, school_id) as allocations,
-    refunds_of_receipt(receipt.id, school_id) || to_jsonb(refund) as refunds,
+    refunds_before || to_jsonb(refund) as refunds,
     created_at, updated_at_after(updated_at, 1) as updated_at
   from receipt
   cross join refund

@@ -9,7 +9,7 @@ receipt as (
     receipts.id, school_id, currency,
     coalesce(:reversed_at, start_of_movement(:reversed_on, receipts.id, school_id), now()) as reversed_at
   from receipts
-  join schools on schools.id = receipts.school_id
+  join schools on schools.id = receipts.school_id and (:tenant::uuid is null or schools.id = :tenant)
   where (select granted from claim)
     and (select noted from author)
     and receipts.id = :receipt_id
@@ -28,7 +28,11 @@ taken_back as (
   where kind = 'PAYMENT'
     and (:tenant::uuid is null or payments.school_id = :tenant)
     and not exists (
-      select 1 from payments as later where later.reverses_id = payments.id and later.school_id = payments.school_id
+      select 1
+      from payments as later
+      where later.reverses_id = payments.id
+        and later.school_id = payments.school_id
+        and (:tenant::uuid is null or later.school_id = :tenant)
     )
   order by invoice_id, payments.id
   returning reverses_id, paid_at
@@ -53,6 +57,7 @@ allocations as (
   from receipt
   join receipt_allocations on receipt_allocations.receipt_id = receipt.id
     and receipt_allocations.school_id = receipt.school_id
+    and (:tenant::uuid is null or receipt_allocations.school_id = :tenant)
 ),
 answer as (
   select

@@ -7,7 +7,8 @@ receipt as (
   select receipts.id, receipts.school_id, currency
   from payments
   join receipts on receipts.id = payments.receipt_id and receipts.school_id = payments.school_id
-  join schools on schools.id = payments.school_id
+    and (:tenant::uuid is null or receipts.school_id = :tenant)
+  join schools on schools.id = payments.school_id and (:tenant::uuid is null or schools.id = :tenant)
   where (select granted from claim)
     and (select noted from author)
     and payments.id = :payment_id

@@ -5,7 +5,7 @@
 with payer as (
   select payers.id, school_id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from payers
-  join schools on schools.id = payers.school_id
+  join schools on schools.id = payers.school_id and (:tenant::uuid is null or schools.id = :tenant)
   where payers.id = :payer_id
     and (:tenant::uuid is null or payers.school_id = :tenant)
 ),

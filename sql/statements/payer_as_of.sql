@@ -11,7 +11,7 @@ with account as (
     coalesce(:as_of_date, :ends_on, (as_of at time zone time_zone)::date) as today,
     coalesce(start_of_day(:starts_on, time_zone), '-infinity') as opened_at
   from payers
-  join schools on schools.id = payers.school_id
+  join schools on schools.id = payers.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join lateral (
     select
       coalesce(:as_of::timestamptz, end_of_day(coalesce(:as_of_date::date, :ends_on::date), time_zone), now()) as as_of

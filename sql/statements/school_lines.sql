@@ -9,6 +9,7 @@ select
   amount_text(balance_due) as balance_due, status
 from invoices
 join students on students.id = invoices.student_id and students.school_id = invoices.school_id
+  and (:tenant::uuid is null or students.school_id = :tenant)
 where invoices.school_id = :school_id
   and (:tenant::uuid is null or invoices.school_id = :tenant)
   -- An invoice with a future date does not count yet.

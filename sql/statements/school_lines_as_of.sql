@@ -36,6 +36,7 @@ select
 from account
 join invoices on invoices.school_id = :school_id and issued_at <= account.as_of
 join students on students.id = invoices.student_id and students.school_id = invoices.school_id
+  and (:tenant::uuid is null or students.school_id = :tenant)
 -- Each invoice has its sums; an inner join would let the planner look up one invoice after the other.
 left join invoice_sums as sums on sums.invoice_id = invoices.id
 order by invoices.id

@@ -4,7 +4,7 @@
 with student as (
   select students.id, school_id, currency, now() as as_of, (now() at time zone time_zone)::date as today
   from students
-  join schools on schools.id = students.school_id
+  join schools on schools.id = students.school_id and (:tenant::uuid is null or schools.id = :tenant)
   where students.id = :student_id
     and (:tenant::uuid is null or students.school_id = :tenant)
 ),
@@ -52,11 +52,13 @@ payers_of_student as (
       from receipts
       where receipts.payer_id = payers.id and receipts.school_id = student_payers.school_id
         and unallocated > 0
+        and (:tenant::uuid is null or receipts.school_id = :tenant)
     ) as unallocated
   from student
   join student_payers on student_payers.student_id = student.id and student_payers.school_id = student.school_id
     and (:tenant::uuid is null or student_payers.school_id = :tenant)
   join payers on payers.id = student_payers.payer_id and payers.school_id = student_payers.school_id
+    and (:tenant::uuid is null or payers.school_id = :tenant)
 ),
 statement as (
   select

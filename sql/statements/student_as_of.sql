@@ -7,7 +7,7 @@ with account as (
     coalesce(:as_of_date, :ends_on, (as_of at time zone time_zone)::date) as today,
     coalesce(start_of_day(:starts_on, time_zone), '-infinity') as opened_at
   from students
-  join schools on schools.id = students.school_id
+  join schools on schools.id = students.school_id and (:tenant::uuid is null or schools.id = :tenant)
   cross join lateral (
     select
       coalesce(:as_of::timestamptz, end_of_day(coalesce(:as_of_date::date, :ends_on::date), time_zone), now()) as as_of
@@ -127,12 +127,14 @@ payers_of_student as (
       select amount_text(sum(change))
       from receipt_entries
       where receipt_entries.payer_id = payers.id and receipt_entries.school_id = student_payers.school_id
+        and (:tenant::uuid is null or receipt_entries.school_id = :tenant)
         and happened_at <= account.as_of
     ) as unallocated
   from account
   join student_payers on student_payers.student_id = account.id and student_payers.school_id = account.school_id
     and (:tenant::uuid is null or student_payers.school_id = :tenant)
   join payers on payers.id = student_payers.payer_id and payers.school_id = student_payers.school_id
+    and (:tenant::uuid is null or payers.school_id = :tenant)
 ),
 statement as (
   select

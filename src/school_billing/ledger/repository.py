@@ -219,6 +219,7 @@ VERIFIED: tuple[Query[Any], ...] = (
     VERIFY_CLOSINGS,
 )
 SEAL = Query("ledger/seal", int)
+UNSEALED = Query("ledger/unsealed", str)
 OVERDUE = Query("ledger/overdue_by_currency", Overdue)
 UNALLOCATED = Query("ledger/unallocated_by_currency", Unallocated)
 SUMMARY = Query("ledger/summary", Summary)
@@ -250,10 +251,14 @@ class Ledger:
 
     async def seal(self) -> int:
         """Seal all unsealed audit entries and return their number. Do nothing while another process seals."""
+        schools = await self._database.all(UNSEALED) if self._database.by_school else [None]
+        return sum([await self._seal(school_id) for school_id in schools])
+
+    async def _seal(self, school_id: str | None) -> int:
         total = 0
         while True:
             try:
-                sealed = await self._database.one(SEAL, limit=_BATCH_SIZE)
+                sealed = await self._database.one(SEAL, school_id=school_id, limit=_BATCH_SIZE)
             except ConstraintViolated as error:
                 if error.constraint != "audit_log_position_key":
                     raise

@@ -126,6 +126,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     sentry_dsn: str = ""
     """The service reports unhandled errors to this Sentry project. If empty, it reports none."""
 
+    citus: bool = False
+    """DATABASE_URL names the coordinator of a Citus cluster, after `school-billing distribute`."""
+
     redis_url: str = ""
     """Redis, as redis://:password@host:port/0, keeps statements until data changes. Empty: the worker's memory does."""
     statement_cache_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 32
@@ -204,6 +207,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise InvalidSettings("ADMIN_USERNAME must be letters, digits and . _ @ + -, a letter or digit first.")
         if self.database_pool_min > self.database_pool_max:
             raise InvalidSettings("DATABASE_POOL_MIN is greater than DATABASE_POOL_MAX.")
+        if self.citus and self.read_database_url:
+            raise InvalidSettings(
+                "READ_DATABASE_URL cannot be used with CITUS: a standby of the coordinator has no rows."
+            )
         if not self.jwt_secrets:
             raise InvalidSettings("JWT_SECRET contains no secret.")
         if self.internal_port and self.internal_port == self.port:

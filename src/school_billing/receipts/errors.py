@@ -130,6 +130,7 @@ CONSTRAINT_ERRORS: ConstraintErrors = {
     "receipts_reversed_has_reason": breaks_rule("reason", "must be given for a reversed receipt"),
     "receipts_totals_not_negative": ReceiptTotalsDiffer,
     "receipts_totals_follow_movements": ReceiptTotalsDiffer,
+    "receipts_begin_with_their_payments": ReceiptTotalsDiffer,
     "receipts_spent_at_most_amount": ReceiptSpent,
     "receipts_none_refunded_when_reversed": ReceiptReversed,
     ("receipts_none_refunded_when_reversed", "receipts/reverse"): ReceiptRefunded,

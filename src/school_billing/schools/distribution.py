@@ -1,5 +1,7 @@
 """The tables on a Citus cluster: one shard holds all rows of a school. docs/scaling.md explains the consequences."""
 
+from typing import Any, TypeAlias
+
 import psycopg
 from psycopg import sql
 
@@ -42,61 +44,13 @@ LOCAL = {
 GIVEN_UP = {"users_school_id_fkey": "users", "api_keys_school_id_fkey": "api_keys"}
 """The foreign keys that Citus cannot keep, with their tables: they point from the coordinator into the shards."""
 
-FUNCTIONS = (
-    "written_by(text, text)",
-    "amount_text(numeric)",
-    "instant_text(timestamp with time zone)",
-    "start_of_day(date, text)",
-    "end_of_day(date, text)",
-    "updated_at_after(timestamp with time zone, integer)",
-    "last_movement_of(uuid, uuid)",
-    "last_standing_payment_of(uuid, uuid)",
-    "start_of_movement(date, uuid, uuid)",
-    "document_number(text, text, integer, bigint)",
-    "take_numbers(uuid, text, timestamp with time zone, integer)",
-    "take_number(uuid, text, timestamp with time zone)",
-    "instalment_of(numeric, bigint, integer, integer)",
-    "discount_lines(numeric[], text[], jsonb, integer)",
-    "bill_students(uuid, uuid, integer, text, date[], date, text, uuid[])",
-    "bill_late_fees(uuid, uuid, integer, date[], date, text, uuid[])",
-    "bill_run(text, uuid, uuid, integer, text, date[], date, text, uuid[])",
-    "lines_of_plan(uuid, uuid, integer, boolean)",
-    "lines_of_invoice(uuid, uuid)",
-    "lines_of_adjustment(uuid, uuid)",
-    "release_allocations(uuid, uuid, numeric, timestamp with time zone, text)",
-    "split_by_shares(numeric, numeric[], integer)",
-    "creditor_reference(bigint)",
-    "payment_reference(uuid)",
-    "counts_from(timestamp with time zone, timestamp with time zone, timestamp with time zone)",
-    "ageing_bucket(integer)",
-    "ageing_of(numeric, numeric, numeric, numeric, numeric)",
-    "invoice_status(boolean, numeric, numeric)",
-    "statement_totals_of(numeric, numeric, numeric, numeric, numeric)",
-    "statement_totals_of(numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric)",
-    "search_words(text)",
-    "first_id_of(date)",
-    "search_query(uuid, text)",
-    "roll_forward_of(uuid, timestamp with time zone, timestamp with time zone, date)",
-    "first_open_day(timestamp with time zone, text)",
-    "open_receipts_of(uuid, timestamp with time zone)",
-    "open_runs_of(uuid, timestamp with time zone)",
-    "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, text)",
-    "statement_line_of(uuid, uuid, numeric, timestamp with time zone, date, text, numeric, numeric, numeric, numeric, "
-    "numeric, numeric, text)",
-)
-"""The functions that only queries, views and the functions of triggers call.
+_NODE_SETTINGS = {
+    "citus.enable_unsafe_triggers": "Our triggers write only to the shard of their row.",
+    "citus.allow_nested_distributed_execution": "Our triggers read only what is on the shard of their row.",
+}
+"""What must be on at every node, and why it is safe. Citus refuses triggers, and statements in triggers, without it."""
 
-The workers need them as well. Citus itself creates only the functions of triggers, checks, defaults and generated
-columns there.
-"""
-
-_SETTINGS = (
-    "set local lock_timeout = '5s'",
-    # Otherwise Citus uses several connections for the shards, and one does not see the keys that another created.
-    "set local citus.multi_shard_modify_mode = 'sequential'",
-    # Citus refuses triggers without this setting. Our triggers write only to the shard of their row, so it is safe.
-    "set local citus.enable_unsafe_triggers = on",
-)
+_Connection: TypeAlias = psycopg.Connection[Any]
 
 
 class CannotDistribute(DatabaseError):
@@ -104,7 +58,10 @@ class CannotDistribute(DatabaseError):
 
 
 def distribute(url: str) -> list[str]:
-    """Distribute the tables that are not yet distributed, all or none, and return their names. Migrators wait."""
+    """Distribute the tables that are not yet distributed, all or none, and return their names. Migrators wait.
+
+    Run it after each migration, too: new functions have to be made on the workers.
+    """
     with migrated(url), psycopg.connect(url, application_name="school-billing distribute") as connection:
         if not connection.execute("select from pg_extension where extname = 'citus'").rowcount:
             raise CannotDistribute(
@@ -112,25 +69,76 @@ def distribute(url: str) -> list[str]:
                 "and its workers, see docs/scaling.md."
             )
         try:
+            _check_nodes(connection)
             rows = connection.execute("select logicalrelid::regclass::text from pg_dist_partition").fetchall()
             missing = [table for table in DISTRIBUTED if (table,) not in rows]
+            connection.execute("set local lock_timeout = '5s'")
+            # Otherwise Citus uses several connections for the shards, and one does not see what another made.
+            connection.execute("set local citus.multi_shard_modify_mode = 'sequential'")
+            _plan_for_each_school(connection)
             if missing:
                 _distribute(connection, missing)
+            # Citus itself makes only those functions on the workers that tables need.
+            connection.execute(
+                """
+                select create_distributed_function(oid::regprocedure)
+                from pg_proc
+                where pronamespace = 'public'::regnamespace
+                  and prorettype <> 'trigger'::regtype
+                  and not exists (select 1 from pg_depend where objid = pg_proc.oid and deptype = 'e')
+                order by oid
+                """
+            )
         except psycopg.Error as error:
             raise CannotDistribute(f"The cluster refuses, and nothing was done: {error}") from error
     return missing
 
 
-def _distribute(connection: "psycopg.Connection[tuple[object, ...]]", tables: list[str]) -> None:
-    for setting in _SETTINGS:
-        connection.execute(sql.SQL(setting))
+def _check_nodes(connection: _Connection) -> None:
+    for setting, reason in _NODE_SETTINGS.items():
+        nodes = connection.execute("select result from run_command_on_all_nodes(%s)", (f"show {setting}",)).fetchall()
+        if any(node != ("on",) for node in nodes):
+            raise CannotDistribute(
+                f"{setting} is not on at every node. {reason} Run `alter system set {setting} = on` and "
+                "`select pg_reload_conf()` on each of them."
+            )
+
+
+def _plan_for_each_school(connection: _Connection) -> None:
+    """Have functions plan their statements with the values: a plan for all values asks the shards of all schools."""
+    functions = connection.execute(
+        """
+        select oid::regprocedure::text
+        from pg_proc
+        where pronamespace = 'public'::regnamespace and 'plan_cache_mode=force_generic_plan' = any(proconfig)
+        """
+    )
+    for (function,) in functions.fetchall():
+        connection.execute(sql.SQL(f"alter function {function} set plan_cache_mode = force_custom_plan"))
+
+
+def _distribute(connection: _Connection, tables: list[str]) -> None:
     for constraint, table in GIVEN_UP.items():
         drop = sql.SQL("alter table {} drop constraint if exists {}")
         connection.execute(drop.format(sql.Identifier(table), sql.Identifier(constraint)))
+    # Where two tables refer to each other, the key of the first one is added when both are there.
+    ahead = connection.execute(
+        """
+        select conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        from pg_constraint
+        cross join (select %s::text[]) as distributed (tables)
+        where contype = 'f'
+          and array_position(tables, conrelid::regclass::text) < array_position(tables, confrelid::regclass::text)
+        """,
+        (list(DISTRIBUTED),),
+    ).fetchall()
+    for table, key, _ in ahead:
+        connection.execute(sql.SQL("alter table {} drop constraint {}").format(*map(sql.Identifier, (table, key))))
     for table in tables:
         connection.execute(
             "select create_distributed_table(%s::regclass, %s, colocate_with => %s)",
             (table, DISTRIBUTED[table], "none" if table == "schools" else "schools"),
         )
-    for function in FUNCTIONS:
-        connection.execute("select create_distributed_function(%s::regprocedure)", (function,))
+    for table, key, definition in ahead:
+        add = sql.SQL("alter table {} add constraint {} {}")
+        connection.execute(add.format(sql.Identifier(table), sql.Identifier(key), sql.SQL(definition)))

@@ -93,10 +93,10 @@ def _on_database(command: Callable[Concatenate[Settings, _Options], _Async | Non
 @_on_database
 async def _run_on_database(settings: Settings, work: "Callable[[Database], Awaitable[None]]") -> None:
     """Run the work of a room's command, without a request's statement timeout: `ledger verify` reads everything."""
-    from school_billing.platform.database.pool import Database
+    from school_billing.schools.routing import database_of
 
     one = {"database_pool_min": 1, "database_pool_max": 1, "database_statement_timeout_ms": 24 * 3_600_000}
-    async with Database(msgspec.structs.replace(settings, **one)) as database:
+    async with database_of(msgspec.structs.replace(settings, **one)) as database:
         await work(database)
 
 

@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from school_billing.platform.database.connecting import connections_allowed, wait_for_database
+from school_billing.platform.database.connecting import connections_allowed, is_distributed, wait_for_database
 from school_billing.platform.database.errors import DatabaseUnavailable
 from school_billing.platform.observability.logging import configure_logging
 from school_billing.platform.settings import InvalidSettings, Settings
@@ -49,6 +49,8 @@ def application() -> "Observed":
 def serve(settings: Settings, workers: int = 1) -> None:
     """Serve on the configured ports until SIGTERM or SIGINT. A single worker runs in this process."""
     configure_logging(settings.log_level, settings.log_format)
+    if is_distributed(settings.database_url) and not settings.citus:
+        raise InvalidSettings("The tables are spread over a cluster. Set CITUS=true.")
     settings = _within_the_databases_limits(settings)
     if settings.environment == "production" and not settings.internal_token and not settings.internal_port:
         log.warning("/metrics and /docs are open to all clients; set INTERNAL_TOKEN or INTERNAL_PORT")

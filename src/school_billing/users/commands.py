@@ -14,6 +14,7 @@ from school_billing.platform.database.errors import ConstraintViolated
 from school_billing.platform.database.pool import Database
 from school_billing.platform.password_rules import password_problem
 from school_billing.platform.web.pages import first_page
+from school_billing.schools.errors import SchoolNotFound
 from school_billing.users.contracts import User, Username, UserPatch
 from school_billing.users.errors import CONSTRAINT_ERRORS
 from school_billing.users.repository import LIST, Users
@@ -42,6 +43,8 @@ def add(on_database: OnDatabase, username: str, role: str, school: UUID | None) 
             added = await Users(database).create(None, username, password_hash, Role(role), school)
         except ConstraintViolated as error:
             fail(CONSTRAINT_ERRORS[error.constraint]().detail)
+        except SchoolNotFound as error:
+            fail(error.detail)
         print(f"added {_described(added)}")
 
     on_database(add_user)

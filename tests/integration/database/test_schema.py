@@ -26,6 +26,22 @@ def names(catalog: "psycopg.Connection[tuple[object, ...]]", query: str) -> set[
         return {str(row[0]) for row in catalog.execute(query)}
 
 
+def test_the_error_of_a_trigger_has_the_name_of_its_constraint_in_the_hint_too(
+    catalog: "psycopg.Connection[tuple[object, ...]]",
+) -> None:
+    """Citus passes on the hint of an error, but not the name of its constraint."""
+    without = names(
+        catalog,
+        r"""
+        select proname
+        from pg_proc
+        where pronamespace = 'public'::regnamespace
+          and regexp_count(prosrc, 'constraint = ') <> regexp_count(prosrc, 'constraint = [^\n]+, hint = ')
+        """,
+    )
+    assert without == set()
+
+
 def test_every_constraint_has_its_meaning_and_every_meaning_its_constraint(
     catalog: "psycopg.Connection[tuple[object, ...]]",
 ) -> None:

@@ -57,3 +57,10 @@ def connections_allowed(url: str) -> int:
     with psycopg.connect(url, connect_timeout=5, autocommit=True) as psql:
         row = psql.execute(_ALLOWED).fetchone()
     return 1 if row is None else int(row[0])
+
+
+def is_distributed(url: str) -> bool:
+    """Tell whether the tables are spread over a Citus cluster."""
+    with psycopg.connect(url, connect_timeout=5, autocommit=True) as psql:
+        row = psql.execute("select to_regclass('pg_dist_partition') is not null").fetchone()
+        return row == (True,) and psql.execute("select from pg_dist_partition limit 1").rowcount == 1

@@ -25,8 +25,9 @@ from school_billing.platform.database.errors import (
 from school_billing.platform.database.sql import AnyQuery, Query
 from school_billing.platform.settings import Settings
 
-# The message also has other names in quotes, such as the table's.
-_CONSTRAINT_OF_SHARD = re.compile(r'constraint "(\w+)_\d+"')
+# The message also has other names in quotes, such as the table's. The name may end with the number of the shard.
+_CONSTRAINT_IN_MESSAGE = re.compile(r'constraint "(\w+?)(?:_\d{6,})?"')
+_NAME = re.compile(r"[a-z_0-9]+")
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -75,6 +76,9 @@ class Database:
     Every query is one statement that commits by itself, so it costs one round trip. There is no BEGIN, and there is no
     RESET when a connection is returned, because no query changes a session.
     """
+
+    by_school = False
+    """Whether a statement that would change rows of all schools runs for each school instead."""
 
     def __init__(self, settings: Settings) -> None:
         pool_max = settings.database_pool_max
@@ -279,12 +283,15 @@ class Database:
 def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
     """Return the name of the constraint that refused a change, or "" if the error has no name.
 
-    The coordinator of a Citus cluster passes on only the message, in which the shard's constraint has a number.
+    The coordinator of a Citus cluster passes on only the message and the hint. PostgreSQL's own messages name the
+    constraint, and our triggers put its name into the hint.
     """
     if name := getattr(error, "constraint_name", None):
         return str(name)
-    match = _CONSTRAINT_OF_SHARD.search(str(error))
-    return match[1] if match else ""
+    if match := _CONSTRAINT_IN_MESSAGE.search(str(error)):
+        return match[1]
+    hint = getattr(error, "hint", None) or ""
+    return hint if _NAME.fullmatch(hint) else ""
 
 
 def facts_of(error: asyncpg.IntegrityConstraintViolationError) -> dict[str, str]:
