@@ -66,6 +66,10 @@ test: install ## Run every test, in parallel, on a real PostgreSQL
 test-faults: install ## Kill servers and PostgreSQL under a stream of payments, for most of a minute
 	FAULT_SECONDS=45 $(BIN)/pytest tests/integration/ledger/test_faults.py
 
+.PHONY: test-cluster
+test-cluster: install ## Compare a Citus cluster (CLUSTER_DATABASE_URL) with a plain PostgreSQL, request by request
+	$(BIN)/python -m tests.cluster
+
 .PHONY: schema
 schema: install ## Write migrations/schema.sql again, after a change of the migrations
 	$(BIN)/python -m tests.schema
