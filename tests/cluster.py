@@ -130,8 +130,8 @@ def compare(cluster: Sequence[Answer], plain: Sequence[Answer]) -> tuple[list[st
     return found, known
 
 
-async def main() -> str:
-    """Walk on both, and return the differences, or "" if there is none."""
+async def main() -> str | None:
+    """Walk on both, and return the differences, or None if there is none."""
     cluster, plain_server = os.environ["CLUSTER_DATABASE_URL"], os.environ["TEST_DATABASE_URL"]
     plain = create_database(plain_server, "school_billing_test_walk")
     try:
@@ -152,7 +152,7 @@ async def main() -> str:
         drop_database(plain_server, "school_billing_test_walk")
     found, known = compare(*answers)
     sys.stdout.write(f"{len(answers[1])} requests, {known} known differences, {len(found)} others\n")
-    return "\n".join(found)
+    return "\n".join(found) or None
 
 
 if __name__ == "__main__":
