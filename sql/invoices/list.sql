@@ -35,7 +35,7 @@ where (:tenant::uuid is null or invoices.school_id = :tenant)
     or (
       select
         (issued_at at time zone time_zone)::date
-          between coalesce(:issued_from, '-infinity') and coalesce(:issued_to, 'infinity')
+          between coalesce(:issued_from::date, '-infinity') and coalesce(:issued_to::date, 'infinity')
       from schools
       where schools.id = invoices.school_id
         and (:tenant::uuid is null or schools.id = :tenant)
