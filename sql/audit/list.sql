@@ -15,7 +15,12 @@ where (:tenant::uuid is null or audit_log.school_id = :tenant)
   and (
     coalesce(:starts_on::date, :ends_on) is null
     or (created_at at time zone coalesce(
-      (select time_zone from schools where schools.id = audit_log.school_id and (:tenant::uuid is null or schools.id = :tenant)), 'UTC'
+      (
+        select time_zone
+        from schools
+        where schools.id = audit_log.school_id
+          and (:tenant::uuid is null or schools.id = :tenant)
+      ), 'UTC'
     ))::date between coalesce(:starts_on, '-infinity') and coalesce(:ends_on, 'infinity')
   )
   and case when :newest_first then id < :after else id > :after end

@@ -84,8 +84,7 @@ committed as (
     billing_runs.plan_version, billing_runs.period, billing_runs.group_name as "group", billing_runs.due_dates,
     billing_runs.issued_at, status, billing_runs.counts, billing_runs.totals, billing_runs.total_amount,
     billing_runs.invoices_count, committed_at, abandoned_at, reverted_at, revert_reason, billing_runs.created_at,
-    billing_runs.updated_at, plan_name,
-    instalments, number_year, first_number
+    billing_runs.updated_at, plan_name, instalments, number_year, first_number
 ),
 -- What is billed at once: all lines of a student, or one late fee, which is a line with an invoice of its own.
 charges as (

@@ -9,31 +9,23 @@
 -- sees what is left. Triggers move the totals at the end of the statement, so the answer adds what they add.
 with claim as materialized (select coalesce(claim_idempotency_key(:request_idempotency_scope, :request_idempotency_key), true) as granted),
 author as materialized (select written_by(:request_actor, :request_id) as noted),
+payer as (
+  select id, school_id, name
+  from payers
+  where id = :payer_id::uuid
+    and (:tenant::uuid is null or payers.school_id = :tenant)
+),
 place as (
   select
     schools.id as school_id, currency, time_zone,
-    (
-      select payers.id
-      from payers
-      where payers.id = :payer_id
-        and payers.school_id = schools.id
-        and (:tenant::uuid is null or payers.school_id = :tenant)
-    ) as payer_id,
-    (
-      select payers.name
-      from payers
-      where payers.id = :payer_id
-        and payers.school_id = schools.id
-        and (:tenant::uuid is null or payers.school_id = :tenant)
-    ) as payer_name
+    (select payer.id from payer where payer.school_id = schools.id) as payer_id,
+    (select payer.name from payer where payer.school_id = schools.id) as payer_name
   from schools
   where (select granted from claim)
     and (select noted from author)
     and schools.id = coalesce(
       :school_id::uuid,
-      (
-        select school_id from payers where payers.id = :payer_id::uuid and (:tenant::uuid is null or payers.school_id = :tenant)
-      ),
+      (select payer.school_id from payer),
       (
         select school_id from receipts where receipts.id = :receipt_id::uuid and (:tenant::uuid is null or receipts.school_id = :tenant)
       )

@@ -49,7 +49,7 @@ def application() -> "Observed":
 def serve(settings: Settings, workers: int = 1) -> None:
     """Serve on the configured ports until SIGTERM or SIGINT. A single worker runs in this process."""
     configure_logging(settings.log_level, settings.log_format)
-    if is_distributed(settings.database_url) and not settings.citus:
+    if not settings.citus and is_distributed(settings.database_url):
         raise InvalidSettings("The tables are spread over a cluster. Set CITUS=true.")
     settings = _within_the_databases_limits(settings)
     if settings.environment == "production" and not settings.internal_token and not settings.internal_port:

@@ -11,9 +11,9 @@ from school_billing.app import create_app
 from school_billing.auth.contracts import Role
 from school_billing.platform.settings import Settings
 from tests.accounts import log_in
-from tests.api import NOBODY, Api, problem
+from tests.api import NOBODY, Api, client_of, problem
 from tests.conftest import running
-from tests.server import serve
+from tests.server import serve, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,7 @@ async def everywhere(settings: Settings) -> AsyncIterator[Api]:
     """A caller of all schools, whose name has a quote."""
     service = create_app(msgspec.structs.replace(settings, citus=True))
     token = log_in(settings.database_url, settings.jwt_secret, Role.ADMIN, username="o'brien")
-    async with (
-        running(service),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(service),  # type: ignore[arg-type] # httpx knows another ASGI type
-            base_url="http://test",
-            headers={"Authorization": f"Bearer {token}"},
-        ) as client,
-    ):
+    async with running(service), client_of(service, Authorization=f"Bearer {token}") as client:
         yield Api(client)
 
 
@@ -87,8 +80,7 @@ def test_each_school_is_sealed_by_itself(database_url: str) -> None:
         headers = server.admin
         for name in ("North", "South"):
             httpx.post(f"{server.url}/schools", json={"name": name}, headers=headers).raise_for_status()
-    with serve(database_url, None, 1, CITUS="true", AUDIT_SEAL_INTERVAL_MS="20") as server:
+    with serve(database_url, None, 1, CITUS="true", AUDIT_SEAL_INTERVAL_MS="20"):
         waiting = "select count(*) from audit_log where hash is null"
         with psycopg.connect(database_url, autocommit=True) as connection:
-            while connection.execute(waiting).fetchone() != (0,):
-                assert server.process.poll() is None
+            wait_until(lambda: connection.execute(waiting).fetchone() == (0,), "The sealing")
