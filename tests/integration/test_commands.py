@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
 
 from tests.api import NOBODY
-from tests.server import free_port, wait_until_healthy
+from tests.server import free_port, serve, wait_until_healthy
 
 COMMAND = [sys.executable, "-m", "school_billing"]
 ROOT = Path(__file__).parents[2]
@@ -199,72 +200,64 @@ def test_make_alone_lists_every_target() -> None:
     assert all(f"  {target} " in listed for target in targets)
 
 
-def user(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `school-billing user ...`, with a password from a pipe."""
-    return subprocess.run(
-        [*COMMAND, "user", *arguments],
-        env=environment(folder),
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_users_are_managed_at_the_command_line(new_database: Callable[..., str]) -> None:
+    url = new_database()
 
+    def user(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `school-billing user ...`, with a password from a pipe."""
+        return subprocess.run(
+            [*COMMAND, "user", *arguments],
+            env=os.environ | {"DATABASE_URL": url},
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
-def test_users_are_managed_at_the_command_line(tmp_path: Path) -> None:
-    port = free_port()
-    run(tmp_path, "migrate")
-    run(tmp_path, "seed")
-    with serving(tmp_path, port, stderr=subprocess.DEVNULL) as process:
-        api = f"http://127.0.0.1:{port}"
+    with serve(url) as server, psycopg.connect(url, autocommit=True) as psql:
 
         def logs_in(password: str) -> int:
             credentials = {"username": "lisa", "password": password}
-            return httpx.post(f"{api}/auth/login", json=credentials).status_code
+            return httpx.post(f"{server.url}/auth/login", json=credentials).status_code
 
-        springfield = "01980000-0000-7000-8000-000000000001"
-        added = user(
-            tmp_path, "add", "lisa", "--role=accountant", f"--school={springfield}", typed="saxophone forever\n"
-        )
-        assert added.stdout == f"added lisa, accountant of school {springfield}\n", added.stderr
+        assert user("add", "admin", "--role=admin", typed="trombone forever\n").returncode == 0
+        school = str(uuid4())
+        psql.execute("insert into schools (id, name) values (%s, 'Springfield')", [school])
+        added = user("add", "lisa", "--role=accountant", f"--school={school}", typed="saxophone forever\n")
+        assert added.stdout == f"added lisa, accountant of school {school}\n", added.stderr
         assert logs_in("saxophone forever") == 200
-        listed = user(tmp_path, "list").stdout.splitlines()
-        assert listed == ["admin, admin of all schools, active", f"lisa, accountant of school {springfield}, active"]
+        listed = user("list").stdout.splitlines()
+        assert listed == ["admin, admin of all schools, active", f"lisa, accountant of school {school}, active"]
 
-        assert user(tmp_path, "disable", "Lisa").stdout == "disabled lisa\n"
+        assert user("disable", "Lisa").stdout == "disabled lisa\n"
         assert logs_in("saxophone forever") == 401
-        assert ", disabled " in user(tmp_path, "list").stdout.splitlines()[1]
-        assert user(tmp_path, "enable", "lisa").stdout == "enabled lisa\n"
+        assert ", disabled " in user("list").stdout.splitlines()[1]
+        assert user("enable", "lisa").stdout == "enabled lisa\n"
 
-        assert user(tmp_path, "unlock", "Lisa").stdout == "lifted 3 throttles of lisa\n"
-        assert user(tmp_path, "password", "lisa", typed="trombone forever\n").returncode == 0
+        assert user("unlock", "Lisa").stdout == "lifted 3 throttles of lisa\n"
+        assert user("password", "lisa", typed="trombone forever\n").returncode == 0
         assert (logs_in("saxophone forever"), logs_in("trombone forever")) == (401, 200)
 
-        for arguments, typed, sentence in (
-            (["add", "bart"], "short\n", "the password must have 12 to 128 characters"),
-            (["add", "bart"], "", "the password must have 12 to 128 characters"),
-            (["add", "Bart Simpson"], "trombone forever\n", "a username has"),
-            (["add", "lisa"], "trombone forever\n", "Another user has this username."),
-            (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),
-            (["disable", "bart"], "", "there is no user 'bart'"),
-            (["disable", "admin"], "", "This is the last enabled administrator of all schools."),
-            (["password", "bart"], "trombone forever\n", "there is no user 'bart'"),
-        ):
-            refused = user(tmp_path, *arguments, typed=typed)
-            assert refused.returncode == 1
-            assert sentence in refused.stderr
-            assert "Traceback" not in refused.stderr
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
-    wait_until_gone(tmp_path)
+    for arguments, typed, sentence in (
+        (["add", "bart"], "", "the password must have 12 to 128 characters"),
+        (["add", "Bart Simpson"], "trombone forever\n", "a username has"),
+        (["add", "lisa"], "trombone forever\n", "Another user has this username."),
+        (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),
+        (["disable", "bart"], "", "there is no user 'bart'"),
+        (["disable", "admin"], "", "This is the last enabled administrator of all schools."),
+        (["password", "bart"], "trombone forever\n", "there is no user 'bart'"),
+    ):
+        refused = user(*arguments, typed=typed)
+        assert refused.returncode == 1
+        assert sentence in refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
-def test_a_password_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
-    run(tmp_path, "migrate")
+def test_a_password_is_asked_for_twice_and_not_shown(new_database: Callable[..., str]) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, "user", "add", "lisa"],
-        env=environment(tmp_path),
+        env=os.environ | {"DATABASE_URL": new_database()},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

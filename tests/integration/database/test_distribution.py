@@ -62,15 +62,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "extension" / "citus--1.sql").write_text(STAND_IN)
     folder.chmod(0o755)
     with embedded_postgres(folder / "data", settings=FAST | {"extension_control_path": f"{folder}:$system"}) as url:
+        migrate(create_database(url, "migrated"))
         yield url
 
 
 @pytest.fixture
 def url(server: str, request: pytest.FixtureRequest) -> str:
     """A migrated database, without the stand-in so far."""
-    database = create_database(server, request.node.name)
-    migrate(database)
-    return database
+    return create_database(server, request.node.name, "migrated")
 
 
 def install(url: str) -> None:

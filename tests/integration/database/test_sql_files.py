@@ -2,7 +2,7 @@
 
 import importlib
 import types
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -40,8 +40,9 @@ SQL_TYPES = {
 
 
 @pytest.fixture(scope="module")
-async def connection(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(database_url)
+async def connection(new_database: Callable[[], str]) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection to a database of its own: where a vacuum found a table empty, every plan for it costs nothing."""
+    connection = await asyncpg.connect(new_database())
     yield connection
     await connection.close()
 

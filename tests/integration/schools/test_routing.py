@@ -1,6 +1,6 @@
 """The service as it runs on a cluster, here on a plain PostgreSQL. `make test-cluster` proves it on a real one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import msgspec
@@ -75,7 +75,8 @@ async def test_a_key_is_claimed_before_the_write_and_remembered_with_it(
     ).status_code == 201
 
 
-def test_each_school_is_sealed_by_itself(database_url: str) -> None:
+def test_each_school_is_sealed_by_itself(new_database: Callable[[], str]) -> None:
+    database_url = new_database()  # Where there are two schools, and not those of all tests.
     with serve(database_url, None, 1, CITUS="true", AUDIT_SEAL_INTERVAL_MS="3600000") as server:
         headers = server.admin
         for name in ("North", "South"):

@@ -704,13 +704,13 @@ async def test_others_are_answered_while_a_document_is_printed(api: Api, psql: P
     answered = [clock()]
     printing = asyncio.create_task(api.client.get(f"/students/{student['id']}/statement.pdf"))
     while not printing.done():
-        await asyncio.sleep(0)  # /health waits for nothing, and in this process there is no socket to wait for either.
+        await asyncio.sleep(0.01)  # Else this would take from the printer half of the interpreter's time.
         assert (await api.client.get("/health")).status_code == 200
         answered.append(clock())
     assert (await printing).status_code == 200
     # A loop that waited for the document would have paused for the most part of the time.
     longest_pause = max(later - earlier for earlier, later in pairwise(answered))
-    assert longest_pause < (answered[-1] - answered[0]) / 4
+    assert longest_pause < (answered[-1] - answered[0]) / 2
 
 
 def job(rows: int = 1, **fields: Any) -> Job:
