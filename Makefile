@@ -60,7 +60,7 @@ format: install ## Format the code and fix what can be fixed
 
 .PHONY: test
 test: install ## Run every test, in parallel, on a real PostgreSQL
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: test-faults
 test-faults: install ## Kill servers and PostgreSQL under a stream of payments, for most of a minute
@@ -102,4 +102,4 @@ smoke: install ## Run the tests that need no database
 
 .PHONY: coverage
 coverage: install ## Run every test and report what they cover, here and in htmlcov/
-	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html

@@ -108,6 +108,17 @@ async def test_those_that_the_server_closed_are_replaced(database_url: str) -> N
         assert not set(found) & set(pids)
 
 
+async def test_one_that_is_lost_on_its_way_back_is_no_error_of_the_caller(database_url: str) -> None:
+    async with connections_to(database_url, most=1) as connections:
+        lost = await connections.take()
+        pid = await lost.fetchval("select pg_backend_pid()")
+        returning = asyncio.create_task(connections.give_back(lost, is_clean=False))
+        await asyncio.sleep(0)  # The pool is about to take it back, and the driver sees first that it is closed.
+        lost.terminate()
+        await returning
+        assert await ask(connections) != pid
+
+
 async def test_a_server_that_cannot_be_reached_leaves_the_room_free() -> None:
     url = "postgresql://nobody:none@127.0.0.1:1/none"
     async with connections_to(url, most=2) as connections:

@@ -110,6 +110,9 @@ class Connections:
     async def _release(self, connection: "Connection") -> None:
         try:
             await self._pool.release(connection)
+        except (asyncpg.InternalClientError, asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+            # The server closed it on its way, and the pool has let it go. The caller has an answer, or an error, already.
+            pass
         finally:
             self._make_room()
 
