@@ -111,7 +111,7 @@ class Connections:
         try:
             await self._pool.release(connection)
         except (asyncpg.InternalClientError, asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-            # The server closed it on its way, and the pool has let it go. The caller has an answer, or an error, already.
+            # The server closed it on its way, so the pool has let it go. The caller has an answer or an error already.
             pass
         finally:
             self._make_room()
