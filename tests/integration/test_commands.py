@@ -67,7 +67,7 @@ def wait_until_gone(folder: Path) -> None:
 def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
     assert "applied 0001" in run(tmp_path, "migrate")
     assert "up to date" in run(tmp_path, "migrate")
-    assert "Springfield" in run(tmp_path, "seed")
+    assert [line.split()[1] for line in run(tmp_path, "seed").splitlines()] == ["the", "Springfield", "Riverside"]
     assert run(tmp_path, "psql", "-Atc", "select count(*) from schools") == "2\n"
     assert run(tmp_path, "--version").split()[0] == "school-billing,"
     assert not servers_of(tmp_path)

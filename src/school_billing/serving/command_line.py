@@ -211,8 +211,10 @@ def distribute(settings: Settings) -> None:
 @_on_database
 async def seed(settings: Settings, demo: bool | None) -> None:
     """Make the first administrator and the demo schools."""
+    from school_billing.platform.observability.logging import configure_logging
     from school_billing.seed import seed
 
+    configure_logging("warning", settings.log_format)  # What billing runs log, the lines below say.
     for line in await seed(settings, demo=settings.environment == "development" if demo is None else demo):
         print(line)
 
