@@ -72,7 +72,7 @@ def test_from_nothing_to_a_seeded_service_and_back(tmp_path: Path) -> None:
     assert run(tmp_path, "--version").split()[0] == "school-billing,"
     assert not servers_of(tmp_path)
 
-    for ending, code in ((signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGKILL, -9), (signal.SIGINT, None)):
+    for ending, code in ((signal.SIGTERM, None), (signal.SIGKILL, -9), (signal.SIGINT, None)):
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         with serving(tmp_path, port, stderr=subprocess.PIPE, start_new_session=True) as process:
@@ -139,14 +139,14 @@ def test_a_second_command_joins_the_server_that_runs_and_a_reset_waits_for_its_e
     assert "nothing to remove" in run(tmp_path, "reset")
     with serving(tmp_path, port, stderr=subprocess.DEVNULL) as process:
         run(tmp_path, "migrate")
-        run(tmp_path, "seed")
+        run(tmp_path, "seed", "--no-demo")
         reset = subprocess.run(
             [*COMMAND, "reset"], env=environment(tmp_path), capture_output=True, text=True, check=False
         )
         assert (reset.returncode, reset.stdout) == (1, "")
         assert "Stop it first" in reset.stderr
-        schools = httpx.get(f"http://127.0.0.1:{port}/schools").json()
-        assert [school["name"] for school in schools] == ["Springfield Elementary", "Riverside Academy"]
+        credentials = {"username": "admin", "password": "change_me"}
+        assert httpx.post(f"http://127.0.0.1:{port}/auth/login", json=credentials).status_code == 200
         process.send_signal(signal.SIGINT)
         process.wait(timeout=15)
     wait_until_gone(tmp_path)
@@ -156,7 +156,6 @@ def test_a_second_command_joins_the_server_that_runs_and_a_reset_waits_for_its_e
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_whose_embedded_postgresql_was_killed_ends_and_says_why(tmp_path: Path, workers: int) -> None:
-    run(tmp_path, "migrate")
     with serving(tmp_path, free_port(), [f"--workers={workers}"], stderr=subprocess.PIPE) as process:
         os.kill(int((tmp_path / "data/postgres/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
         _, log = process.communicate(timeout=15)
@@ -243,7 +242,6 @@ def test_users_are_managed_at_the_command_line(new_database: Callable[..., str])
         (["add", "Bart Simpson"], "trombone forever\n", "a username has"),
         (["add", "lisa"], "trombone forever\n", "Another user has this username."),
         (["add", "bart", f"--school={NOBODY}"], "trombone forever\n", "There is no such school."),
-        (["disable", "bart"], "", "there is no user 'bart'"),
         (["disable", "admin"], "", "This is the last enabled administrator of all schools."),
         (["password", "bart"], "trombone forever\n", "there is no user 'bart'"),
     ):
