@@ -106,14 +106,15 @@ do $do$
         (
           'check_invoice_of_run()',
           $$select
-        committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid as is_committed_now, number_year,
-        first_number, invoices_count, invoice_prefix
+        committed_at = now() or committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid
+          as is_committed_now,
+        number_year, first_number, invoices_count, invoice_prefix
       into run$$,
           $$select committed_at, number_year, first_number, invoices_count, invoice_prefix into run$$
         ),
         (
           'settle_early_discount()',
-          $$and payments.xmin = pg_current_xact_id()::xid$$,
+          $$and (created_at = now() or payments.xmin = pg_current_xact_id()::xid)$$,
           $$and created_at = now()$$
         ),
         (

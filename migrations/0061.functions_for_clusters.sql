@@ -1,8 +1,9 @@
 -- What a Citus cluster needs of the functions:
 -- - Where a function changes rows, it compares the school of each table with a value, so that the change goes to one shard.
--- - It knows a row of this transaction by the row's transaction, because now() differs between the nodes.
+-- - It knows a row of this transaction by the row's transaction, too, because now() differs between the nodes. A row of a
+--   savepoint has a transaction of its own, and there now() is right.
 -- - It takes no whole row, and none that a table needs depends on a table: the workers get functions before tables.
--- - The hint of an error has the name of the constraint, because Citus passes on the hint alone.
+-- - The hint of an error has the name of the constraint, because Citus does not pass on the name itself.
 --
 -- contract: receipts_begin_with_their_payments takes the place of receipts_begin_as_allocated
 set local lock_timeout = '2s';
@@ -11,6 +12,7 @@ set local lock_timeout = '2s';
 do $do$
   declare
     change record;
+    definition text;
   begin
     for change in
       values
@@ -22,14 +24,15 @@ do $do$
         (
           'settle_early_discount()',
           $$and created_at = now()$$,
-          $$and payments.xmin = pg_current_xact_id()::xid$$
+          $$and (created_at = now() or payments.xmin = pg_current_xact_id()::xid)$$
         ),
         (
           'check_invoice_of_run()',
           $$select committed_at, number_year, first_number, invoices_count, invoice_prefix into run$$,
           $$select
-        committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid as is_committed_now, number_year,
-        first_number, invoices_count, invoice_prefix
+        committed_at = now() or committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid
+          as is_committed_now,
+        number_year, first_number, invoices_count, invoice_prefix
       into run$$
         ),
         (
@@ -73,7 +76,11 @@ do $do$
     begin$$
         )
     loop
-      execute replace(pg_get_functiondef(change.column1::regprocedure), change.column2, change.column3);
+      definition := pg_get_functiondef(change.column1::regprocedure);
+      if position(change.column2 in definition) + position(change.column3 in definition) = 0 then
+        raise exception '% is not what the migrations before made: compare it with migrations/schema.sql', change.column1;
+      end if;
+      execute replace(definition, change.column2, change.column3);
     end loop;
   end
 $do$;
@@ -120,7 +127,7 @@ create or replace function audit_digest(
     'UTF8'
   ));
 
--- As the version before seals entries.
+-- The previous version of the service still calls this one.
 create or replace function audit_digest(entry audit_log) returns bytea
   language sql stable
   return audit_digest(

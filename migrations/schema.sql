@@ -514,8 +514,9 @@ CREATE FUNCTION check_invoice_of_run() RETURNS trigger
       run record;
     begin
       select
-        committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid as is_committed_now, number_year,
-        first_number, invoices_count, invoice_prefix
+        committed_at = now() or committed_at is not null and billing_runs.xmin = pg_current_xact_id()::xid
+          as is_committed_now,
+        number_year, first_number, invoices_count, invoice_prefix
       into run
       from billing_runs
       join schools on schools.id = billing_runs.school_id
@@ -1841,7 +1842,7 @@ CREATE FUNCTION settle_early_discount() RETURNS trigger
           coalesce(sum(change), 0) as paid,
           coalesce(sum(change) filter (where paid_at <= invoice.early_until), 0) as paid_in_time,
           -- Of this transaction.
-          max(paid_at) filter (where kind = 'REFUND' and payments.xmin = pg_current_xact_id()::xid) as refunded_at
+          max(paid_at) filter (where kind = 'REFUND' and (created_at = now() or payments.xmin = pg_current_xact_id()::xid)) as refunded_at
         from payments
         cross join lateral (select case kind when 'PAYMENT' then amount else -amount end as change) as movement
         where invoice_id = invoice.id and school_id = invoice.school_id

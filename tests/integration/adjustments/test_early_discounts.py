@@ -96,6 +96,19 @@ async def test_a_payment_in_full_or_of_too_little_is_granted_none(api: Api) -> N
     assert await state(api, more) == ("0.00", "50.01", "PARTIAL")
 
 
+async def test_a_refund_of_another_writer_takes_the_discount_back_on_its_own_day(api: Api, psql: Any) -> None:
+    [invoice] = await bill(api, await api.student())
+    await api.pay(invoice, "960.00", paid_at="2026-02-01T00:00:00Z")
+    async with psql.transaction(), psql.transaction():  # The inner one is a savepoint.
+        await psql.execute(
+            "insert into payments (school_id, invoice_id, kind, amount, paid_at) values ($1, $2, 'REFUND', 20, '2026-03-05Z')",
+            invoice["school_id"],
+            invoice["id"],
+        )
+    at, then = "2026-02-01T00:00:00Z", "2026-03-05T00:00:00Z"
+    assert await grants(api, invoice) == [("40.00", at, False), ("40.00", then, True)]
+
+
 async def test_a_receipt_gives_each_invoice_what_completes_it_and_goes_on(api: Api) -> None:
     school = await api.school()
     marge, student = await api.payer(school), await api.student(school)
