@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTHON ?= python3
+PARALLEL := -n auto --dist worksteal
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 
 .PHONY: help
@@ -60,7 +61,7 @@ format: install ## Format the code and fix what can be fixed
 
 .PHONY: test
 test: install ## Run every test, in parallel, on a real PostgreSQL
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest $(PARALLEL)
 
 .PHONY: test-faults
 test-faults: install ## Kill servers and PostgreSQL under a stream of payments, for most of a minute
@@ -102,4 +103,4 @@ smoke: install ## Run the tests that need no database
 
 .PHONY: coverage
 coverage: install ## Run every test and report what they cover, here and in htmlcov/
-	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term --cov-report=html
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term --cov-report=html

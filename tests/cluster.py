@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from difflib import unified_diff
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -101,10 +102,9 @@ async def walk(server: Server) -> list[Answer]:
     return walked.answers
 
 
-def run(database_url: str, *command: str) -> str:
+def run(database_url: str, citus: str, *command: str) -> str:
     """Run a command of the service, and return what it printed."""
-    is_cluster = database_url == os.environ["CLUSTER_DATABASE_URL"]
-    environment = os.environ | {"DATABASE_URL": database_url, "CITUS": str(is_cluster).lower()}
+    environment = os.environ | {"DATABASE_URL": database_url, "CITUS": citus}
     done = subprocess.run(
         [sys.executable, "-m", "school_billing", *command], env=environment, capture_output=True, text=True, check=False
     )
@@ -130,27 +130,47 @@ def compare(cluster: Sequence[Answer], plain: Sequence[Answer]) -> tuple[list[st
     return found, known
 
 
+def authors(database_url: str) -> list[str]:
+    """Return who wrote what, from the audit trail, but for the entries that only a cluster has."""
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "select entity, action, actor, request_id is not null, count(*) from audit_log "
+            "where entity <> 'invoice_lines' group by 1, 2, 3, 4 order by 1, 2, 3, 4"
+        ).fetchall()
+    return [" ".join(map(str, row)) for row in rows]
+
+
+def refuse_schools(database_url: str) -> None:
+    """Refuse a database that somebody uses."""
+    with psycopg.connect(database_url) as connection:
+        has_table = connection.execute("select from pg_class where oid = to_regclass('schools')").rowcount
+        if has_table and connection.execute("select from schools limit 1").rowcount:
+            raise SystemExit("CLUSTER_DATABASE_URL must name a database without schools.")
+
+
 async def main() -> str | None:
     """Walk on both, and return the differences, or None if there is none."""
-    cluster, plain_server = os.environ["CLUSTER_DATABASE_URL"], os.environ["TEST_DATABASE_URL"]
+    cluster, plain_server = (os.environ.get(name) for name in ("CLUSTER_DATABASE_URL", "TEST_DATABASE_URL"))
+    if not cluster or not plain_server:
+        raise SystemExit("Set CLUSTER_DATABASE_URL and TEST_DATABASE_URL; tests/cluster.py says to what.")
+    refuse_schools(cluster)
     plain = create_database(plain_server, "school_billing_test_walk")
+    answers, trails = [], []
     try:
-        for url in (cluster, plain):
-            run(url, "migrate")
-        run(cluster, "distribute")
-        with psycopg.connect(cluster) as connection:
-            if connection.execute("select 1 from schools limit 1").rowcount:
-                raise SystemExit("CLUSTER_DATABASE_URL must name a database without schools.")
-        answers = []
-        for url in (cluster, plain):
+        for url, citus in ((cluster, "true"), (plain, "false")):
+            run(url, citus, "migrate")
+            if url == cluster:
+                run(url, citus, "distribute")
             # Entries that are sealed during the walk would differ.
-            with serve(url, None, 1, AUDIT_SEAL_INTERVAL_MS="3600000", CITUS=str(url == cluster).lower()) as server:
+            with serve(url, None, 1, AUDIT_SEAL_INTERVAL_MS="3600000", CITUS=citus) as server:
                 answers.append(await walk(server))
-            run(url, "ledger", "seal")
-            run(url, "ledger", "verify")
+            run(url, citus, "ledger", "seal")
+            run(url, citus, "ledger", "verify")
+            trails.append(authors(url))
     finally:
         drop_database(plain_server, "school_billing_test_walk")
     found, known = compare(*answers)
+    found += unified_diff(trails[0], trails[1], "cluster", "plain", lineterm="", n=0)
     sys.stdout.write(f"{len(answers[1])} requests, {known} known differences, {len(found)} others\n")
     return "\n".join(found) or None
 

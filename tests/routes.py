@@ -70,8 +70,8 @@ def operations(document: Json) -> list[tuple[str, str, Json]]:
     return [(path, method, op) for path, methods in document["paths"].items() for method, op in methods.items()]
 
 
-def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list[Json]:
-    """Return bodies that would be valid for a user of the other school."""
+def bodies(operation_id: str, ids: dict[str, str], others: dict[str, str]) -> list[Json]:
+    """Return bodies that are valid for a user of the school of `ids`. Some name a row of `others`, another school."""
     due = {"total_amount": "5.00", "due_date": "2026-01-01"}
     found: dict[str, list[Json]] = {
         "log_in": [{"username": "nobody", "password": "x"}],
@@ -92,14 +92,14 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "update_payer": [{"name": "x"}, {}],
         "set_payers_of_student": [
             {"payers": []},
-            *({"payers": [{"payer_id": one["payer_id"], "share": "100"}]} for one in (ids, mine)),
+            *({"payers": [{"payer_id": one["payer_id"], "share": "100"}]} for one in (ids, others)),
         ],
         "create_invoice": [
             {"student_id": ids["student_id"], **due},
-            {"student_id": mine["student_id"], "payer_id": ids["payer_id"], **due},
+            {"student_id": others["student_id"], "payer_id": ids["payer_id"], **due},
             {"student_id": ids["student_id"], "lines": [{"description": "x", "amount": "1"}], "due_date": "2026-01-01"},
         ],
-        "update_invoice": [{"description": "x"}, {"student_id": mine["student_id"]}, {}],
+        "update_invoice": [{"description": "x"}, {"student_id": others["student_id"]}, {}],
         "void_invoice": [{"reason": "x"}],
         "create_credit_note": [
             {"amount": "1.00", "reason": "x"},
@@ -114,8 +114,8 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
             {"payer_id": ids["payer_id"], "amount": "1.00"},
             {"school_id": ids["school_id"], "amount": "1.00"},
         ],
-        "claim_receipt": [{"payer_id": mine["payer_id"]}, {"payer_id": ids["payer_id"]}],
-        "allocate_receipt": [{}, {"allocate": [{"invoice_id": mine["invoice_id"], "amount": "1.00"}]}],
+        "claim_receipt": [{"payer_id": others["payer_id"]}, {"payer_id": ids["payer_id"]}],
+        "allocate_receipt": [{}, {"allocate": [{"invoice_id": others["invoice_id"], "amount": "1.00"}]}],
         "refund_receipt": [{"amount": "1.00"}],
         "reverse_receipt": [{"reason": "x"}],
         "reverse_payment": [{"reason": "x"}],
@@ -138,13 +138,13 @@ def bodies(operation_id: str, ids: dict[str, str], mine: dict[str, str]) -> list
         "revert_billing_run": [{"reason": "x"}],
         "create_closing": [{"through": "2020-02-29"}],
         "reopen_closing": [{"reason": "x"}],
-        "update_payment": [{"amount": "2.00"}, {"invoice_id": mine["invoice_id"]}, {}],
+        "update_payment": [{"amount": "2.00"}, {"invoice_id": others["invoice_id"]}, {}],
     }
     return found[operation_id]
 
 
 def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
-    """Yield query strings with each filter for the other school alone, and the empty one."""
+    """Yield the empty query string, and one with each filter for what the school of `ids` has."""
     yield ""
     for parameter in operation.get("parameters", []):
         if parameter["in"] != "query":
@@ -169,7 +169,7 @@ def queries(operation: Json, ids: dict[str, str]) -> Iterator[str]:
 
 
 def paths(template: str, ids: dict[str, str]) -> Iterator[str]:
-    """Yield the path with the other school's ids. A KeyError means that this test lacks a kind of id."""
+    """Yield the path with the ids. A KeyError means that `furnish` lacks a kind of id."""
     yield template.format(**ids)
     if "{invoice_id}" in template:
         yield template.format(invoice_id=ids["unpaid_id"])

@@ -42,7 +42,7 @@ FIRST_ADMINISTRATOR = Query("users/seed", User)
 SPRINGFIELD = Query("demo/springfield", Seeded)
 RIVERSIDE = Query("demo/riverside", int)
 RIVERSIDE_PLANS = Query("demo/riverside_plans", Unbilled)
-COUNT_INVOICES = Query("demo/count_invoices", NoRow)
+ANALYZE_INVOICES = Query("demo/analyze_invoices", NoRow)
 RIVERSIDE_MONEY = Query("demo/riverside_money", Seeded)
 SCHOOL_YEAR = [*(Day(2025, month, 15) for month in range(9, 13)), *(Day(2026, month, 15) for month in range(1, 7))]
 """The due dates of Riverside Academy."""
@@ -87,7 +87,7 @@ async def _seed_riverside(database: Database) -> Seeded | None:
         await bill(
             plan, BillingRunIn(plan_id=plan.id, period=year, due_dates=SCHOOL_YEAR, group=plan.name, issued_at=issued)
         )
-    await database.all(COUNT_INVOICES)
+    await database.all(ANALYZE_INVOICES)
     seeded = await database.one_or_none(RIVERSIDE_MONEY)
     for plan in await database.all(RIVERSIDE_PLANS, kind=RunKind.LATE_FEES.value):
         issued = Moment.parse("2026-07-01")

@@ -121,7 +121,7 @@ def _distribute(connection: _Connection, tables: list[str]) -> None:
     for constraint, table in GIVEN_UP.items():
         drop = sql.SQL("alter table {} drop constraint if exists {}")
         connection.execute(drop.format(sql.Identifier(table), sql.Identifier(constraint)))
-    # Where two tables refer to each other, the key of the first one is added when both are there.
+    # Where two of them refer to each other, the key of the first one is added when both are there.
     ahead = connection.execute(
         """
         select conrelid::regclass::text, conname, pg_get_constraintdef(oid)
@@ -130,7 +130,7 @@ def _distribute(connection: _Connection, tables: list[str]) -> None:
         where contype = 'f'
           and array_position(tables, conrelid::regclass::text) < array_position(tables, confrelid::regclass::text)
         """,
-        (list(DISTRIBUTED),),
+        (tables,),
     ).fetchall()
     for table, key, _ in ahead:
         connection.execute(sql.SQL("alter table {} drop constraint {}").format(*map(sql.Identifier, (table, key))))

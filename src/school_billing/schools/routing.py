@@ -1,14 +1,16 @@
 """The database on a Citus cluster, where each statement goes to the shard of its school."""
 
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
+from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from school_billing.platform.database.context import context
 from school_billing.platform.database.pool import Database
 from school_billing.platform.database.sql import AnyQuery, Query
 from school_billing.platform.settings import Settings
-from school_billing.platform.web.pages import NIL
 
 Row = TypeVar("Row")
 
@@ -25,6 +27,7 @@ ROWS = {
     "closing_id": "closings",
 }
 """The parameters that name a row, with its table."""
+_NO_SCHOOL = UUID(int=0)
 
 
 def database_of(settings: Settings) -> Database:
@@ -37,8 +40,8 @@ class ClusterDatabase(Database):
 
     - A statement for a caller of all schools first finds the school of the row that it names, and then runs as for a
       caller of that school. Citus refuses to lock rows, and asks every shard, if it does not know the school.
-    - A write is a transaction. Its SET LOCAL tells all workers the names of the actor and the request, which the
-      triggers there put into the audit trail.
+    - A statement that names its author is a transaction. Its SET LOCAL tells all workers the names of the actor and the
+      request, which the triggers there put into the audit trail.
     - An idempotency key is claimed before the write and remembered after it, because the keys are on the coordinator.
     """
 
@@ -49,15 +52,21 @@ class ClusterDatabase(Database):
         values = await self._of_one_school(query, values)
         if "request_actor" not in query.parameters:
             return await super().all(query, **values)
-        arguments = query.arguments(values)
-        for place, name in enumerate(query.parameters):
-            if name.startswith("request_idempotency"):
-                arguments[place] = None
+        arguments = [
+            None if name.startswith("request_idempotency") else value
+            for name, value in zip(query.parameters, query.arguments(values), strict=True)
+        ]
         return await self._run(query, lambda connection: self._write(connection, query, arguments))
 
     async def count(self, query: AnyQuery, /, **values: Any) -> int:
         """Return the number of rows of `query`."""
         return await super().count(query, **await self._of_one_school(query, values))
+
+    def stream(self, query: Query[Row], school_id: UUID, /, **values: Any) -> AsyncGenerator[list[Row]]:
+        """Run `query` with a cursor and yield its rows in parts."""
+        if values["tenant"] is None:
+            values["tenant"] = school_id
+        return super().stream(query, school_id, **values)
 
     async def _of_one_school(self, query: AnyQuery, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with the school of the statement as its tenant, if they lead to one."""
@@ -74,27 +83,41 @@ class ClusterDatabase(Database):
             if values.get(name) is not None:
                 get = Query.registered[f"{table}/get"]
                 found = await super().all(get, **dict.fromkeys(get.parameters) | {name: values[name]})
-                return values | {"tenant": found[0].school_id if found else NIL}
+                return values | {"tenant": found[0].school_id if found else _NO_SCHOOL}
         return values
 
     async def _write(self, connection: Any, query: Query[Row], arguments: list[Any]) -> list[Row]:
-        now = context()
-        async with connection.transaction():
-            await connection.execute(
-                "set local citus.propagate_set_commands = 'local';"
-                # Citus does not know how few rows its steps give, and PostgreSQL would compile each for 0.2 seconds.
-                "set local jit = off;"
-                f"set local school_billing.actor = {_literal(now.actor)};"
-                f"set local school_billing.request_id = {_literal(now.request_id)}"
-            )
-            is_remembered = "request_idempotency_key" in query.parameters and now.idempotency_key is not None
-            scope = (now.idempotency_scope, now.idempotency_key)
-            if is_remembered:
-                await connection.execute("select claim_idempotency_key($1, $2)", *scope)
-            rows = [query.returns(*record) for record in await connection.fetch(query.text, *arguments)]
-            if is_remembered and rows:
-                answer = msgspec.json.encode(rows[0]).decode()
-                await connection.execute("select remember_answer($1, $2, $3, $4)", *scope, now.fingerprint, answer)
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            rows = await self._write_as_author(connection, query, arguments)
+        except asyncpg.PostgresError:
+            if not connection.is_closed():
+                await transaction.rollback()
+            raise
+        except BaseException:
+            connection.terminate()  # A hung server would never answer ROLLBACK.
+            raise
+        await transaction.commit()
+        return rows
+
+    async def _write_as_author(self, connection: Any, query: Query[Row], arguments: list[Any]) -> list[Row]:
+        request = context()
+        await connection.execute(
+            "set local citus.propagate_set_commands = 'local';"
+            # Citus does not know how few rows its steps give, and PostgreSQL would compile each for 0.2 seconds.
+            "set local jit = off;"
+            f"set local school_billing.actor = {_literal(request.actor)};"
+            f"set local school_billing.request_id = {_literal(request.request_id)}"
+        )
+        scope = (request.idempotency_scope, request.idempotency_key)
+        has_key = "request_idempotency_key" in query.parameters and request.idempotency_key is not None
+        if has_key:
+            await connection.execute("select claim_idempotency_key($1, $2)", *scope)
+        rows = [query.returns(*record) for record in await connection.fetch(query.text, *arguments)]
+        if has_key and rows:
+            answer = msgspec.json.encode(rows[0]).decode()
+            await connection.execute("select remember_answer($1, $2, $3, $4)", *scope, request.fingerprint, answer)
         return rows
 
 

@@ -101,7 +101,8 @@ async def test_a_refund_of_another_writer_takes_the_discount_back_on_its_own_day
     await api.pay(invoice, "960.00", paid_at="2026-02-01T00:00:00Z")
     async with psql.transaction(), psql.transaction():  # The inner one is a savepoint.
         await psql.execute(
-            "insert into payments (school_id, invoice_id, kind, amount, paid_at) values ($1, $2, 'REFUND', 20, '2026-03-05Z')",
+            "insert into payments (school_id, invoice_id, kind, amount, paid_at) "
+            "values ($1, $2, 'REFUND', 20, '2026-03-05Z')",
             invoice["school_id"],
             invoice["id"],
         )

@@ -65,7 +65,9 @@ async def test_verify_reports_that_right_books_agree(books: str) -> None:
 async def test_verify_names_every_change_behind_the_triggers(books: str) -> None:
     tomorrow = "now() + interval '1 day'"
     changes = {
-        "update invoices set payments_total = payments_total + 1 where status = 'PARTIAL'": "invoice ",
+        "update invoices set payments_total = payments_total + 1 where status = 'PARTIAL'": (
+            "payments_total 151.00, but its payments sum to 150.00"
+        ),
         "update payments set amount = amount + 0.01 where reference = 'DEMO-PAID-1'": (
             "payments_total 1000.00, but its payments sum to 1000.01"
         ),
@@ -101,6 +103,7 @@ async def test_verify_names_every_change_behind_the_triggers(books: str) -> None
     assert "THEY DIFFER" in found
     short = command(books, "verify", "--limit", "3").stdout
     assert [text.count("\naudit entry ") for text in (found, short)] == [12, 3]
+    assert short.count("payments sum to") == 3 < found.count("payments sum to")
 
 
 async def test_verify_names_every_closing_that_does_not_agree_with_the_books(books: str) -> None:

@@ -221,7 +221,7 @@ async def test_the_page_needs_no_internet(client: httpx.AsyncClient) -> None:
     assert (await client.get("/")).headers["location"] == "/docs"
 
 
-# The printed forms and files of a statement take the same parameters as the statement itself.
+# The printed forms and files of a statement take its parameters, and some of their own that test_printed tries.
 PRINTED = r"\.(html|pdf|csv|xlsx|ndjson)$"
 
 

@@ -30,7 +30,13 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class SchemaOutdated(DatabaseUnavailable):
-    """The database lacks a migration. Run `school-billing migrate`."""
+    """The database lacks a migration."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database is not migrated: run `school-billing migrate` first, and on a cluster also "
+            "`school-billing distribute`."
+        )
 
 
 class StatementCanceled(DatabaseUnavailable):

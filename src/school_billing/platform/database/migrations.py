@@ -75,7 +75,7 @@ def migrated(url: str) -> Iterator[None]:
     """Lock out migrators until the end of the block. Raise SchemaOutdated if a migration is missing."""
     with _backend(url) as (backend, migrations):
         if backend.to_apply(migrations):
-            raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.")
+            raise SchemaOutdated
         yield
 
 

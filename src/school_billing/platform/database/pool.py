@@ -230,7 +230,7 @@ class Database:
             except (asyncpg.DataError, OverflowError) as error:
                 raise ValueRefused(query.name) from error
             except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
-                raise SchemaOutdated("The database is not migrated: run `school-billing migrate` first.") from error
+                raise SchemaOutdated from error
             except _Unsent as error:
                 if attempt == _ATTEMPTS:
                     raise DatabaseUnavailable(query.name) from error.__cause__
@@ -283,7 +283,7 @@ class Database:
 def constraint_of(error: asyncpg.IntegrityConstraintViolationError) -> str:
     """Return the name of the constraint that refused a change, or "" if the error has no name.
 
-    The coordinator of a Citus cluster passes on only the message and the hint. PostgreSQL's own messages name the
+    The coordinator of a Citus cluster does not pass on the field with the name. PostgreSQL's own messages name the
     constraint, and our triggers put its name into the hint.
     """
     if name := getattr(error, "constraint_name", None):
