@@ -889,8 +889,10 @@ CREATE FUNCTION keep_currency() RETURNS trigger
       perform 1 from students where school_id = old.id order by id for update;
       if exists (select 1 from invoices where school_id = old.id)
          or exists (select 1 from receipts where school_id = old.id)
+         or exists (select 1 from fee_plans where school_id = old.id)
+         or exists (select 1 from awards where school_id = old.id)
       then
-        raise exception 'school % has invoices or receipts in %', old.id, old.currency
+        raise exception 'school % has amounts in %', old.id, old.currency
           using errcode = 'integrity_constraint_violation', constraint = 'schools_currency_is_fixed', hint = 'schools_currency_is_fixed', table = 'schools';
       end if;
       return new;
@@ -1214,6 +1216,15 @@ CREATE FUNCTION move_receipt_refunds() RETURNS trigger
                 detail = json_build_object('moved_at', instant_text(moved_at));
       end if;
       return null;
+    end
+  $$;
+
+CREATE FUNCTION movements_of_locked_receipt(receipt uuid, school uuid, OUT allocations jsonb, OUT refunds jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      select allocations_of_receipt(receipt, school), refunds_of_receipt(receipt, school) into allocations, refunds;
     end
   $$;
 

@@ -51,10 +51,11 @@ known_receipt as (
     and receipts.reversed_at is null
   for no key update
 ),
--- Read before new payments are added, because a cluster adds them with a statement of its own.
+-- Read when the receipt is locked, and before new payments are added.
 known_movements as materialized (
-  select allocations_of_receipt(id, school_id) as allocations, refunds_of_receipt(id, school_id) as refunds
+  select allocations, refunds
   from known_receipt
+  cross join lateral movements_of_locked_receipt(id, school_id)
 ),
 -- What there is to allocate. A new receipt is recorded with its total, so after it is known what it pays.
 money as (
@@ -66,6 +67,7 @@ money as (
   union all
   select school_id, payer_id, unallocated, now()
   from known_receipt
+  cross join known_movements
 ),
 candidates as (
   select unnest(:invoice_ids::uuid[]) as id

@@ -24,8 +24,8 @@ claimed as (
 select
   claimed.id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source,
   external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
-  claimed.created_at, claimed.updated_at, allocations_of_receipt(claimed.id, school_id) as allocations,
-  refunds_of_receipt(claimed.id, school_id) as refunds
+  claimed.created_at, claimed.updated_at, allocations, refunds
 from claimed
+cross join lateral movements_of_locked_receipt(claimed.id, school_id)
 join schools on schools.id = school_id
   and (:tenant::uuid is null or schools.id = :tenant)

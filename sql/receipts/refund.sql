@@ -7,9 +7,7 @@ receipt as (
   select
     receipts.id, school_id, payer_id, payer_name, number, amount, currency, method, reference, source,
     external_reference, received_at, reversed_at, reverse_reason, allocated_total, refunded_total, unallocated,
-    receipts.created_at, receipts.updated_at,
-    -- Read before the refund is added, because a cluster adds it with a statement of its own.
-    refunds_of_receipt(receipts.id, school_id) as refunds_before
+    receipts.created_at, receipts.updated_at
   from receipts
   join schools on schools.id = receipts.school_id and (:tenant::uuid is null or schools.id = :tenant)
   where (select granted from claim)
@@ -19,12 +17,19 @@ receipt as (
     and (:if_match::timestamptz[] is null or receipts.updated_at = any(:if_match))
   for no key update of receipts
 ),
+-- Read when the receipt is locked, and before the refund is added.
+movements as materialized (
+  select allocations, refunds
+  from receipt
+  cross join lateral movements_of_locked_receipt(id, school_id)
+),
 refund as (
   insert into receipt_refunds (school_id, receipt_id, amount, method, reference, reason, refunded_at)
   select
     school_id, id, :amount::numeric(12, 2), :method, :reference, :reason,
     coalesce(:refunded_at, start_of_movement(:refunded_on, id, school_id), now())
   from receipt
+  cross join movements
   returning id, amount, method, reference, reason, refunded_at
 ),
 answer as (
@@ -32,10 +37,10 @@ answer as (
     receipt.id, school_id, payer_id, payer_name, number, receipt.amount, currency, receipt.method, receipt.reference,
     source, external_reference, received_at, reversed_at, reverse_reason, allocated_total,
     refunded_total + refund.amount as refunded_total, unallocated - refund.amount as unallocated,
-    allocations_of_receipt(receipt.id, school_id) as allocations,
-    refunds_before || to_jsonb(refund) as refunds,
+    allocations, refunds || to_jsonb(refund) as refunds,
     created_at, updated_at_after(updated_at, 1) as updated_at
   from receipt
+  cross join movements
   cross join refund
 )
 select

@@ -39,6 +39,7 @@ class NoRow(msgspec.Struct, frozen=True):
 
 
 FIRST_ADMINISTRATOR = Query("users/seed", User)
+WAIT_FOR_TURN = Query("demo/wait_for_turn", bool)
 SPRINGFIELD = Query("demo/springfield", Seeded)
 RIVERSIDE = Query("demo/riverside", int)
 RIVERSIDE_PLANS = Query("demo/riverside_plans", Unbilled)
@@ -51,7 +52,10 @@ SCHOOL_YEAR = [*(Day(2025, month, 15) for month in range(9, 13)), *(Day(2026, mo
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
     """Add the first administrator and the demo schools if they are missing, and return a line about each."""
     lines = []
-    async with database_of(settings) as database:
+    # As patient as another seed takes, and one connection waits while the other works.
+    own = {"database_statement_timeout_ms": 600_000, "database_lock_timeout_ms": 600_000, "database_pool_max": 2}
+    async with database_of(msgspec.structs.replace(settings, **own)) as database, database.transaction() as turn:
+        await turn.all(WAIT_FOR_TURN)
         name = settings.admin_username
         added = await database.one_or_none(
             FIRST_ADMINISTRATOR, username=name.lower(), password_hash=hash_password(settings.admin_password)

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -47,6 +48,13 @@ order by name collate "C"
 def content(url: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as connection:
         return sorted(connection.execute(CONTENT), key=repr)
+
+
+async def test_two_seeds_at_once_make_one_demo(new_database: Callable[..., str]) -> None:
+    once, twice = (Settings(database_url=new_database()) for _ in range(2))
+    await seed(once, demo=True)
+    await asyncio.gather(seed(twice, demo=True), seed(twice, demo=True))
+    assert content(twice.database_url) == content(once.database_url)
 
 
 @pytest.fixture(scope="module")

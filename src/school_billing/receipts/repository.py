@@ -21,7 +21,7 @@ from school_billing.platform.idempotency import once
 from school_billing.platform.web.conditional import IfMatch, Versions, refuse_change
 from school_billing.platform.web.errors import FieldError, InvalidBody
 from school_billing.platform.web.json_body import whole
-from school_billing.platform.web.pages import NIL, Listed, Page, first_page
+from school_billing.platform.web.pages import NIL, Listed, Page
 from school_billing.receipts.contracts import (
     AllocateIn,
     AllocationIn,
@@ -61,6 +61,7 @@ REVERSE = Query(
     Receipt,
     again_on=DATED_BY_WAITING | _MOVED | {"receipts_none_allocated_when_reversed", "payments_reverses_id_key"},
 )
+KNOWN = Query("receipts/known", str)
 TAKE_BACK = Query("receipts/take_back", Payment, again_on=DATED_BY_WAITING)
 
 _MONEY = ("payer_id", "school_id", "amount", "method", "reference", "source", "external_reference")
@@ -295,13 +296,14 @@ class Receipts:
 
     async def _refuse_known(self, tenant: Tenant, receipt: ReceiptIn, violated: ConstraintViolated) -> NoReturn:
         school_id = await self._school_of(tenant, receipt)
-        filters = _sought(ReceiptFilters(external_reference=receipt.external_reference))
-        known = await first_page().items(
-            self._database, LIST, tenant=tenant, school_id=school_id, payer_id=None, **filters
+        known = await self._database.one_or_none(
+            KNOWN,
+            tenant=tenant,
+            school_id=school_id,
+            source=receipt.source,
+            external_reference=receipt.external_reference,
         )
-        # Money without a source is of one source, too.
-        receipt_id = next(one.id for one in known if one.source == receipt.source)
-        raise ReceiptKnown(figures={"receipt_id": receipt_id}) from violated
+        raise ReceiptKnown(figures={"receipt_id": known} if known else {}) from violated
 
     async def _refuse_list(self, tenant: Tenant, school_id: UUID, listed: Sequence[AllocationIn]) -> NoReturn:
         """Name the invoices that are not of the receipt's school."""

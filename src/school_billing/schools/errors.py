@@ -20,7 +20,7 @@ class SchoolNotFound(NotFound):
 
 
 class CurrencyInUse(Conflict):
-    """The school has invoices or receipts, so its currency cannot change. Add a school with the other currency."""
+    """The school has amounts, such as invoices or fee plans, so its currency cannot change. Add another school."""
 
     code = "currency_in_use"
 

@@ -177,3 +177,31 @@ async def test_a_reversal_leaves_what_was_taken_back_while_it_waited(racers: Api
     assert await racers.get(path) == answer.json()
     assert len(answer.json()["allocations"]) == 1
     assert (await racers.reload(invoice))["balance_due"] == "100.00"
+
+
+@pytest.mark.parametrize("step", ["allocate", "refund", "claim"])
+@pytest.mark.parametrize("change", ["allocated", "taken back", "refunded"])
+async def test_an_answer_that_waited_lists_what_happened_meanwhile(
+    racers: Api, server: Server, step: str, change: str
+) -> None:
+    payer, [invoice, other] = await family(racers, 2, "25.00")
+    listed = [{"invoice_id": invoice["id"], "amount": "20.00"}]
+    receipt = await racers.receipt(payer, "50.00", allocate=listed)
+    ids = (receipt["school_id"], receipt["id"])
+    allocation = receipt["allocations"][0]["payment_id"]
+    moved = {
+        "allocated": (f"{OF_RECEIPT} values ($1, $3, $2, 'PAYMENT', 3.00, null)", *ids, invoice["id"]),
+        "taken back": (f"{OF_RECEIPT} values ($1, $3, $2, 'REFUND', 20.00, $4)", *ids, invoice["id"], allocation),
+        "refunded": ("insert into receipt_refunds (school_id, receipt_id, amount) values ($1, $2, 5.00)", *ids),
+    }[change]
+    path = f"/receipts/{receipt['id']}"
+    request = {
+        "allocate": lambda: racers.client.post(
+            f"{path}/allocations", json={"allocate": [{"invoice_id": other["id"], "amount": "7.00"}]}
+        ),
+        "refund": lambda: racers.client.post(f"{path}/refunds", json={"amount": "7.00"}),
+        "claim": lambda: racers.client.patch(path, json={"payer_id": payer["id"]}),
+    }[step]()
+    answer = await answer_after(server, request, receipt, moved)
+    assert answer.is_success, answer.text
+    assert answer.json() == await racers.get(path)

@@ -210,6 +210,17 @@ async def test_a_banks_reference_is_booked_once_in_a_school(api: Api, family: Fa
     assert len(await api.get(f"/receipts?payer_id={family.payer['id']}&external_reference=2026-02-03/42")) == 3
 
 
+async def test_a_reference_that_many_sources_use_is_known_of_each(api: Api, psql: Any, family: Family) -> None:
+    await psql.execute(
+        "insert into receipts (school_id, amount, source, external_reference) "
+        "select $1, 1, 'branch-' || number, 'A-1' from generate_series(1, 501) as number",
+        family.school["id"],
+    )
+    last = {"payer_id": family.payer["id"], "amount": "1.00", "source": "branch-0", "external_reference": "A-1"}
+    receipt = await post(api, "/receipts", **last)
+    assert problem(await api.client.post("/receipts", json=last), 409, "receipt_known")["receipt_id"] == receipt["id"]
+
+
 async def test_a_currency_without_cents_names_the_amount_that_has_some(api: Api) -> None:
     school = await api.school(currency="CLP")
     payer = await api.payer(school)

@@ -90,6 +90,14 @@ async def test_the_currency_of_a_school_with_invoices_cannot_change(api: Api) ->
     assert same.json()["name"] == "New"
 
 
+async def test_the_currency_of_a_school_with_prices_cannot_change(api: Api) -> None:
+    priced, helped = await api.school(), await api.school()
+    await api.plan(priced, ("tuition", "1.50"))
+    await api.award(await api.student(helped), amount="0.20")
+    for school in (priced, helped):
+        problem(await api.client.patch(f"/schools/{school['id']}", json={"currency": "CLP"}), 409, "currency_in_use")
+
+
 async def test_the_currency_waits_for_the_first_invoice(
     api: Api, psql: "asyncpg.Connection[asyncpg.Record]", database_url: str
 ) -> None:

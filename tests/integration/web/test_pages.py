@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import httpx
@@ -94,6 +95,8 @@ async def test_a_list_goes_newest_first_and_counts_all_if_the_request_asks_for_i
     path: str | None = first.links["next"]["url"]
     assert path is not None
     assert "order=desc" in path
+    names = [name for name, _ in parse_qsl(urlsplit(path).query)]
+    assert names == [*sorted(names[:-1]), "cursor"]  # At every instance, so that the entity tag is the same.
     assert "count" not in path  # Counting reads all rows, and the client has the number.
     students.append((await api.student(school, full_name="Student 5"))["id"])
     seen = [student["id"] for student in first.json()]

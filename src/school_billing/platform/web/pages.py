@@ -223,4 +223,4 @@ def page_of(request: Request[Any, Any, Any], limit: int, offset: int, cursor: st
     """Return the page after the item `after`, which the caller has read from the cursor."""
     if cursor is not None and offset:
         raise InvalidParameter(FieldError("offset", "cannot be combined with cursor"))
-    return Page(limit, offset, after, path=path_of(request), query=tuple(request.query_params.multi_items()))
+    return Page(limit, offset, after, path=path_of(request), query=tuple(sorted(request.query_params.multi_items())))
