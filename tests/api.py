@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from typing import Any
 
 import httpx
@@ -149,5 +150,20 @@ async def until_waiting(psql: Any, sessions: int = 1, seconds: float = 10) -> No
     """Wait until so many sessions of the connection's database wait for a lock."""
     waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     async with asyncio.timeout(seconds):
-        while await psql.fetchval(waiting) < sessions:  # noqa: ASYNC110 - PostgreSQL has no event for it
+        while await psql.fetchval(waiting) < sessions:
             await asyncio.sleep(0.01)
+            await psql.execute("select pg_stat_clear_snapshot()")  # Else a transaction sees only who was there before.
+
+
+async def in_turn(psql: Any, table: str, row: Json, *requests: Coroutine[Any, Any, httpx.Response]) -> Json:
+    """Let requests that change a row wait for it, one behind the other. Return the answer with the last change."""
+    async with psql.transaction():
+        await psql.execute(f"select 1 from {table} where id = $1 for no key update", row["id"])
+        sent = []
+        for request in requests:
+            sent.append(asyncio.create_task(request))
+            await until_waiting(psql, len(sent))
+    answers = [await one for one in sent]
+    assert all(answer.is_success for answer in answers), [answer.text for answer in answers]
+    last: Json = max((answer.json() for answer in answers), key=lambda answer: answer["updated_at"])
+    return last

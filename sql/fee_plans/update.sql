@@ -21,9 +21,12 @@ lines as (
     case kind when 'item' then 0 else 2 end, position, kind, description, category, categories, percent, amount, from_rank,
     after_days, minimum, maximum_times, days_before_due
   from changed
-  join fee_plan_items on fee_plan_id = changed.id and fee_plan_items.school_id = changed.school_id
-    and fee_plan_items.version = changed.version - case when :items_given or :rules_given then 1 else 0 end
-    and (:tenant::uuid is null or fee_plan_items.school_id = :tenant)
+  cross join lateral jsonb_populate_recordset(
+    null::fee_plan_items,
+    items_of_locked_plan(
+      changed.id, changed.school_id, changed.version - case when :items_given or :rules_given then 1 else 0 end
+    )
+  ) as of_last_version
   where not case kind when 'item' then :items_given else :rules_given end
 ),
 new_items as (

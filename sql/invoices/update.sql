@@ -53,6 +53,6 @@ select
   case
     when :lines_given
       then (select coalesce(jsonb_agg(to_jsonb(new_lines) order by position), '[]') from new_lines)
-    else lines_of_invoice(id, school_id)
+    else lines_of_locked_invoice(id, school_id)
   end as lines
 from updated

@@ -42,7 +42,8 @@ CREATE = Query("invoices/create", Invoice)
 GET = Query("invoices/get", Invoice)
 LINES = Query("invoices/lines", LineOfInvoice)
 LIST = Query("invoices/list", ListedInvoice)
-UPDATE = Query("invoices/update", Invoice)
+# New lines that waited for those of another change take their places.
+UPDATE = Query("invoices/update", Invoice, again_on={"invoice_lines_position_key"})
 VOID = Query("invoices/void", Invoice)
 DELETE = Query("invoices/delete", ListedInvoice)
 

@@ -1,7 +1,9 @@
+from typing import Any
+
 import psycopg
 import pytest
 
-from tests.api import Api, Json, problem, wrong_fields
+from tests.api import Api, Json, in_turn, problem, wrong_fields
 
 RULE = {"kind": "sibling", "percent": "10", "categories": ["tuition"]}
 
@@ -46,6 +48,22 @@ async def test_a_change_of_items_or_rules_makes_a_version_and_a_new_name_does_no
     assert (await api.client.delete(f"/fee-plans/{plan['id']}")).status_code == 204
     problem(await api.client.get(f"/fee-plans/{plan['id']}"), 404, "fee_plan_not_found")
     problem(await api.client.delete(f"/schools/{other['id']}"), 409, "in_use")
+
+
+async def test_two_changes_at_once_make_two_versions_and_lose_nothing(api: Api, psql: Any) -> None:
+    plan = await api.plan(await api.school(), ("tuition", "100.00"))
+    path = f"/fee-plans/{plan['id']}"
+    rules = [{"kind": "late_fee", "amount": "1.00", "after_days": 7, "description": "Late fee"}]
+    items = [{"category": "meals", "description": "Meals", "amount": "9.00"}]
+    last = await in_turn(
+        psql,
+        "fee_plans",
+        plan,
+        api.client.patch(path, json={"rules": rules}),
+        api.client.patch(path, json={"items": items}),
+    )
+    assert (last["version"], last["items"][0]["category"], last["rules"][0]["kind"]) == (3, "meals", "late_fee")
+    assert await api.get(path) == last
 
 
 @pytest.mark.parametrize(

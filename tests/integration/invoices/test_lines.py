@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 
 from school_billing.schools.check_digits import in_fours
-from tests.api import NOBODY, Api, Json, problem, until_waiting, wrong_fields
+from tests.api import NOBODY, Api, Json, in_turn, problem, until_waiting, wrong_fields
 
 LINES: list[Json] = [
     {"description": "Tuition", "category": "tuition", "amount": "900.00"},
@@ -93,6 +94,18 @@ async def test_lines_have_no_cents_in_a_currency_without_them(api: Api) -> None:
     lines = [{"description": "x", "amount": "10.50"}, {"description": "y", "amount": "-0.50"}]
     body = {"student_id": student["id"], "due_date": "2026-02-28", "lines": lines}
     assert wrong_fields(await api.client.post("/invoices", json=body)) == ["lines[0].amount"]
+
+
+async def test_changes_of_lines_that_wait_for_each_other_are_all_made(psql: Any, api: Api) -> None:
+    invoice = await api.invoice(await api.student(), None, lines=LINES)
+    path = f"/invoices/{invoice['id']}"
+    for lines, last_change in (
+        ([LINES[:1], LINES[:2]], partial(api.client.patch, path, json={"description": "Autumn"})),
+        ([LINES], partial(api.client.post, f"{path}/void", json={"reason": "Entered twice"})),
+    ):
+        changes = (api.client.patch(path, json={"lines": one}) for one in lines)
+        last = await in_turn(psql, "invoices", invoice, *changes, last_change())
+        assert await api.get(path) == last
 
 
 async def test_lines_change_as_a_whole_until_something_is_paid(psql: Any, api: Api) -> None:

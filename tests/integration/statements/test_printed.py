@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
-from itertools import pairwise
 from typing import Any, TypeAlias, cast
 
 import asyncpg
@@ -700,17 +699,15 @@ async def test_another_schools_statement_is_as_unknown_as_nobodys(
 async def test_others_are_answered_while_a_document_is_printed(api: Api, psql: Psql) -> None:
     student = await api.student()
     await raise_invoices(psql, student, PDF_ROWS_MOST)
-    clock = asyncio.get_running_loop().time
-    answered = [clock()]
+    answered = 0
     printing = asyncio.create_task(api.client.get(f"/students/{student['id']}/statement.pdf"))
     while not printing.done():
         await asyncio.sleep(0.01)  # Else this would take from the printer half of the interpreter's time.
         assert (await api.client.get("/health")).status_code == 200
-        answered.append(clock())
+        answered += 1
     assert (await printing).status_code == 200
-    # A loop that waited for the document would have paused for the most part of the time.
-    longest_pause = max(later - earlier for earlier, later in pairwise(answered))
-    assert longest_pause < (answered[-1] - answered[0]) / 3
+    # A quiet machine answers 150. A loop that waited for the document would answer a few while the rows are read.
+    assert answered > 30
 
 
 def job(rows: int = 1, **fields: Any) -> Job:

@@ -1,8 +1,33 @@
--- What a receipt says after its row was waited for, and when a school's currency is fixed.
+-- The rows that belong to a row which a statement has locked. These functions are volatile, so they also see what others
+-- committed while the statement waited for the lock, as the locked row does. The statement itself sees what was there when
+-- it began. And a school's currency is fixed by every amount.
 set local lock_timeout = '2s';
 
--- The allocations and refunds of a receipt whose row this statement has locked. It is volatile, so it also sees what
--- others committed while the statement waited for the lock, as the row of the receipt does.
+-- The lines of an invoice, as lines_of_invoice gives them.
+create or replace function lines_of_locked_invoice(invoice uuid, school uuid) returns jsonb
+  language plpgsql volatile
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      return lines_of_invoice(invoice, school);
+    end
+  $function$;
+
+-- The items and rules of a version of a fee plan, as objects with the columns of fee_plan_items.
+create or replace function items_of_locked_plan(plan uuid, school uuid, of_version integer) returns jsonb
+  language plpgsql volatile
+  set search_path = public, pg_temp
+  as $function$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(fee_plan_items)), '[]')
+        from fee_plan_items
+        where fee_plan_id = plan and school_id = school and version = of_version
+      );
+    end
+  $function$;
+
+-- The allocations and refunds of a receipt.
 create or replace function movements_of_locked_receipt(
   receipt uuid, school uuid, out allocations jsonb, out refunds jsonb
 )
