@@ -52,9 +52,10 @@ SCHOOL_YEAR = [*(Day(2025, month, 15) for month in range(9, 13)), *(Day(2026, mo
 async def seed(settings: Settings, *, demo: bool) -> list[str]:
     """Add the first administrator and the demo schools if they are missing, and return a line about each."""
     lines = []
-    # As patient as another seed takes, and one connection waits while the other works.
-    own = {"database_statement_timeout_ms": 600_000, "database_lock_timeout_ms": 600_000, "database_pool_max": 2}
-    async with database_of(msgspec.structs.replace(settings, **own)) as database, database.transaction() as turn:
+    # Another seed may take this long, and one connection waits for it while the other works.
+    patient = {"database_statement_timeout_ms": 600_000, "database_lock_timeout_ms": 600_000}
+    settings = msgspec.structs.replace(settings, **patient, database_pool_min=1, database_pool_max=2)
+    async with database_of(settings) as database, database.transaction() as turn:
         await turn.all(WAIT_FOR_TURN)
         name = settings.admin_username
         added = await database.one_or_none(

@@ -51,7 +51,7 @@ def content(url: str) -> list[tuple[object, ...]]:
 
 
 async def test_two_seeds_at_once_make_one_demo(new_database: Callable[..., str]) -> None:
-    once, twice = (Settings(database_url=new_database()) for _ in range(2))
+    once, twice = (Settings(database_url=new_database(), database_pool_min=5) for _ in range(2))
     await seed(once, demo=True)
     await asyncio.gather(seed(twice, demo=True), seed(twice, demo=True))
     assert content(twice.database_url) == content(once.database_url)
