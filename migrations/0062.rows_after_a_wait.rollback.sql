@@ -1,7 +1,7 @@
 set local lock_timeout = '2s';
 
 drop function if exists movements_of_locked_receipt(uuid, uuid);
-drop function if exists items_of_locked_plan(uuid, uuid, integer);
+drop function if exists lines_of_locked_plan(uuid, uuid, integer);
 drop function if exists lines_of_locked_invoice(uuid, uuid);
 
 -- As in 0061.

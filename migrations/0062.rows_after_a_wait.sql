@@ -13,17 +13,13 @@ create or replace function lines_of_locked_invoice(invoice uuid, school uuid) re
     end
   $function$;
 
--- The items and rules of a version of a fee plan, as objects with the columns of fee_plan_items.
-create or replace function items_of_locked_plan(plan uuid, school uuid, of_version integer) returns jsonb
+-- The items of a version of a fee plan, and then its rules, as lines_of_plan gives them.
+create or replace function lines_of_locked_plan(plan uuid, school uuid, of_version integer) returns jsonb
   language plpgsql volatile
   set search_path = public, pg_temp
   as $function$
     begin
-      return (
-        select coalesce(jsonb_agg(to_jsonb(fee_plan_items)), '[]')
-        from fee_plan_items
-        where fee_plan_id = plan and school_id = school and version = of_version
-      );
+      return lines_of_plan(plan, school, of_version, false) || lines_of_plan(plan, school, of_version, true);
     end
   $function$;
 

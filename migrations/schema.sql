@@ -800,19 +800,6 @@ CREATE FUNCTION is_plain_text(value text, most integer) RETURNS boolean
     end
   $$;
 
-CREATE FUNCTION items_of_locked_plan(plan uuid, school uuid, of_version integer) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    AS $$
-    begin
-      return (
-        select coalesce(jsonb_agg(to_jsonb(fee_plan_items)), '[]')
-        from fee_plan_items
-        where fee_plan_id = plan and school_id = school and version = of_version
-      );
-    end
-  $$;
-
 CREATE FUNCTION keep_an_administrator() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -1055,6 +1042,15 @@ CREATE FUNCTION lines_of_locked_invoice(invoice uuid, school uuid) RETURNS jsonb
     AS $$
     begin
       return lines_of_invoice(invoice, school);
+    end
+  $$;
+
+CREATE FUNCTION lines_of_locked_plan(plan uuid, school uuid, of_version integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      return lines_of_plan(plan, school, of_version, false) || lines_of_plan(plan, school, of_version, true);
     end
   $$;
 

@@ -18,15 +18,15 @@ lines as (
   from jsonb_populate_recordset(null::fee_plan_items, :lines::jsonb) with ordinality
   union all
   select
-    case kind when 'item' then 0 else 2 end, position, kind, description, category, categories, percent, amount, from_rank,
+    case kind when 'item' then 0 else 2 end, ordinality, kind, description, category, categories, percent, amount, from_rank,
     after_days, minimum, maximum_times, days_before_due
   from changed
   cross join lateral jsonb_populate_recordset(
     null::fee_plan_items,
-    items_of_locked_plan(
+    lines_of_locked_plan(
       changed.id, changed.school_id, changed.version - case when :items_given or :rules_given then 1 else 0 end
     )
-  ) as of_last_version
+  ) with ordinality
   where not case kind when 'item' then :items_given else :rules_given end
 ),
 new_items as (
