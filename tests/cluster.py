@@ -6,7 +6,6 @@ CLUSTER_DATABASE_URL names a database of the coordinator without schools, TEST_D
 import asyncio
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from difflib import unified_diff
@@ -20,7 +19,7 @@ from school_billing.auth.contracts import Role
 from tests.api import Api, Json
 from tests.postgres import create_database, drop_database
 from tests.routes import bodies, furnish, operations, paths, queries
-from tests.server import Server, serve
+from tests.server import Server, command, serve
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 # What no two databases have in common: ids and what is computed from them, moments, secrets and hashes.
@@ -102,15 +101,11 @@ async def walk(server: Server) -> list[Answer]:
     return walked.answers
 
 
-def run(database_url: str, citus: str, *command: str) -> str:
-    """Run a command of the service, and return what it printed."""
-    environment = os.environ | {"DATABASE_URL": database_url, "CITUS": citus}
-    done = subprocess.run(
-        [sys.executable, "-m", "school_billing", *command], env=environment, capture_output=True, text=True, check=False
-    )
+def run(database_url: str, citus: str, *arguments: str) -> None:
+    """Run a command of the service, and end with what it says if it fails."""
+    done = command(database_url, *arguments, CITUS=citus)
     if done.returncode:
-        raise SystemExit(f"{command} failed: {done.stderr}{done.stdout}")
-    return done.stdout
+        raise SystemExit(f"{arguments} failed: {done.stderr}{done.stdout}")
 
 
 def compare(cluster: Sequence[Answer], plain: Sequence[Answer]) -> tuple[list[str], int]:

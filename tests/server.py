@@ -36,6 +36,20 @@ class Server:
         return {"Authorization": f"Bearer {token}"}
 
 
+def command(
+    database_url: str, *arguments: str, typed: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the service on a database to its end, whatever that is; `typed` comes from a pipe."""
+    return subprocess.run(
+        [sys.executable, "-m", "school_billing", *arguments],
+        env=os.environ | {"DATABASE_URL": database_url, **environment},
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def free_port() -> int:
     """Return a port that nobody uses at this moment."""
     with socket.socket() as probe:

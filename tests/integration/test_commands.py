@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from tests.api import NOBODY
-from tests.server import free_port, serve, wait_until_healthy
+from tests.server import command, free_port, serve, wait_until_healthy
 
 COMMAND = [sys.executable, "-m", "school_billing"]
 ROOT = Path(__file__).parents[2]
@@ -106,14 +106,7 @@ def test_a_rollback_names_what_is_lost_and_asks(new_database: Callable[..., str]
     secrets = {"JWT_SECRET": "0123456789abcdef0123456789abcdef", "ADMIN_PASSWORD": "saxophone forever"}
 
     def roll_back(*options: str, answer: str = "", **more: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [*COMMAND, "rollback", "--count=99", *options],
-            env=os.environ | {"DATABASE_URL": url, **secrets, **more},
-            input=answer,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = command(url, "rollback", "--count=99", *options, typed=answer, **secrets, **more)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout + done.stderr
 
@@ -203,15 +196,7 @@ def test_users_are_managed_at_the_command_line(new_database: Callable[..., str])
     url = new_database()
 
     def user(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `school-billing user ...`, with a password from a pipe."""
-        return subprocess.run(
-            [*COMMAND, "user", *arguments],
-            env=os.environ | {"DATABASE_URL": url},
-            input=typed,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return command(url, "user", *arguments, typed=typed)
 
     with serve(url) as server, psycopg.connect(url, autocommit=True) as psql:
 

@@ -4,9 +4,8 @@ There is no Citus here. A stand-in takes its place: an extension of that name wh
 called. That proves the calls, their order and their transaction; not that a cluster accepts them.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -15,7 +14,7 @@ from school_billing.platform.database.migrations import migrate, rollback
 from school_billing.schools.distribution import DISTRIBUTED, GIVEN_UP, LOCAL
 from school_billing.serving.embedded import embedded_postgres
 from tests.postgres import FAST, create_database
-from tests.server import free_port
+from tests.server import command, free_port
 
 STAND_IN = """
 create table pg_dist_partition (logicalrelid regclass primary key);
@@ -77,14 +76,15 @@ def install(url: str) -> None:
         connection.execute("create extension citus")
 
 
-def distribute(url: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "school_billing", "distribute"],
-        env={"PATH": "", "DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@contextmanager
+def stand_in_with(url: str, setting: str) -> Iterator[None]:
+    """Have the stand-in behave as a setting of it says, until the end of the block."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"alter role billing set stand_in.{setting}".encode())
+        try:
+            yield
+        finally:
+            connection.execute("alter role billing reset all")
 
 
 def values(url: str, query: str) -> list[object]:
@@ -98,7 +98,7 @@ def given_up(url: str) -> set[object]:
 
 def test_each_table_goes_to_its_place_in_one_transaction(url: str) -> None:
     install(url)
-    done = distribute(url)
+    done = command(url, "distribute")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         *[f"distributed {table} by {column}" for table, column in DISTRIBUTED.items()],
@@ -120,7 +120,7 @@ def test_the_workers_get_every_function_but_those_of_triggers(url: str) -> None:
         "where pronamespace = 'public'::regnamespace and prorettype <> 'trigger'::regtype",
     )
     install(url)
-    distribute(url)
+    command(url, "distribute")
     made = values(url, "select said[1] from calls where cardinality(said) = 1")
     assert set(made) == set(functions)
     assert {"amount_text(numeric)", "last_movement_of(uuid,uuid)", "audit_chain(bytea,bytea)"} < set(made)
@@ -133,41 +133,30 @@ def test_the_keys_of_two_tables_that_refer_to_each_other_are_kept(url: str) -> N
     install(url)
     keys = "select conname from pg_constraint where contype = 'f' order by conname"
     before = values(url, keys)
-    distribute(url)
+    command(url, "distribute")
     assert values(url, keys) == [key for key in before if key not in GIVEN_UP]
 
 
 def test_a_node_whose_setting_is_off_is_refused(url: str) -> None:
     install(url)
-    with psycopg.connect(url) as connection:
-        connection.execute("alter role billing set stand_in.allow_nested_distributed_execution = 'off'")
-    try:
-        refused = distribute(url)
-    finally:
-        with psycopg.connect(url) as connection:
-            connection.execute("alter role billing reset all")
+    with stand_in_with(url, "allow_nested_distributed_execution = 'off'"):
+        refused = command(url, "distribute")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "citus.allow_nested_distributed_execution is not on at every node." in refused.stderr
 
 
 def test_a_second_run_distributes_no_table_again(url: str) -> None:
     install(url)
-    distribute(url)
-    again = distribute(url)
+    command(url, "distribute")
+    again = command(url, "distribute")
     assert (again.returncode, again.stdout) == (0, "nothing to distribute: every table is where it belongs\n")
     assert values(url, "select count(*) from calls where cardinality(said) > 1") == [len(DISTRIBUTED)]
 
 
 def test_the_server_of_a_cluster_has_to_know_it(url: str) -> None:
     install(url)
-    distribute(url)
-    refused = subprocess.run(
-        [sys.executable, "-m", "school_billing", "serve"],
-        env={"PATH": "", "DATABASE_URL": url, "PORT": str(free_port())},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command(url, "distribute")
+    refused = command(url, "serve", PORT=str(free_port()))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "The tables are spread over a cluster. Set CITUS=true." in refused.stderr
 
@@ -180,20 +169,15 @@ def test_a_table_that_is_distributed_already_is_left_as_it_is(url: str) -> None:
         connection.execute(
             "insert into pg_dist_partition values ('schools'), ('students'), ('invoices'), ('adjustments')"
         )
-    assert distribute(url).stdout.splitlines()[0] == "distributed payers by school_id"
+    assert command(url, "distribute").stdout.splitlines()[0] == "distributed payers by school_id"
     assert values(url, "select said from calls order by number limit 1") == [["payers", "school_id", "schools"]]
     assert values(url, key) == before, "it was not made again"
 
 
 def test_what_the_cluster_refuses_undoes_all(url: str) -> None:
     install(url)
-    with psycopg.connect(url) as connection:
-        connection.execute("alter role billing set stand_in.refuses = 'audit_log'")
-    try:
-        refused = distribute(url)
-    finally:
-        with psycopg.connect(url) as connection:
-            connection.execute("alter role billing reset all")
+    with stand_in_with(url, "refuses = 'audit_log'"):
+        refused = command(url, "distribute")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(
         "school-billing: The cluster refuses, and nothing was done: cannot distribute audit_log"
@@ -204,7 +188,7 @@ def test_what_the_cluster_refuses_undoes_all(url: str) -> None:
 
 
 def test_without_the_extension_it_says_so(url: str) -> None:
-    refused = distribute(url)
+    refused = command(url, "distribute")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("school-billing: The extension citus is not in this database")
     assert "Traceback" not in refused.stderr
@@ -213,7 +197,7 @@ def test_without_the_extension_it_says_so(url: str) -> None:
 def test_a_database_that_lacks_a_migration_is_not_distributed(url: str) -> None:
     install(url)
     rollback(url, 1)
-    refused = distribute(url)
+    refused = command(url, "distribute")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("school-billing: The database is not migrated: run `school-billing migrate` first")
 

@@ -14,11 +14,11 @@ from tests.deployment import OPERATIONS
 from tests.integration.database.test_migrations import schema
 from tests.integration.test_seed import content
 from tests.postgres import drop_database
+from tests.server import command
 
 
 def run(url: str, *arguments: str) -> str:
-    command = [sys.executable, "-m", "school_billing", *arguments]
-    done = subprocess.run(command, env=os.environ | {"DATABASE_URL": url}, capture_output=True, text=True, check=False)
+    done = command(url, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -6,8 +6,6 @@ Each fault once in `make test`; `make test-faults` sets FAULT_SECONDS, and they 
 import asyncio
 import os
 import random
-import subprocess
-import sys
 import time
 from decimal import Decimal
 from itertools import cycle
@@ -20,7 +18,7 @@ import psycopg
 from school_billing.platform.database.migrations import migrate
 from tests.api import Api, Json
 from tests.postgres import Postgres
-from tests.server import Server, free_port, start, wait_until_healthy
+from tests.server import Server, command, free_port, start, wait_until_healthy
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "0"))
 CLIENTS = 6
@@ -92,14 +90,7 @@ async def test_every_acknowledged_payment_is_stored_exactly_once(tmp_path: Path)
         assert len(rows) == len(acknowledged) > 10 * faults
         assert dict(rows) == acknowledged
         assert total == (sum(acknowledged.values()),)
-        verified = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "school_billing", "ledger", "verify"],
-            env=os.environ | {"DATABASE_URL": postgres.url},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        verified = await asyncio.to_thread(command, postgres.url, "ledger", "verify")
         assert verified.returncode == 0, verified.stdout + verified.stderr
     finally:
         for server in servers:

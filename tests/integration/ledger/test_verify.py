@@ -1,10 +1,7 @@
 """`school-billing ledger verify`, on right books and on manipulated ones."""
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 
 import httpx
@@ -16,19 +13,9 @@ from school_billing.platform.database.pool import Database
 from school_billing.platform.settings import Settings
 from school_billing.seed import seed
 from tests.api import problem
-from tests.server import serve
+from tests.server import command, serve
 
 UNSEALED = "select count(*) from audit_log where hash is null"
-
-
-def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "school_billing", "ledger", *arguments],
-        env=os.environ | {"DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def tamper(url: str, statement: str) -> None:
@@ -54,12 +41,12 @@ def books(new_database: Callable[..., str], sealed: str) -> str:
 
 
 async def test_verify_reports_that_right_books_agree(books: str) -> None:
-    result = command(books, "verify")
+    result = command(books, "ledger", "verify")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "3671 invoices, 3551 payments and refunds, 5 adjustments, 56 receipts" in result.stdout
     assert "(0 not yet)" in result.stdout
     assert "all agree" in result.stdout
-    assert "sealed 0" in command(books, "seal").stdout
+    assert "sealed 0" in command(books, "ledger", "seal").stdout
 
 
 async def test_verify_names_every_change_behind_the_triggers(books: str) -> None:
@@ -96,12 +83,12 @@ async def test_verify_names_every_change_behind_the_triggers(books: str) -> None
     }
     for statement in changes:
         tamper(books, statement)
-    result = command(books, "verify", "--limit", "1000")
+    result = command(books, "ledger", "verify", "--limit", "1000")
     assert result.returncode == 1
     found = re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", "ID", result.stdout)
     assert [finding for finding in changes.values() if finding not in found] == [], found
     assert "THEY DIFFER" in found
-    short = command(books, "verify", "--limit", "3").stdout
+    short = command(books, "ledger", "verify", "--limit", "3").stdout
     assert [text.count("\naudit entry ") for text in (found, short)] == [12, 3]
     assert short.count("payments sum to") == 3 < found.count("payments sum to")
 
@@ -114,7 +101,7 @@ async def test_verify_names_every_closing_that_does_not_agree_with_the_books(boo
             "update closings set reopened_at = now(), reopen_reason = 'x' where through = '2026-03-31' "
             "and school_id = '01980000-0000-7000-8000-000000000002'"
         )
-    assert command(books, "verify").returncode == 0
+    assert command(books, "ledger", "verify").returncode == 0
     of_springfield = "school_id = '01980000-0000-7000-8000-000000000001'"
     february = f"{of_springfield} and through = '2026-02-28'"
     for statement, finding in (
@@ -139,7 +126,7 @@ async def test_verify_names_every_closing_that_does_not_agree_with_the_books(boo
         ),
     ):
         tamper(books, statement)
-        result = command(books, "verify")
+        result = command(books, "ledger", "verify")
         assert result.returncode == 1
         assert re.search(f"^closing .*{finding}", result.stdout, re.MULTILINE), result.stdout
 
@@ -172,7 +159,7 @@ async def test_verify_names_every_change_of_receipts_and_shares_behind_the_trigg
         "update payments set paid_at = paid_at + interval '8 days' where id in (select reverses_id from payments)",
     ):
         tamper(books, statement)
-    result = command(books, "verify", "--limit", "50")
+    result = command(books, "ledger", "verify", "--limit", "50")
     assert result.returncode == 1
     school = "of school 01980000-0000-7000-8000-000000000002"
 
@@ -207,10 +194,10 @@ async def test_verify_names_every_change_of_receipts_and_shares_behind_the_trigg
 
 
 async def test_the_head_shows_that_a_chain_was_cut_at_its_end(books: str) -> None:
-    before = command(books, "verify").stdout.partition("head ")[2]
+    before = command(books, "ledger", "verify").stdout.partition("head ")[2]
     ends = "select school_id, max(position) from audit_log group by school_id"
     tamper(books, f"delete from audit_log where (school_id, position) in ({ends})")
-    result = command(books, "verify")
+    result = command(books, "ledger", "verify")
     assert result.returncode == 0  # verify cannot see this by itself,
     assert result.stdout.partition("head ")[2] != before  # but the head shows it.
 
@@ -266,7 +253,7 @@ async def test_the_service_seals_the_audit_trail(books: str) -> None:
             async with asyncio.timeout(10):
                 while connection.execute(UNSEALED).fetchone() != (0,):  # noqa: ASYNC110 - PostgreSQL has no event for it
                     await asyncio.sleep(0.02)
-        assert "all agree" in command(books, "verify").stdout
+        assert "all agree" in command(books, "ledger", "verify").stdout
 
 
 async def test_the_overdue_sum_is_by_currency_and_by_the_schools_day(new_database: Callable[..., str]) -> None:
