@@ -20,7 +20,7 @@ class SchoolNotFound(NotFound):
 
 
 class CurrencyInUse(Conflict):
-    """The school has amounts, such as invoices or fee plans, so its currency cannot change. Add another school."""
+    """The school has amounts, such as prices, so its currency cannot change. Add a school with the other currency."""
 
     code = "currency_in_use"
 
